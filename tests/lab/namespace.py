@@ -1,0 +1,114 @@
+# Copyright (c) 2026, linuxnet.macvtap maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""One namespace of the lab: its holder process, and ways to run commands inside."""
+
+import json
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+
+HOLDER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "holder.py")
+CHECKOUT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+TOOLS = ("ip", "mount", "nsenter", "setpriv", "unshare")
+
+# A command dies with whoever started it from outside: killing the visible nsenter must kill the command as well.
+DIE_WITH_PARENT = ["setpriv", "--pdeathsig", "KILL", "--"]
+
+WRAPPER = """\
+#!/bin/sh
+# An interpreter of {name}. A task that runs in the background starts it once more from the inside.
+[ "$LINUXNET_LAB" = {name} ] && exec {python} "$@"
+LINUXNET_LAB={name} exec {enter} {python} "$@"
+"""
+
+
+class LabError(Exception):
+    """The lab cannot be built here; the text says why."""
+
+
+class CommandFailed(subprocess.CalledProcessError):
+    """A command in the lab failed; unlike the base class its text carries what the command said."""
+
+    def __str__(self):
+        said = "\n".join(text.strip() for text in (self.stdout, self.stderr) if text and text.strip())
+        return "%s\n%s" % (super().__str__(), said)
+
+
+def require_lab_support():
+    """Raise LabError when this process cannot make namespaces: not root, or a tool is missing."""
+    missing = [tool for tool in TOOLS if not shutil.which(tool)]
+    if missing:
+        raise LabError("the lab needs %s (Debian: iproute2, mount, util-linux)" % ", ".join(missing))
+    if os.geteuid() != 0:
+        raise LabError("the lab needs root: it makes network and mount namespaces")
+
+
+class Namespace:
+    """A network, mount and PID namespace, alive until close() or until the thread that made it ends.
+
+    Arguments: ``name``; ``directory``, an existing one for the interpreter wrapper; ``python``, the interpreter that the wrapper starts.
+    Attributes: ``pid``, of the holder, whose /proc entry leads to the namespaces; ``python``, path of the wrapper.
+    """
+
+    def __init__(self, name, directory, python=sys.executable):
+        self.name = name
+        self._spawned = []
+        # pdeathsig covers an owner that is killed; the pipe covers one that died before pdeathsig was set.
+        command = DIE_WITH_PARENT + ["unshare", "--net", "--mount", "--pid", "--fork", "--kill-child=KILL", "--propagation", "private"]
+        command += [sys.executable, "-I", HOLDER, CHECKOUT, directory]
+        self._holder = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True)
+        with self._holder.stdout:
+            answer = self._holder.stdout.readline()
+        report = json.loads(answer) if answer else {"error": "unshare failed; are namespaces allowed here?"}
+        if "error" in report:
+            self.close()
+            raise LabError("%s: %s" % (name, report["error"]))
+        self.pid = report["pid"]
+        self.enter = ["nsenter", "--target", str(self.pid), "--net", "--mount", "--pid", "--"] + DIE_WITH_PARENT
+        self.python = os.path.join(directory, "python-" + name)
+        with open(self.python, "w", encoding="utf-8") as wrapper:
+            wrapper.write(WRAPPER.format(name=name, python=shlex.quote(python), enter=shlex.join(self.enter)))
+        os.chmod(self.python, 0o755)
+
+    def run(self, command, check=True, timeout=120, text=True, **options):
+        """Run ``command`` (a list) inside, in the directory /, and return the CompletedProcess with its output captured.
+
+        Raises CommandFailed when it fails and ``check`` is true; ``options`` go to subprocess.run.
+        """
+        if "stdout" not in options and "stderr" not in options:
+            options["capture_output"] = True
+        done = subprocess.run(self.enter + list(command), check=False, timeout=timeout, text=text, **self._with_environment(options))
+        if check and done.returncode:
+            raise CommandFailed(done.returncode, list(command), done.stdout, done.stderr)
+        return done
+
+    def spawn(self, command, **options):
+        """Start ``command`` (a list) inside and return its Popen; killing that kills the command. Ends with the namespace."""
+        process = subprocess.Popen(self.enter + list(command), **self._with_environment(options))
+        self._spawned.append(process)
+        return process
+
+    def ip(self, *lines):
+        """Carry out lines of ``ip`` commands, all in one call, in this network namespace but with the machine's view of files and PIDs."""
+        enter = ["nsenter", "--target", str(self.pid), "--net", "--"]
+        done = subprocess.run(enter + ["ip", "-batch", "-"], input="\n".join(lines) + "\n", capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise CommandFailed(done.returncode, list(lines), done.stdout, done.stderr)
+
+    def _with_environment(self, options):
+        return dict(options, env=dict(options.get("env") or os.environ, LINUXNET_LAB=self.name))
+
+    def close(self):
+        """End every process inside and the namespaces with them."""
+        self._holder.stdin.close()
+        try:
+            self._holder.wait(10)
+        except subprocess.TimeoutExpired:
+            self._holder.kill()
+            self._holder.wait()
+        for process in self._spawned:
+            process.wait(10)
