@@ -8,11 +8,22 @@
         lab.hypervisors[0].run(["ip", "link"])
         lab.switch.set_hairpin(False)
 
-Nothing of it has a name on the machine it runs on, and nothing of it outlives the process that made it, even one killed with SIGKILL.
+Nothing of it has a name on the machine it runs on, and nothing of it outlives the process that made it, even one
+killed with SIGKILL.
 """
 
 from .frames import Port, frame_through, open_interface, open_tap
 from .namespace import CommandFailed, LabError
 from .topology import Hypervisor, Lab, Switch
 
-__all__ = ["CommandFailed", "Hypervisor", "Lab", "LabError", "Port", "Switch", "frame_through", "open_interface", "open_tap"]
+__all__ = [
+    "CommandFailed",
+    "Hypervisor",
+    "Lab",
+    "LabError",
+    "Port",
+    "Switch",
+    "frame_through",
+    "open_interface",
+    "open_tap",
+]

@@ -30,7 +30,7 @@ def open_tap(path):
     """Return (descriptor, length of the virtio header before each frame)."""
     descriptor = os.open(path, os.O_RDWR | os.O_NONBLOCK)
     if not stat.S_ISCHR(os.fstat(descriptor).st_mode):
-        raise OSError(errno.ENODEV, "not a character device: %s" % path)
+        raise OSError(errno.ENODEV, "not a character device")
     request = fcntl.ioctl(descriptor, TUNGETIFF, bytes(40))
     flags = struct.unpack_from("H", request, 16)[0]
     header = struct.unpack("i", fcntl.ioctl(descriptor, TUNGETVNETHDRSZ, bytes(4)))[0] if flags & IFF_VNET_HDR else 0
@@ -79,14 +79,14 @@ def main():
     try:
         descriptor, header = {"tap": open_tap, "interface": open_interface}[kind](target)
     except OSError as error:
-        print(json.dumps({"error": "%s: %s" % (target, error)}), flush=True)
+        print(json.dumps({"error": f"{target}: {error}"}), flush=True)
         return
     print(json.dumps({}), flush=True)
     for line in sys.stdin:
         try:
             result = answer(descriptor, header, json.loads(line))
         except OSError as error:
-            result = {"error": "%s: %s" % (target, error)}
+            result = {"error": f"{target}: {error}"}
         print(json.dumps(result), flush=True)
 
 

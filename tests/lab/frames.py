@@ -4,11 +4,11 @@
 
 """Raw Ethernet frames through taps and interfaces of a lab namespace.
 
-    with open_tap(hypervisor, "/dev/tap7") as guest, open_interface(lab.switch, "br0") as wire:
-        guest.send(ethernet(BROADCAST, guest_mac, 0x0806, arp_request))
-        answer = wire.receive(timeout=1, ethertype=0x0806)
+with open_tap(hypervisor, "/dev/tap7") as guest, open_interface(lab.switch, "br0") as wire:
+    guest.send(ethernet(BROADCAST, guest_mac, 0x0806, arp_request))
+    answer = wire.receive(timeout=1, ethertype=0x0806)
 
-    seconds = frame_through(hypervisor, tap_a, mac_a, hypervisor, tap_b, mac_b)
+seconds = frame_through(hypervisor, tap_a, mac_a, hypervisor, tap_b, mac_b)
 """
 
 import json
@@ -34,7 +34,10 @@ def ethernet(destination, source, ethertype, payload):
 
 
 class Port:
-    """An open tap or interface in a namespace of the lab; a context manager. Frames that arrive while it is open wait to be received."""
+    """An open tap or interface in a namespace of the lab; a context manager.
+
+    Frames that arrive while it is open wait to be received.
+    """
 
     def __init__(self, namespace, kind, target):
         command = [sys.executable, "-I", AGENT, kind, target]
@@ -68,13 +71,14 @@ class Port:
         self._ask(send=frame.hex())
 
     def receive(self, timeout=2.0, ethertype=None, source=None, contains=b""):
-        """Return the next frame (bytes) that fits, or None when ``timeout`` seconds bring none; frames that do not fit are dropped.
+        """Return the next frame (bytes) that fits, or None when ``timeout`` seconds bring none.
 
-        ``ethertype`` is a number, ``source`` a MAC address, ``contains`` bytes anywhere in the frame.
+        Frames that do not fit are dropped. ``ethertype`` is a number, ``source`` a MAC
+        address, ``contains`` bytes anywhere in the frame.
         """
         answer = self._ask(
             receive=timeout,
-            ethertype="" if ethertype is None else "%04x" % ethertype,
+            ethertype="" if ethertype is None else f"{ethertype:04x}",
             source=octets(source).hex() if source else "",
             contains=contains.hex(),
         )

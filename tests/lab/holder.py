@@ -5,8 +5,8 @@
 """Process 1 of a lab namespace: gives it a file system view of its own, then keeps it alive until its owner goes.
 
 Started by namespace.py under ``unshare``; not to be run by hand. Its arguments are directories that must stay the
-machine's own although a private copy is laid over their parent. It prints one line of JSON when all is ready, and ends, and with
-it every process of its PID namespace, when its standard input closes.
+machine's own although a private copy is laid over their parent. It prints one line of JSON when all is ready. It ends
+when its standard input closes, and with it every process of its PID namespace.
 """
 
 import json
@@ -16,7 +16,7 @@ import stat
 import subprocess
 import sys
 
-# Modules may write here, and package managers may install: all of it must vanish with the lab, and be consistent meanwhile.
+# Modules may write here, and package managers may install: all of it must vanish with the lab.
 PRIVATE_COPIES = ("/etc", "/usr", "/var")
 SCRATCH = "/run/lab"
 
@@ -43,9 +43,9 @@ SYMLINKS = {
 
 def mount(*arguments):
     """Call mount(8); raise RuntimeError with its own words when it fails."""
-    done = subprocess.run(["mount", *arguments], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    done = subprocess.run(["mount", *arguments], capture_output=True, text=True, check=False)
     if done.returncode:
-        raise RuntimeError("mount %s: %s" % (" ".join(arguments), done.stdout.strip()))
+        raise RuntimeError(f"mount {' '.join(arguments)}: {done.stderr.strip()}")
 
 
 def private_dev():
@@ -81,11 +81,12 @@ def private_copy(directory):
     upper, work = (os.path.join(SCRATCH, kind, directory.strip("/")) for kind in ("upper", "work"))
     os.makedirs(upper)
     os.makedirs(work)
-    mount("-t", "overlay", "-o", "lowerdir=%s,upperdir=%s,workdir=%s" % (directory, upper, work), "lab-overlay", directory)
+    layers = f"lowerdir={directory},upperdir={upper},workdir={work}"
+    mount("-t", "overlay", "-o", layers, "lab-overlay", directory)
 
 
 def plain_copy(directory):
-    """The substitute where the kernel has no overlayfs: a real copy of the small /etc, an empty frame of /var, /usr read-only."""
+    """Stand in where the kernel has no overlayfs: a real copy of the small /etc, an empty /var, /usr read-only."""
     if directory == "/usr":
         mount("--bind", "/usr", "/usr")
         mount("-o", "remount,bind,ro", "/usr")
@@ -98,7 +99,7 @@ def plain_copy(directory):
         os.chmod("/var/tmp", 0o1777)
         os.symlink("/run", "/var/run")
         if packages is not None:
-            mount("--bind", "/proc/self/fd/%d" % packages, "/var/lib/dpkg")
+            mount("--bind", f"/proc/self/fd/{packages}", "/var/lib/dpkg")
         return
     copy = os.path.join(SCRATCH, "copy", directory.strip("/"))
     os.makedirs(copy)
@@ -108,7 +109,8 @@ def plain_copy(directory):
 
 def private_copies(kept):
     """Make PRIVATE_COPIES, and put the directories ``kept`` of the machine back in their places below them."""
-    originals = {path: os.open(path, os.O_PATH) for path in kept if path.startswith(tuple(top + "/" for top in PRIVATE_COPIES))}
+    covered = tuple(top + "/" for top in PRIVATE_COPIES)
+    originals = {path: os.open(path, os.O_PATH) for path in kept if path.startswith(covered)}
     with open("/proc/filesystems", encoding="ascii") as filesystems:
         known = {line.split()[-1] for line in filesystems}
     for directory in PRIVATE_COPIES:
@@ -121,7 +123,7 @@ def private_copies(kept):
             plain_copy(directory)
     for path, descriptor in originals.items():
         os.makedirs(path, exist_ok=True)
-        subprocess.run(["mount", "--bind", "/proc/self/fd/%d" % descriptor, path], check=True, pass_fds=[descriptor])
+        subprocess.run(["mount", "--bind", f"/proc/self/fd/{descriptor}", path], check=True, pass_fds=[descriptor])
         os.close(descriptor)
 
 

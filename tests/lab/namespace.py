@@ -35,14 +35,14 @@ class CommandFailed(subprocess.CalledProcessError):
 
     def __str__(self):
         said = "\n".join(text.strip() for text in (self.stdout, self.stderr) if text and text.strip())
-        return "%s\n%s" % (super().__str__(), said)
+        return f"{super().__str__()}\n{said}"
 
 
 def require_lab_support():
     """Raise LabError when this process cannot make namespaces: not root, or a tool is missing."""
     missing = [tool for tool in TOOLS if not shutil.which(tool)]
     if missing:
-        raise LabError("the lab needs %s (Debian: iproute2, mount, util-linux)" % ", ".join(missing))
+        raise LabError(f"the lab needs {', '.join(missing)} (Debian: iproute2, mount, util-linux)")
     if os.geteuid() != 0:
         raise LabError("the lab needs root: it makes network and mount namespaces")
 
@@ -50,7 +50,8 @@ def require_lab_support():
 class Namespace:
     """A network, mount and PID namespace, alive until close() or until the thread that made it ends.
 
-    Arguments: ``name``; ``directory``, an existing one for the interpreter wrapper; ``python``, the interpreter that the wrapper starts.
+    Arguments: ``name``; ``directory``, an existing one for the interpreter wrapper; ``python``, the interpreter
+    that the wrapper starts.
     Attributes: ``pid``, of the holder, whose /proc entry leads to the namespaces; ``python``, path of the wrapper.
     """
 
@@ -58,7 +59,16 @@ class Namespace:
         self.name = name
         self._spawned = []
         # pdeathsig covers an owner that is killed; the pipe covers one that died before pdeathsig was set.
-        command = DIE_WITH_PARENT + ["unshare", "--net", "--mount", "--pid", "--fork", "--kill-child=KILL", "--propagation", "private"]
+        command = DIE_WITH_PARENT + [
+            "unshare",
+            "--net",
+            "--mount",
+            "--pid",
+            "--fork",
+            "--kill-child=KILL",
+            "--propagation",
+            "private",
+        ]
         command += [sys.executable, "-I", HOLDER, CHECKOUT, directory]
         self._holder = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True)
         with self._holder.stdout:
@@ -66,7 +76,7 @@ class Namespace:
         report = json.loads(answer) if answer else {"error": "unshare failed; are namespaces allowed here?"}
         if "error" in report:
             self.close()
-            raise LabError("%s: %s" % (name, report["error"]))
+            raise LabError(f"{name}: {report['error']}")
         self.pid = report["pid"]
         self.enter = ["nsenter", "--target", str(self.pid), "--net", "--mount", "--pid", "--"] + DIE_WITH_PARENT
         self.python = os.path.join(directory, "python-" + name)
@@ -75,27 +85,31 @@ class Namespace:
         os.chmod(self.python, 0o755)
 
     def run(self, command, check=True, timeout=120, text=True, **options):
-        """Run ``command`` (a list) inside, in the directory /, and return the CompletedProcess with its output captured.
+        """Run ``command`` (a list) inside, in the directory /; return the CompletedProcess with its output captured.
 
         Raises CommandFailed when it fails and ``check`` is true; ``options`` go to subprocess.run.
         """
         if "stdout" not in options and "stderr" not in options:
             options["capture_output"] = True
-        done = subprocess.run(self.enter + list(command), check=False, timeout=timeout, text=text, **self._with_environment(options))
+        options = self._with_environment(options)
+        done = subprocess.run(self.enter + list(command), check=False, timeout=timeout, text=text, **options)
         if check and done.returncode:
             raise CommandFailed(done.returncode, list(command), done.stdout, done.stderr)
         return done
 
     def spawn(self, command, **options):
-        """Start ``command`` (a list) inside and return its Popen; killing that kills the command. Ends with the namespace."""
+        """Start ``command`` (a list) inside, for the namespace's life at most; return its Popen.
+
+        Killing that kills the command.
+        """
         process = subprocess.Popen(self.enter + list(command), **self._with_environment(options))
         self._spawned.append(process)
         return process
 
     def ip(self, *lines):
-        """Carry out lines of ``ip`` commands, all in one call, in this network namespace but with the machine's view of files and PIDs."""
-        enter = ["nsenter", "--target", str(self.pid), "--net", "--"]
-        done = subprocess.run(enter + ["ip", "-batch", "-"], input="\n".join(lines) + "\n", capture_output=True, text=True, check=False)
+        """Carry out lines of ``ip`` commands in one call, in this network namespace, but with the machine's PIDs."""
+        command = ["nsenter", "--target", str(self.pid), "--net", "--", "ip", "-batch", "-"]
+        done = subprocess.run(command, input="\n".join(lines) + "\n", capture_output=True, text=True, check=False)
         if done.returncode:
             raise CommandFailed(done.returncode, list(lines), done.stdout, done.stderr)
 

@@ -21,7 +21,7 @@ JANITOR = ["sh", "-c", 'trap "" INT TERM HUP; cat >/dev/null; rm -rf -- "$0"']
 
 
 class Switch(Namespace):
-    """A namespace with a bridge, ``br0``; each hypervisor's uplink ends in a port of it, ``h0-eth0`` for eth0 of hypervisor0.
+    """A namespace with a bridge, ``br0``; uplinks of hypervisors end in its ports, eth0 of hypervisor0 in ``h0-eth0``.
 
     Attributes: ``ports``, their names; ``addresses``, those of the bridge, as ``address/length``.
     """
@@ -31,7 +31,7 @@ class Switch(Namespace):
         self.ports = []
         self.addresses = []
         # Snooping would hold back multicast until somebody has joined: a plain switch floods.
-        self.ip("link add %s type bridge stp_state 0 forward_delay 0 mcast_snooping 0" % BRIDGE, "link set %s up" % BRIDGE)
+        self.ip(f"link add {BRIDGE} type bridge stp_state 0 forward_delay 0 mcast_snooping 0", f"link set {BRIDGE} up")
 
     def set_hairpin(self, port="all", reflect=True):
         """Let ``port`` (a name, or "all") reflect frames to where they came from (802.1Qbg reflective relay), or not.
@@ -41,16 +41,19 @@ class Switch(Namespace):
         if isinstance(port, bool):
             port, reflect = "all", port
         chosen = self.ports if port == "all" else [port]
-        self.ip(*("link set %s type bridge_slave hairpin %s" % (name, "on" if reflect else "off") for name in chosen))
+        self.ip(*(f"link set {name} type bridge_slave hairpin {'on' if reflect else 'off'}" for name in chosen))
 
 
 class Hypervisor(Namespace):
-    """A namespace that looks like a virtualisation host. Attributes: ``uplinks``, ``ports`` (of the switch, same order), ``addresses``."""
+    """A namespace that looks like a virtualisation host.
+
+    Attributes: ``uplinks``; ``ports``, those of the switch in the same order; ``addresses`` of the first uplink.
+    """
 
     def __init__(self, index, directory, uplinks, python):
-        super().__init__("hypervisor%d" % index, directory, python)
+        super().__init__(f"hypervisor{index}", directory, python)
         self.uplinks = list(uplinks)
-        self.ports = ["h%d-%s" % (index, uplink) for uplink in uplinks]
+        self.ports = [f"h{index}-{uplink}" for uplink in uplinks]
         self.addresses = []
 
 
@@ -71,9 +74,9 @@ class Lab:
 
     def __init__(self, hypervisors=1, uplinks=("eth0",), hairpin=True, subnets=(), python=sys.executable):
         require_lab_support()
-        too_long = [uplink for uplink in uplinks if len("h%d-%s" % (hypervisors - 1, uplink)) > 15]
+        too_long = [uplink for uplink in uplinks if len(f"h{hypervisors - 1}-{uplink}") > 15]
         if too_long:
-            raise LabError("uplink names leave no room for the port names made of them: %s" % ", ".join(too_long))
+            raise LabError(f"uplink names leave no room for the port names made of them: {', '.join(too_long)}")
         self.hypervisors = []
         self._stack = contextlib.ExitStack()
         try:
@@ -112,13 +115,13 @@ class Lab:
         lines = []
         for hypervisor in self.hypervisors:
             for uplink, port in zip(hypervisor.uplinks, hypervisor.ports):
-                lines.append("link add %s type veth peer name %s netns %d" % (port, uplink, hypervisor.pid))
-                lines.append("link set %s addrgenmode none master %s up" % (port, BRIDGE))
+                lines.append(f"link add {port} type veth peer name {uplink} netns {hypervisor.pid}")
+                lines.append(f"link set {port} addrgenmode none master {BRIDGE} up")
             self.switch.ports += hypervisor.ports
         if lines:
             self.switch.ip(*lines)
         for hypervisor in self.hypervisors:
-            hypervisor.ip(*("link set %s up" % uplink for uplink in hypervisor.uplinks))
+            hypervisor.ip(*(f"link set {uplink} up" for uplink in hypervisor.uplinks))
         if hairpin:
             self.switch.set_hairpin(True)
 
@@ -127,14 +130,15 @@ class Lab:
         hosts += [(hypervisor, hypervisor.uplinks[0], 11 + index) for index, hypervisor in enumerate(self.hypervisors)]
         for subnet in subnets:
             for namespace, link, number in hosts:
-                address = "%s/%d" % (subnet[number], subnet.prefixlen)
+                address = f"{subnet[number]}/{subnet.prefixlen}"
                 # Without nodad an IPv6 address could not be used for the first second or two.
-                namespace.ip("address add %s dev %s%s" % (address, link, " nodad" if subnet.version == 6 else ""))
+                namespace.ip(f"address add {address} dev {link}" + (" nodad" if subnet.version == 6 else ""))
                 namespace.addresses.append(address)
 
     def inventory(self):
         """The Ansible inventory of the hypervisors, as a dict in the YAML inventory's form."""
-        return {"hypervisors": {"hosts": {hypervisor.name: self._host_variables(hypervisor) for hypervisor in self.hypervisors}}}
+        hosts = {hypervisor.name: self._host_variables(hypervisor) for hypervisor in self.hypervisors}
+        return {"hypervisors": {"hosts": hosts}}
 
     def _host_variables(self, hypervisor):
         return {
@@ -147,7 +151,7 @@ class Lab:
         }
 
     def write_inventory(self, path=None):
-        """Write the inventory to ``path`` (default: into the lab's directory) and return the path; ``ansible -i`` takes it."""
+        """Write the inventory to ``path`` (default: into the lab's directory) for ``ansible -i``; return the path."""
         path = path or os.path.join(self.directory, "inventory.json")
         with open(path, "w", encoding="utf-8") as file:
             json.dump(self.inventory(), file, indent=2)
