@@ -1,0 +1,74 @@
+#!/usr/bin/env bash
+# Copyright (c) 2026, linuxnet.macvtap maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# sanity.sh [OPTION...]: ansible-test sanity with all tests on the Python of .venv, then compile and import on every
+# other Python from 3.9 on that this machine has. One interpreter is enough. Options go to ansible-test.
+set -euo pipefail
+
+root=$(cd "$(dirname "$0")/.." && pwd)
+cd "$root"
+venv=$(cd "${VENV:-.venv}" && pwd)
+core=$("$venv/bin/python" -c 'import ansible.release; print(ansible.release.__version__)')
+main=$("$venv/bin/python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+
+# One copy per core: the virtual environments that ansible-test keeps in it belong to a core.
+copy=$(tools/copy_tracked.sh "$root/.cache/sanity-$core")
+
+# ansible-test looks for pythonX.Y on PATH. The shims of pyenv start nothing outside of pyenv's own rules, so the real
+# directories go first and the shims out.
+dirs=()
+for python in "${PYENV_ROOT:-$HOME/.pyenv}"/versions/3.*/bin/python3; do
+    [ -x "$python" ] && dirs+=("$(dirname "$python")")
+done
+PATH=$(printf '%s\n' "${dirs[@]}" "${PATH//:/$'\n'}" | grep -v '/shims/*$' | paste -sd:)
+PATH=$venv/bin:$PATH
+
+others=()
+for version in 3.9 3.10 3.11 3.12 3.13 3.14; do
+    [ "$version" = "$main" ] && continue
+    command -v "python$version" >/dev/null || continue
+    # Only what this core's ansible-test knows: it lists its versions in its constants.
+    grep -rqF "'$version'" "$("$venv/bin/python" -c 'import ansible_test; print(list(ansible_test.__path__)[0])')/_util/target/common/constants.py" || continue
+    others+=("$version")
+done
+
+# ansible-test bootstraps pip with a script from a server of its own. Where that cannot be reached, the pip that comes
+# with Python does as well. The stand-in is taken away again.
+stand_ins=()
+trap 'rm -f "${stand_ins[@]}"' EXIT
+provide_get_pip() {
+    local versions version script
+    versions=$("$venv/bin/python" - <<'PY'
+import pathlib, re, ansible_test
+text = pathlib.Path(list(ansible_test.__path__)[0], "_internal", "python_requirements.py").read_text()
+print(*sorted(set(re.findall(r"""pip(?:=|': ?)['"]([0-9.]+)['"]""", text))))
+PY
+    )
+    for version in $versions; do
+        script=$HOME/.ansible/test/cache/get_pip_${version//./_}.py
+        [ -e "$script" ] && continue
+        "$venv/bin/python" - "$version" <<'PY' && continue
+import sys, urllib.request
+url = f"https://ci-files.testing.ansible.com/ansible-test/get-pip-{sys.argv[1]}.py"
+try:
+    urllib.request.urlopen(url, timeout=10).close()
+except OSError:
+    sys.exit(1)
+PY
+        mkdir -p "$(dirname "$script")"
+        printf 'import ensurepip\nensurepip.bootstrap(default_pip=True)\n' >"$script"
+        stand_ins+=("$script")
+    done
+}
+provide_get_pip
+
+cd "$copy"
+printf '\n== ansible-core %s, Python %s: all tests\n' "$core" "$main"
+ansible-test sanity --venv --python "$main" --requirements --color no "$@"
+for version in "${others[@]}"; do
+    printf '\n== ansible-core %s, Python %s: compile, import\n' "$core" "$version"
+    ansible-test sanity --venv --python "$version" --test compile --test import --color no "$@"
+done
+printf '\nsanity: passed on ansible-core %s, Python %s\n' "$core" "$main ${others[*]}"
