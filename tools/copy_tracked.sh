@@ -10,6 +10,7 @@ set -eu
 
 root=$(cd "$(dirname "$0")/.." && pwd)
 mkdir -p "$1/ansible_collections/linuxnet/macvtap/tests/output"
+echo '*' >"$1/.gitignore"
 copy=$(cd "$1/ansible_collections/linuxnet/macvtap" && pwd)
 
 find "$copy" -mindepth 1 -maxdepth 1 ! -name tests ! -name .git -exec rm -rf {} +
@@ -20,6 +21,7 @@ git ls-files -z --deduplicate | while IFS= read -r -d '' path; do
     if [ -e "$path" ] || [ -L "$path" ]; then printf '%s\0' "$path"; fi
 done | tar --null --files-from=- -cf - | tar -xf - -C "$copy"
 
-# A repository of its own: the checks list files with git, and must not find the one around it.
+# A repository of its own: the checks list files with git, and must not find the one around it, nor what they leave.
 [ -d "$copy/.git" ] || git init -q "$copy"
+echo tests/output/ >"$copy/.git/info/exclude"
 printf '%s\n' "$copy"
