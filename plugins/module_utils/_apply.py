@@ -1,0 +1,233 @@
+# Copyright (c) 2026, linuxnet.macvtap maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Private to this collection: may change without notice.
+
+"""Carries out a plan: the only code that changes the host. What it did is journalled, so that a failed run is undone."""
+
+from __future__ import annotations
+
+import errno
+
+from typing import Callable, Sequence
+
+from ansible_collections.linuxnet.macvtap.plugins.module_utils import _attributes, _definitions, _rtnetlink, _tap_node
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._errors import HostError, MacvtapError
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._explain import explain
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._model import IFF_UP, Link, NodePolicy
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._plan import (
+    BringUp,
+    ChangeLink,
+    CreateLink,
+    DeleteLink,
+    MakeNode,
+    OwnNode,
+    Plan,
+    Step,
+    WriteDefinition,
+    node_steps,
+)
+
+#: what the kernel says when somebody else was quicker: looking again and planning anew tells what is to be done now
+_RACES = (errno.EEXIST, errno.ENODEV)
+
+
+class RaceLost(HostError):
+    """Another program took a name or an ifindex, or removed a link, between the look and the step."""
+
+
+class Applier:
+    """Carries out plans over one netlink socket and remembers what it did.
+
+    :ivar done: the steps carried out, in order.
+    """
+
+    def __init__(self, netlink: _rtnetlink.Netlink, policy: NodePolicy) -> None:
+        self._netlink = netlink
+        self._policy = policy
+        self.done: list[Step] = []
+
+    def apply(self, plan: Plan) -> None:
+        """Carry out every step, in order.
+
+        :raises RaceLost: when looking again and planning anew may help; what was done stays in the journal.
+        :raises MacvtapError: the first step that failed; nothing is undone yet.
+        """
+        for definition in plan.definitions:
+            self._write_definition(definition)
+        self._bring_up(plan.bring_up)
+        self._delete(plan.delete)
+        created = self._create(plan.create)
+        self._change(plan.change)
+        if created or plan.nodes:
+            # udev gives new nodes their owner some time after the link: it must not overwrite ours
+            _tap_node.settle()
+        for node in plan.nodes:
+            self._node(node)
+            self.done.append(node)
+        for link in created:
+            self._node_of_new_link(link)
+
+    def undo(self) -> str:
+        """Take back what was done, last first, and say so in a sentence for the error message."""
+        failures: list[str] = []
+        done, self.done = self.done, []
+        # links that this run made go in one request, and their nodes with them
+        created = [step for step in done if isinstance(step, CreateLink)]
+        self._try(failures, lambda: self._undo_create(created))
+        for step in reversed(done):
+            if not isinstance(step, CreateLink):
+                self._try(failures, lambda step=step: self._undo_step(step))
+        self.done = []
+        if failures:
+            return "Undoing what the run had begun met: %s" % "; ".join(failures)
+        return "What the run had begun was undone (%d steps)." % len(done) if done else "Nothing was changed."
+
+    @staticmethod
+    def _try(failures: list[str], action: Callable[[], None]) -> None:
+        try:
+            action()
+        except (MacvtapError, OSError) as exc:
+            failures.append(str(exc))
+
+    # -- steps -----------------------------------------------------------------------------------------------------
+
+    def _write_definition(self, step: WriteDefinition) -> None:
+        _definitions.replace(step.path, step.old, step.new)
+        self.done.append(step)
+
+    def _bring_up(self, steps: Sequence[BringUp]) -> None:
+        for step in steps:
+            try:
+                _rtnetlink.bring_up([step.link.ifindex])
+            except HostError as exc:
+                raise HostError("cannot set lower device %s up: %s" % (step.link.name, exc), exc.errno) from exc
+            self.done.append(step)
+
+    def _delete(self, steps: Sequence[DeleteLink]) -> None:
+        if not steps:
+            return
+        self._netlink.delete([step.link.ifindex for step in steps])
+        self.done += steps
+        for step in steps:
+            # the kernel takes its own node along, but not one made by mknod, which would open another guest's tap
+            # as soon as its minor is used again
+            if step.number is not None:
+                _tap_node.remove(step.path, step.number)
+
+    def _create(self, steps: Sequence[CreateLink]) -> list[Link]:
+        """Made down and silent, marked, and only then up: not one frame leaves with the guest's MAC before."""
+        made = self._collect(steps, self._netlink.create([step.link for step in steps]), "make")
+        links = [step.link for step in made]
+        for link in links:
+            if link.ipv6_disabled:
+                self._set_ipv6(link, False)
+        # the kernel ignores the MAC given to a passthrough link at its creation: once more now
+        rest = [(link, ("mark", "mac", "link_state") if link.mode == "passthrough" else ("mark", "link_state")) for link in links]
+        self._require(links, self._netlink.change(rest), "set up")
+        return links
+
+    def _change(self, steps: Sequence[ChangeLink]) -> None:
+        """Everything but "up" first: one message with silence and "up" takes effect in the wrong order."""
+        # journalled before it is done: a message that fails may have taken effect in part
+        self.done += steps
+        up_or_down = {_attributes.LINK_STATE}
+        late = up_or_down | {_attributes.IPV6}
+        self._set([step for step in steps if not step.new.flags & IFF_UP], lambda name: name in up_or_down, "set down")
+        self._set(steps, lambda name: name not in late, "change")
+        for step in steps:
+            if _attributes.IPV6 in step.names:
+                self._set_ipv6(step.new, not step.new.ipv6_disabled)
+        self._set([step for step in steps if step.new.flags & IFF_UP], lambda name: name in up_or_down, "set up")
+
+    def _set(self, steps: Sequence[ChangeLink], chosen: Callable[[str], bool], verb: str) -> None:
+        changes = [(step.new, tuple(filter(chosen, step.names))) for step in steps]
+        changes = [(link, names) for link, names in changes if names]
+        self._require([link for link, _names in changes], self._netlink.change(changes), verb)
+
+    def _set_ipv6(self, link: Link, enabled: bool) -> None:
+        reply = _rtnetlink.set_ipv6(link.name, enabled)
+        if reply.errno == errno.ENOENT and not _rtnetlink.kernel_has_ipv6():
+            return
+        self._require([link], [reply], "switch IPv6 %s on" % ("on" if enabled else "off"))
+
+    @staticmethod
+    def _node(step: MakeNode | OwnNode) -> None:
+        if isinstance(step, OwnNode):
+            _tap_node.own(step.path, step.number, *step.new)
+            return
+        if step.stale is not None:
+            _tap_node.remove(step.path, (step.stale.major, step.stale.minor))
+        _tap_node.make(step.path, step.number)
+
+    def _node_of_new_link(self, link: Link) -> None:
+        """There already (devtmpfs), or made here; part of making the link, so not journalled on its own."""
+        number = _tap_node.require_device_number(link)
+        path = self._policy.path(link.ifindex)
+        for step in node_steps(link.name, number, _tap_node.look_at(path, number), path, self._policy):
+            self._node(step)
+
+    # -- replies ---------------------------------------------------------------------------------------------------
+
+    def _collect(self, steps: Sequence[CreateLink], replies: Sequence[_rtnetlink.Reply], verb: str) -> list[CreateLink]:
+        """Journal the steps that worked; raise for the first that did not."""
+        worked = [step for step, reply in zip(steps, replies) if not reply.errno]
+        self.done += worked
+        self._require([step.link for step in steps], replies, verb)
+        return worked
+
+    def _require(self, links: Sequence[Link], replies: Sequence[_rtnetlink.Reply], verb: str) -> None:
+        failed = [(link, reply) for link, reply in zip(links, replies) if reply.errno]
+        if not failed:
+            return
+        # a real refusal tells more than a race
+        link, reply = next(((link, reply) for link, reply in failed if reply.errno not in _RACES), failed[0])
+        kind = RaceLost if reply.errno in _RACES else HostError
+        raise kind(explain(verb, link, reply.errno, reply.text), reply.errno)
+
+    # -- undo ------------------------------------------------------------------------------------------------------
+
+    def _undo_create(self, steps: Sequence[CreateLink]) -> None:
+        present = self._netlink.links()
+        mine = [
+            step.link
+            for step in steps
+            # only what still is what we made
+            if step.link.ifindex in present and present[step.link.ifindex].is_macvtap
+        ]
+        numbers = {link.ifindex: _tap_node.device_number(present[link.ifindex]) for link in mine}
+        self._netlink.delete([link.ifindex for link in mine])
+        for link in mine:
+            number = numbers[link.ifindex]
+            if number is not None:
+                _tap_node.remove(self._policy.path(link.ifindex), number)
+
+    def _undo_step(self, step: Step) -> None:
+        if isinstance(step, WriteDefinition):
+            _definitions.replace(step.path, step.new, step.old)
+        elif isinstance(step, BringUp):
+            _rtnetlink.bring_up([step.link.ifindex], up=False)
+        elif isinstance(step, DeleteLink):
+            self._create([CreateLink(step.link, step.device, step.path)])
+            self._node_of_new_link(step.link)
+        elif isinstance(step, ChangeLink):
+            self._undo_change(step)
+        elif isinstance(step, OwnNode):
+            _tap_node.own(step.path, step.number, *step.old)
+        elif isinstance(step, MakeNode):
+            _tap_node.remove(step.path, step.number)
+
+    def _undo_change(self, step: ChangeLink) -> None:
+        """Attribute by attribute: of a message that failed, what came before the failing one stays."""
+        back = [(step.old, (name,)) for name in reversed(step.names) if name != _attributes.IPV6]
+        replies = self._netlink.change(back)
+        failed = [(names[0], reply) for (_link, names), reply in zip(back, replies) if reply.errno]
+        if _attributes.IPV6 in step.names:
+            _rtnetlink.set_ipv6(step.old.name, not step.old.ipv6_disabled)
+        if failed:
+            name, reply = failed[0]
+            raise HostError(
+                "%s of %s stays as it is now (%s)" % (name, step.old.name, errno.errorcode.get(reply.errno, reply.errno))
+            )
+

@@ -1,0 +1,85 @@
+# Copyright (c) 2026, linuxnet.macvtap maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Private to this collection: may change without notice.
+
+"""Attachments: what macvtap_attach does, in the order of effects; every decision is made in a pure room."""
+
+from __future__ import annotations
+
+from typing import Any, Iterable, Mapping, Sequence
+
+from ansible_collections.linuxnet.macvtap.plugins.module_utils import _definitions, _sriov
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._converge import Task, View, converge, look_at_taps, report
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._host import Host
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._model import Network, Nic
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._plan import Step, plan_attachments
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._report import found_row, wanted_row
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._resolve import Wishes, number_nics, resolve
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._select import Selection, select
+
+
+def attach(
+    nics: Sequence[Nic],
+    guest: str | None,
+    networks: Mapping[str, Network],
+    wishes: Wishes,
+    purge: bool,
+    task: Task,
+) -> dict[str, Any]:
+    """Converge attachments to ``nics``; with ``purge`` remove what else the guests named have.
+
+    :returns: the result of the module.
+    """
+    nics = number_nics(nics, guest)
+    guests = {nic.guest for nic in nics} | ({guest} if guest is not None else set())
+
+    def plan(host: Host) -> View:
+        keys = {(nic.guest, nic.nic) for nic in nics}
+        extra = [
+            owned.link
+            for owned in host.marked()
+            if purge and owned.mark.guest in guests and (owned.mark.guest, owned.mark.nic) not in keys
+        ]
+        attachments = resolve(nics, networks, host, wishes, task.policy, extra)
+        existing = [attachment.found for attachment in attachments if attachment.found is not None]
+        seen = look_at_taps(existing, task.policy, required=True)
+        seen.update(look_at_taps(extra, task.policy))
+        return View(host, plan_attachments(attachments, extra, seen, host, task.policy), attachments, seen)
+
+    steps, last = converge(plan, task)
+    return _result(steps, [wanted_row(attachment, last.seen, task.policy) for attachment in last.attachments])
+
+
+def detach(selection: Selection, task: Task) -> dict[str, Any]:
+    """Remove the selected links, all or none.
+
+    :returns: the result of the module.
+    """
+    removed: dict[int, dict[str, Any]] = {}
+
+    def plan(host: Host) -> View:
+        leaving = select(host, selection)
+        seen = look_at_taps(leaving, task.policy)
+        for link in leaving:
+            removed.setdefault(link.ifindex, found_row(link, host, seen.get(link.ifindex), task.policy))
+        return View(host, plan_attachments([], leaving, seen, host, task.policy))
+
+    steps, _last = converge(plan, task)
+    rows = sorted(removed.values(), key=lambda row: (row["guest"] or "", row["nic"] or 0, row["ifname"]))
+    return _result(steps, rows)
+
+
+def _result(steps: list[Step], rows: list[dict[str, Any]]) -> dict[str, Any]:
+    return {**report(steps), "attachments": rows, "tap_paths": [row["tap_path"] for row in rows]}
+
+
+def definitions_for(nics: Iterable[Nic], directory: str, given: Mapping[str, Network]) -> dict[str, Network]:
+    """The definitions that the NICs name: those given with the task first, then those on disk."""
+    networks = dict(given)
+    for name in sorted({nic.network for nic in nics if nic.network is not None and nic.device is None}):
+        network = networks[name] if name in networks else _definitions.read(directory, name)
+        if network is not None:
+            networks[name] = _sriov.with_devices(network)
+    return networks

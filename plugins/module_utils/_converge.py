@@ -1,0 +1,114 @@
+# Copyright (c) 2026, linuxnet.macvtap maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Private to this collection: may change without notice.
+
+"""The one loop: look, plan, apply, look again, until a look finds nothing left to do."""
+
+from __future__ import annotations
+
+import contextlib
+
+from typing import Any, Callable, Iterable, NamedTuple
+
+from ansible_collections.linuxnet.macvtap.plugins.module_utils import _rtnetlink, _tap_node
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._apply import Applier, RaceLost
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._errors import HostError, MacvtapError
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._host import Host
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._lock import namespace_lock
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._model import Attachment, Link, NodePolicy
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._plan import Plan, Seen, Step, describe, diff, require_free
+
+#: how often somebody else may be quicker before we give up
+_RACES = 50
+#: how often the same plan may come out again after it was carried out
+_REPEATS = 3
+
+
+class Task(NamedTuple):
+    """How one task is to be carried out."""
+
+    policy: NodePolicy
+    #: cut off processes that hold a tap open
+    force: bool
+    check_mode: bool
+
+
+class View(NamedTuple):
+    """One look at the host, and what it leads to."""
+
+    host: Host
+    plan: Plan
+    attachments: list[Attachment] = []
+    #: the taps of existing links, by ifindex
+    seen: dict[int, Seen] = {}
+
+
+def converge(plan_for: Callable[[Host], View], task: Task) -> tuple[list[Step], View]:
+    """Look, plan and apply until a look finds nothing left to do.
+
+    :arg plan_for: decides, from one look, what is to be done.
+    :returns: the steps done (in check mode: planned), and the last look.
+    :raises MacvtapError: with what became of the steps done before the failure.
+    """
+    with contextlib.ExitStack() as stack:
+        if not task.check_mode:
+            stack.enter_context(namespace_lock())
+        netlink = stack.enter_context(_rtnetlink.Netlink())
+        applier = Applier(netlink, task.policy)
+        races = repeats = 0
+        try:
+            while True:
+                view = plan_for(look_at_host(netlink, task.policy))
+                steps = view.plan.steps()
+                if steps:
+                    _require_free(view.plan, task)
+                if task.check_mode or not steps:
+                    return (steps if task.check_mode else applier.done), view
+                if repeats == _REPEATS:
+                    raise HostError(
+                        "the host does not stay as it was set: still to do after %d rounds: %s; somebody else (a"
+                        " network manager?) changes it back" % (repeats, "; ".join(map(describe, steps[:3])))
+                    )
+                try:
+                    applier.apply(view.plan)
+                    repeats += 1
+                except RaceLost:
+                    races += 1
+                    if races == _RACES:
+                        raise
+        except MacvtapError as exc:
+            if applier.done:
+                exc.args = ("%s. %s" % (exc, applier.undo()),)
+            raise
+
+
+def _require_free(plan: Plan, task: Task) -> None:
+    if plan.delete and not task.force:
+        require_free(plan, _tap_node.holders(step.number for step in plan.delete if step.number is not None), False)
+
+
+def look_at_host(netlink: _rtnetlink.Netlink, policy: NodePolicy) -> Host:
+    """One dump of the links and one listing of the device directory."""
+    links = netlink.links()
+    return Host(links, _tap_node.foreign_nodes(policy.directory, links))
+
+
+def look_at_taps(links: Iterable[Link], policy: NodePolicy, required: bool = False) -> dict[int, Seen]:
+    """Device number and node of each link, by ifindex.
+
+    :arg required: raise HostError for a link that sysfs does not show, instead of leaving it out.
+    """
+    number_of = _tap_node.require_device_number if required else _tap_node.device_number
+    seen = {}
+    for link in links:
+        number = number_of(link)
+        if number is not None:
+            seen[link.ifindex] = Seen(number, _tap_node.look_at(policy.path(link.ifindex), number))
+    return seen
+
+
+def report(steps: list[Step]) -> dict[str, Any]:
+    """``changed``, ``actions`` and ``diff`` of a result, all from the same steps."""
+    return {"changed": bool(steps), "actions": [describe(step) for step in steps], "diff": diff(steps)}

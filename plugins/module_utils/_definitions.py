@@ -1,0 +1,137 @@
+# Copyright (c) 2026, linuxnet.macvtap maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Private to this collection: may change without notice.
+
+"""Network definitions on disk: one libvirt network XML file each, replaced atomically."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import tempfile
+
+from typing import Iterator
+
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._errors import HostError, InvalidInput
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._model import Network
+
+_SUFFIX = ".xml"
+#: bytes; a definition is a few hundred
+_LARGEST = 4 << 20
+
+
+class Damaged(InvalidInput):
+    """A definition file that is no network definition, or one of another network."""
+
+
+def path_of(directory: str, name: str) -> str:
+    """Path of the definition of a network whose name was checked (:func:`_names.check_network_name`)."""
+    return os.path.join(directory, name + _SUFFIX)
+
+
+def read_text(path: str) -> str | None:
+    """The file's text, None when there is none.
+
+    :raises HostError: when it cannot be read or is no definition at all.
+    """
+    try:
+        with open(path, encoding="utf-8") as file:
+            text = file.read(_LARGEST + 1)
+    except FileNotFoundError:
+        return None
+    except OSError as exc:
+        raise HostError("cannot read definition %s: %s" % (path, exc.strerror), exc.errno or 0) from exc
+    except UnicodeDecodeError as exc:
+        raise HostError("definition %s is not UTF-8 text; repair or remove it" % path) from exc
+    if len(text) > _LARGEST:
+        raise HostError("definition %s is larger than %d bytes; repair or remove it" % (path, _LARGEST))
+    return text
+
+
+def read(directory: str, name: str) -> Network | None:
+    """The network of that name, None when it is not defined.
+
+    :raises Damaged: when the file is no definition or defines a network of another name.
+    """
+    path = path_of(directory, name)
+    text = read_text(path)
+    return None if text is None else parse(path, text, name)
+
+
+def read_all(directory: str) -> list[Network]:
+    """Every defined network, by name."""
+    try:
+        files = sorted(os.listdir(directory))
+    except FileNotFoundError:
+        return []
+    except OSError as exc:
+        raise HostError("cannot list definitions_dir %s: %s" % (directory, exc.strerror), exc.errno or 0) from exc
+    networks = []
+    for file in files:
+        if file.endswith(_SUFFIX):
+            network = read(directory, file[: -len(_SUFFIX)])
+            if network is not None:
+                networks.append(network)
+    return networks
+
+
+def parse(path: str, text: str, name: str) -> Network:
+    """The network that the text of a definition file defines; the file's name says how it must be called.
+
+    :raises Damaged: naming the file.
+    """
+    # imported here, since lxml takes its time and most tasks over plain options read no definition
+    from ansible_collections.linuxnet.macvtap.plugins.module_utils._network_xml import parse_network
+
+    try:
+        return parse_network(text, name)
+    except InvalidInput as exc:
+        raise Damaged("definition %s is not usable: %s" % (path, exc)) from exc
+
+
+def replace(path: str, old: str | None, new: str | None) -> None:
+    """Put ``new`` in the place of ``old`` (None = no file), atomically: a reader sees one or the other, whole.
+
+    :raises HostError: when somebody else changed the file since ``old`` was read, or it cannot be written; then it is
+        as it was.
+    """
+    try:
+        with _locked(os.path.dirname(path)):
+            if read_text(path) != old:
+                raise HostError("definition %s was changed by somebody else a moment ago; run again" % path)
+            if new is None:
+                os.unlink(path)
+            else:
+                _write(path, new)
+    except OSError as exc:
+        raise HostError("cannot write definition %s: %s" % (path, exc.strerror), exc.errno or 0) from exc
+
+
+def _write(path: str, text: str) -> None:
+    descriptor, temporary = tempfile.mkstemp(prefix=".", suffix=".new", dir=os.path.dirname(path))
+    try:
+        with open(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fchmod(file.fileno(), 0o644)
+            os.fsync(file.fileno())
+        os.rename(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+
+
+@contextlib.contextmanager
+def _locked(directory: str) -> Iterator[None]:
+    """An exclusive lock on the directory itself: it leaves no lock file behind."""
+    os.makedirs(directory, mode=0o755, exist_ok=True)
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

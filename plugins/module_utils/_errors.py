@@ -1,0 +1,32 @@
+# Copyright (c) 2026, linuxnet.macvtap maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Private to this collection: may change without notice.
+
+"""Typed errors. Each message is one sentence for the operator: what was wanted, what is in the way, what to do."""
+
+from __future__ import annotations
+
+
+class MacvtapError(Exception):
+    """Base of everything this collection raises on purpose; the text is shown to the user as it is."""
+
+
+class InvalidInput(MacvtapError):
+    """An option or an XML document says something that cannot be; found before anything is changed."""
+
+
+class Refused(MacvtapError):
+    """What is asked would harm somebody (a running guest, a foreign link or file); nothing was changed."""
+
+
+class HostError(MacvtapError):
+    """The host (kernel, sysfs, file system) said no.
+
+    :arg errno: positive errno of the call that failed, or 0 when there was none.
+    """
+
+    def __init__(self, message: str, errno: int = 0) -> None:
+        super().__init__(message)
+        self.errno = errno

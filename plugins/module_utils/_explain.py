@@ -1,0 +1,62 @@
+# Copyright (c) 2026, linuxnet.macvtap maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Private to this collection: may change without notice.
+
+"""What an errno of the kernel means for somebody who attaches guests. PURE."""
+
+from __future__ import annotations
+
+import errno
+
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._model import Link
+
+#: (cause, way out). The kernel sends almost no text of its own for macvlan and macvtap (drivers/net/macvlan.c).
+_MEANINGS = {
+    errno.EEXIST: ("its name or its ifindex is taken", "look who has it with 'ip link', or run again"),
+    errno.ENODEV: ("the link or its lower device vanished", "check the lower device and run again"),
+    errno.EBUSY: (
+        "the lower device belongs to a bridge, a bond or Open vSwitch, or another driver has its frames",
+        "'ip -d link' shows its master; use that master as the device",
+    ),
+    errno.EINVAL: (
+        "the kernel does not allow this here: a passthrough link must be alone on its lower device and cannot become"
+        " anything else, the MTU must be 68 to that of the lower device, and the lower device must be Ethernet",
+        "check mode, MTU and device",
+    ),
+    errno.EADDRINUSE: (
+        "the MAC is that of the lower device, or of another macvtap that is up on it",
+        "choose another MAC",
+    ),
+    errno.EADDRNOTAVAIL: ("the MAC is multicast or zero", "choose a unicast MAC, such as one beginning with 02"),
+    errno.ERANGE: ("the name or the mark is too long", "choose a shorter name"),
+    errno.EOPNOTSUPP: ("this kernel has no macvtap", "load the module: modprobe macvtap"),
+    errno.EPERM: ("the capability CAP_NET_ADMIN is missing here", "run as root (become: true)"),
+    errno.EACCES: ("permission is missing", "run as root (become: true)"),
+    errno.EROFS: ("the file system is read-only", "run where /proc/sys can be written"),
+    errno.ENOMEM: ("the kernel has no memory left for it", "free memory"),
+    errno.ENFILE: ("the kernel has no tap minors left (2^20)", "remove taps"),
+}
+
+
+def explain(verb: str, link: Link, number: int, text: str = "") -> str:
+    """One sentence: what was being done to which link, why the kernel refused, and what to do.
+
+    :arg verb: "make", "set up" …
+    :arg number: positive errno.
+    :arg text: the kernel's own words, if it sent any.
+    """
+    name = errno.errorcode.get(number, str(number))
+    cause, remedy = _MEANINGS.get(number, ("the kernel refused", "see dmesg"))
+    own_words = ": %s" % text if text else ""
+    return "cannot %s link %s (ifindex %d, MAC %s): %s (%s%s); %s" % (
+        verb,
+        link.name,
+        link.ifindex,
+        link.mac,
+        cause,
+        name,
+        own_words,
+        remedy,
+    )

@@ -1,0 +1,82 @@
+# Copyright (c) 2026, linuxnet.macvtap maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Private to this collection: may change without notice.
+
+"""Who a link belongs to: the mark in its alias, and the MAC and ifindex derived from guest and nic. PURE."""
+
+from __future__ import annotations
+
+import re
+
+from hashlib import sha256
+from itertools import count
+from typing import Iterator
+from urllib.parse import quote, unquote
+
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._errors import InvalidInput
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._model import Mark
+
+_PREFIX = "linuxnet.macvtap"
+#: IFALIASZ is 256 with the final NUL (linux/if.h)
+_ALIAS_BYTES = 255
+_MARK = re.compile(r"linuxnet\.macvtap guest=(\S+) nic=(\d{1,9})(?: network=(\S+))?(?: queues=(\d{1,4}))?")
+#: left readable in the alias; everything else, blanks and '=' among them, is percent-encoded
+_READABLE = "!$&'()*+,-./:;@[]^_`{|}~"
+
+#: derived ifindexes: 2^30 … 2^31-1, far from those the kernel counts up from 1
+_INDEX_BASE = 1 << 30
+
+#: how many derived MACs of one NIC are tried; a found one among them is kept
+MAC_CANDIDATES = 64
+
+
+def mark_text(mark: Mark) -> str:
+    """The alias for a link, at most 255 bytes (IFALIASZ).
+
+    :raises InvalidInput: when guest and network name together are too long for it.
+    """
+    words = [_PREFIX, "guest=" + quote(mark.guest, safe=_READABLE), "nic=%d" % mark.nic]
+    if mark.network is not None:
+        words.append("network=" + quote(mark.network, safe=_READABLE))
+    if mark.queues != 1:
+        words.append("queues=%d" % mark.queues)
+    text = " ".join(words)
+    if len(text) > _ALIAS_BYTES:
+        raise InvalidInput(
+            "guest name %r%s is too long: the mark in the link's alias would take %d of %d bytes; use a shorter name"
+            % (mark.guest, " with network name %r" % mark.network if mark.network else "", len(text), _ALIAS_BYTES)
+        )
+    return text
+
+
+def read_mark(alias: str) -> Mark | None:
+    """The mark in an alias, or None when the link is not ours."""
+    match = _MARK.fullmatch(alias) if alias.startswith(_PREFIX) else None
+    if match is None:
+        return None
+    guest, nic, network, queues = match.groups()
+    return Mark(unquote(guest), int(nic), unquote(network) if network else None, int(queues or 1))
+
+
+def derived_macs(prefix: str, guest: str, nic: int) -> Iterator[str]:
+    """MACs for a NIC that has none: ``prefix`` and a hash of guest and nic; the next one where it is taken.
+
+    :arg prefix: 1 to 5 octets, lower case, colon-separated.
+    """
+    missing = 6 - len(prefix.split(":"))
+    for attempt in range(MAC_CANDIDATES):
+        digest = _digest(guest, nic, attempt)
+        yield ":".join([prefix] + ["%02x" % octet for octet in digest[:missing]])
+
+
+def derived_indexes(guest: str, nic: int) -> Iterator[int]:
+    """ifindexes for a NIC, best first: the same on every run, after a re-create and after a reboot."""
+    first = int.from_bytes(_digest(guest, nic, 0)[8:12], "big") % _INDEX_BASE
+    for attempt in count():
+        yield _INDEX_BASE + (first + attempt) % _INDEX_BASE
+
+
+def _digest(guest: str, nic: int, attempt: int) -> bytes:
+    return sha256(("%s\0%d\0%d" % (guest, nic, attempt)).encode("utf-8", "surrogateescape")).digest()

@@ -1,0 +1,150 @@
+# Copyright (c) 2026, linuxnet.macvtap maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Private to this collection: may change without notice.
+
+"""Networks: what macvtap_network does. A definition is a file; a change of it reaches the links that are live."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible_collections.linuxnet.macvtap.plugins.module_utils import _definitions, _sriov
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._converge import (
+    Task,
+    View,
+    converge,
+    look_at_taps,
+    report,
+)
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._errors import Refused
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._host import Host, Owned
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._model import Attachment, Network, Nic
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._network_xml import (
+    network_xml,
+    same_definition,
+    update_network_xml,
+)
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._plan import (
+    BringUp,
+    Plan,
+    WriteDefinition,
+    plan_attachments,
+)
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._report import network_row
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._resolve import Wishes, resolve
+
+
+def define(wanted: Network, directory: str, task: Task) -> dict[str, Any]:
+    """Write the definition, set its lower devices up, and bring live links of the network along.
+
+    :returns: the result of the module.
+    """
+    path = _definitions.path_of(directory, wanted.name)
+    pooled = _sriov.with_devices(wanted)
+
+    def plan(host: Host) -> View:
+        old_text = _definitions.read_text(path)
+        old = None if old_text is None else _sriov.with_devices(_definitions.parse(path, old_text, wanted.name))
+        new_text = _new_text(wanted, old, old_text)
+        wanted_by = "network %r" % wanted.name
+        lowers = [host.lower_device(name, wanted_by) for name in pooled.devices]
+        moved = _moved(old, pooled, host, task) if old is not None else []
+        seen = look_at_taps([attachment.found for attachment in moved if attachment.found], task.policy, required=True)
+        steps = plan_attachments(moved, [], seen, host, task.policy)
+        return View(
+            host,
+            steps._replace(
+                definitions=[] if new_text == old_text else [WriteDefinition(wanted.name, path, old_text, new_text)],
+                bring_up=[BringUp(link) for link in lowers if not link.is_up],
+                # the owner of nodes is macvtap_attach's business
+                nodes=[],
+            ),
+        )
+
+    steps, last = converge(plan, task)
+    written = [step.new for step in steps if isinstance(step, WriteDefinition)]
+    text = written[-1] if written else _definitions.read_text(path)
+    return {**report(steps), "network": network_row(pooled, last.host, path, text)}
+
+
+def undefine(name: str, directory: str, task: Task) -> dict[str, Any]:
+    """Remove the definition. Links are never removed with it: without ``force`` live ones keep it from going.
+
+    :returns: the result of the module.
+    """
+    path = _definitions.path_of(directory, name)
+    before = _definitions.read_text(path)
+
+    def plan(host: Host) -> View:
+        text = _definitions.read_text(path)
+        live = [owned for owned in host.marked() if owned.mark.network == name]
+        if text is not None and live and not task.force:
+            raise Refused(
+                "network %r has %d live attachments (%s%s); detach them first, or set force=true to remove the"
+                " definition and leave them"
+                % (
+                    name,
+                    len(live),
+                    ", ".join(host.describe(owned.link) for owned in live[:5]),
+                    " …" if len(live) > 5 else "",
+                )
+            )
+        return View(host, Plan(definitions=[] if text is None else [WriteDefinition(name, path, text, None)]))
+
+    steps, last = converge(plan, task)
+    removed = _removed(path, before, name)
+    return {**report(steps), "network": network_row(removed, last.host, path, before)}
+
+
+def _removed(path: str, text: str | None, name: str) -> Network:
+    """What was defined; a damaged file, which can be removed all the same, defines nothing."""
+    try:
+        return Network(name, None, ()) if text is None else _definitions.parse(path, text, name)
+    except _definitions.Damaged:
+        return Network(name, None, ())
+
+
+def _new_text(wanted: Network, old: Network | None, old_text: str | None) -> str:
+    """The definition to write; the old one, to the letter, where it says the same."""
+    if old is None or old_text is None:
+        return network_xml(wanted)
+    if wanted.xml is None:
+        if (wanted.mode, wanted.devices) == (old.mode, old.devices):
+            return old_text
+        # plain options know mode and devices only: uuid, metadata and portgroups stay
+        return update_network_xml(old_text, wanted)
+    text = network_xml(wanted)
+    return old_text if same_definition(old_text, text) else text
+
+
+def _moved(old: Network, new: Network, host: Host, task: Task) -> list[Attachment]:
+    """The live links of the network, as the new definition wants them; everything else about them stays."""
+    if (old.mode, old.devices) == (new.mode, new.devices):
+        return []
+    old_devices = {host.by_name[name].ifindex for name in old.devices if name in host.by_name}
+    affected = [
+        owned
+        for owned in host.owned.values()
+        # one that is elsewhere was put there on purpose (a live domain XML says where it was)
+        if owned.mark.network == new.name and owned.link.lower in old_devices
+    ]
+    nics = [_as_it_is(owned) for owned in affected]
+    attachments = resolve(nics, {new.name: new}, host, Wishes(), task.policy)
+    return [
+        attachment._replace(
+            link=owned.link._replace(
+                mode=attachment.link.mode,
+                lower=attachment.link.lower,
+                mtu=min(owned.link.mtu, attachment.link.mtu),
+            )
+        )
+        for attachment, owned in zip(attachments, affected)
+    ]
+
+
+def _as_it_is(owned: Owned) -> Nic:
+    mark = owned.mark
+    return Nic(mark.guest, mark.nic, network=mark.network, mac=owned.link.mac, queues=mark.queues)
+

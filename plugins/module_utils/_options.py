@@ -1,0 +1,134 @@
+# Copyright (c) 2026, linuxnet.macvtap maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Private to this collection: may change without notice.
+
+"""Options that several modules share, and from option values to the model: every value is checked here, by name."""
+
+from __future__ import annotations
+
+import grp
+import os
+import pwd
+import re
+
+from typing import Any, Mapping, Sequence
+
+from ansible_collections.linuxnet.macvtap.plugins.module_utils import _names
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._errors import InvalidInput
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._model import MODES, Network, Nic, NodePolicy
+
+DEFINITIONS_DIR: dict[str, Any] = {"type": "path", "default": "/etc/macvtap/networks"}
+DEVICE_DIR: dict[str, Any] = {"type": "path", "default": "/dev"}
+
+_OCTAL = re.compile(r"0[0-7]{3}")
+#: the kernel takes at most 256 queues per macvtap (MAX_TAP_QUEUES, linux/if_tap.h)
+_MAX_QUEUES = 256
+#: nic numbers are positions; more than this is a slip
+_MAX_NIC = 999_999_999
+
+
+def nics(entries: Sequence[Mapping[str, Any]]) -> list[Nic]:
+    """The option ``attachments`` as NICs.
+
+    :raises InvalidInput: naming the entry and the value.
+    """
+    return [_nic(entry, "attachments[%d]" % number) for number, entry in enumerate(entries)]
+
+
+def _nic(entry: Mapping[str, Any], origin: str) -> Nic:
+    try:
+        return Nic(
+            guest=_checked(entry, "guest", _names.check_guest_name),
+            nic=_in_range(entry, "nic", 0, _MAX_NIC),
+            network=_checked(entry, "network", _names.check_network_name),
+            device=_checked(entry, "device", lambda name: _names.check_ifname(name, "device")),
+            mode=entry["mode"],
+            mac=_checked(entry, "mac", _names.check_mac),
+            ifname=_checked(entry, "ifname", lambda name: _names.check_ifname(name, "ifname")),
+            mtu=entry["mtu"],
+            queues=_in_range(entry, "queues", 1, _MAX_QUEUES) or 1,
+            allmulticast=entry["allmulticast"],
+            promiscuous=entry["promiscuous"],
+            origin=origin,
+        )
+    except InvalidInput as exc:
+        raise InvalidInput("%s: %s" % (origin, exc)) from exc
+
+
+def _checked(entry: Mapping[str, Any], key: str, check: Any) -> Any:
+    return None if entry[key] is None else check(entry[key])
+
+
+def _in_range(entry: Mapping[str, Any], key: str, least: int, most: int) -> int | None:
+    value = entry[key]
+    if value is not None and not least <= value <= most:
+        raise InvalidInput("%s %d is not possible; it must be %d to %d" % (key, value, least, most))
+    return value
+
+
+def network(name: str, mode: str | None, devices: Sequence[str] | None) -> Network:
+    """A network from plain options.
+
+    :raises InvalidInput: bad name, no device, or one twice.
+    """
+    _names.check_network_name(name)
+    if not devices:
+        raise InvalidInput("network %r has no lower device; name at least one in devices" % name)
+    for number, device in enumerate(devices):
+        _names.check_ifname(device, "device of network %r" % name)
+        if device in devices[:number]:
+            raise InvalidInput("network %r lists device %s twice; list each once" % (name, device))
+    return Network(name, mode or MODES[0], tuple(devices))
+
+
+def node_policy(params: Mapping[str, Any]) -> NodePolicy:
+    """Where tap nodes live and whose they shall be.
+
+    :raises InvalidInput: unknown owner or group, or a mode that is no octal text.
+    """
+    return NodePolicy(
+        directory=params["device_dir"],
+        uid=_identifier(params.get("device_owner"), "device_owner", _user_id),
+        gid=_identifier(params.get("device_group"), "device_group", _group_id),
+        mode=_mode(params.get("device_mode")),
+    )
+
+
+def _user_id(name: str) -> int:
+    return pwd.getpwnam(name).pw_uid
+
+
+def _group_id(name: str) -> int:
+    return grp.getgrnam(name).gr_gid
+
+
+def _identifier(name: str | None, option: str, look_up: Any) -> int | None:
+    if name is None:
+        return None
+    if name.isascii() and name.isdigit() and int(name) < 2**32 - 1:
+        return int(name)
+    try:
+        return look_up(name)
+    except (KeyError, ValueError) as exc:
+        kind = "user" if look_up is _user_id else "group"
+        raise InvalidInput("%s: there is no %s %r on this host; create it first" % (option, kind, name)) from exc
+
+
+def _mode(text: str | None) -> int | None:
+    if text is None:
+        return None
+    if not _OCTAL.fullmatch(text):
+        # an unquoted 0660 arrives here as "432": without the leading zero it cannot be told what was meant
+        raise InvalidInput(
+            "device_mode %r is not an octal mode of four digits; write it in quotes, like '0660'" % text
+        )
+    return int(text, 8)
+
+
+def directory(path: str, option: str) -> str:
+    """An option of type path that must be absolute: a module's working directory means nothing to the user."""
+    if not os.path.isabs(path):
+        raise InvalidInput("%s %r is not an absolute path" % (option, path))
+    return path

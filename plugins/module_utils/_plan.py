@@ -1,0 +1,282 @@
+# Copyright (c) 2026, linuxnet.macvtap maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Private to this collection: may change without notice.
+
+"""The plan: ordered steps, as plain data, from what is to what shall be. PURE.
+
+Check mode shows it, diff mode prints it, ``changed`` is "there are steps", and :mod:`_apply` is the only code that
+carries it out.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Iterable, Mapping, NamedTuple, Sequence, Union
+
+from ansible_collections.linuxnet.macvtap.plugins.module_utils import _attributes
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._errors import Refused
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._host import Host
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._identity import read_mark
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._model import (
+    Attachment,
+    Holder,
+    Link,
+    Node,
+    NodePolicy,
+)
+
+class Seen(NamedTuple):
+    """The tap of one existing link: its true device number, and what lies at the path of its node."""
+
+    number: tuple[int, int]
+    node: Node | None
+
+
+class WriteDefinition(NamedTuple):
+    """Write (or, with ``new`` None, remove) a network's definition file."""
+
+    network: str
+    path: str
+    old: str | None
+    new: str | None
+
+
+class BringUp(NamedTuple):
+    """Set a lower device up."""
+
+    link: Link
+
+
+class DeleteLink(NamedTuple):
+    link: Link
+    device: str
+    path: str
+    #: of the tap; None when sysfs does not show it
+    number: tuple[int, int] | None
+    #: True when the same plan makes it again
+    recreated: bool = False
+
+
+class CreateLink(NamedTuple):
+    """Make a link and its node, silence the host on it, mark it and bring it up."""
+
+    link: Link
+    device: str
+    path: str
+    recreated: bool = False
+
+
+class ChangeLink(NamedTuple):
+    """Set the named attributes of a live link."""
+
+    old: Link
+    new: Link
+    names: tuple[str, ...]
+
+
+class MakeNode(NamedTuple):
+    path: str
+    number: tuple[int, int]
+    #: a node that opens nothing any more and is replaced
+    stale: Node | None = None
+
+
+class OwnNode(NamedTuple):
+    """Owner, group (numbers) and permission bits of a node."""
+
+    path: str
+    number: tuple[int, int]
+    old: tuple[int, int, int]
+    new: tuple[int, int, int]
+
+
+Step = Union[WriteDefinition, BringUp, DeleteLink, CreateLink, ChangeLink, MakeNode, OwnNode]
+
+
+class Plan(NamedTuple):
+    """Steps of each kind; they are carried out in the order of the fields."""
+
+    definitions: list[WriteDefinition] = []
+    bring_up: list[BringUp] = []
+    delete: list[DeleteLink] = []
+    create: list[CreateLink] = []
+    change: list[ChangeLink] = []
+    nodes: list[Union[MakeNode, OwnNode]] = []
+
+    def steps(self) -> list[Step]:
+        """All steps in order; empty = nothing to do."""
+        return [step for group in self for step in group]
+
+
+def plan_attachments(
+    attachments: Sequence[Attachment],
+    leaving: Sequence[Link],
+    seen: Mapping[int, Seen],
+    host: Host,
+    policy: NodePolicy,
+) -> Plan:
+    """What makes the attachments so, and the leaving links gone.
+
+    :arg seen: the tap of each existing link of ``attachments``, and of ``leaving`` where sysfs shows it.
+    :raises Refused: when something that is not ours lies at a node's path.
+    """
+    plan = Plan([], [], [], [], [], [])
+    for link in leaving:
+        plan.delete.append(_deletion(link, seen, host, policy))
+    for attachment in attachments:
+        found, wanted = attachment.found, attachment.link
+        if found is None:
+            plan.create.append(CreateLink(wanted, attachment.device, policy.path(wanted.ifindex)))
+            continue
+        names = _attributes.differences(found, wanted)
+        own_node = node_steps(wanted.name, *seen[found.ifindex], policy.path(found.ifindex), policy)
+        if names and _attributes.needs_recreate(found, wanted):
+            plan.delete.append(_deletion(found, seen, host, policy)._replace(recreated=True))
+            plan.create.append(CreateLink(wanted, attachment.device, policy.path(wanted.ifindex), recreated=True))
+            continue
+        if names:
+            plan.change.append(ChangeLink(found, wanted, names))
+        plan.nodes.extend(own_node)
+    return plan
+
+
+def _deletion(link: Link, seen: Mapping[int, Seen], host: Host, policy: NodePolicy) -> DeleteLink:
+    number = seen[link.ifindex].number if link.ifindex in seen else None
+    return DeleteLink(link, host.device_name(link), policy.path(link.ifindex), number)
+
+
+def node_steps(
+    ifname: str, number: tuple[int, int], node: Node | None, path: str, policy: NodePolicy
+) -> list[Union[MakeNode, OwnNode]]:
+    """What makes the node at ``path`` the tap with this device number, owned as the policy says.
+
+    :raises Refused: when something else lies there: it is never followed, changed or removed.
+    """
+    steps: list[Union[MakeNode, OwnNode]] = []
+    is_ours = node is not None and node.kind == "character device" and (node.major, node.minor) == number
+    if node is not None and not is_ours and not node.is_stale:
+        what = node.kind
+        if node.kind == "character device":
+            what += " %d:%d%s" % (node.major, node.minor, " (%s of another link or namespace)" % node.tap if node.tap else "")
+        raise Refused(
+            "%s is a %s, but the tap of link %s is device %d:%d; it was left alone: remove it if it is nobody's, or"
+            " detach and attach again for another path" % (path, what, ifname, number[0], number[1])
+        )
+    # a node that is made belongs to root:root 0600, as the kernel's own would
+    old = (node.uid, node.gid, node.mode) if is_ours and node is not None else (0, 0, 0o600)
+    if not is_ours:
+        steps.append(MakeNode(path, number, node))
+    new = tuple(value if wanted is None else wanted for value, wanted in zip(old, (policy.uid, policy.gid, policy.mode)))
+    if new != old:
+        steps.append(OwnNode(path, number, old, new))
+    return steps
+
+
+def require_free(plan: Plan, holders: Mapping[tuple[int, int], Sequence[Holder]], force: bool) -> None:
+    """Refuse to cut off a process that holds a tap open; all or nothing.
+
+    :arg holders: by device number, of the links that the plan deletes.
+    """
+    if force:
+        return
+    held = [(step, holders[step.number]) for step in plan.delete if step.number in holders]
+    if not held:
+        return
+    lines = [
+        "%s is held open by %s" % (step.link.name, ", ".join("pid %d (%s)" % holder for holder in users))
+        for step, users in held[:5]
+    ]
+    if len(held) > 5:
+        lines.append("and %d more" % (len(held) - 5))
+    raise Refused(
+        "nothing was %s: %s; stop %s first, or set force=true to cut %s off"
+        % (
+            "recreated" if held[0][0].recreated else "removed",
+            "; ".join(lines),
+            "it" if len(held) == 1 else "them",
+            "it" if len(held) == 1 else "them",
+        )
+    )
+
+
+def describe(step: Step) -> str:
+    """One step in words, for the result's ``actions``."""
+    if isinstance(step, WriteDefinition):
+        verb = "remove" if step.new is None else "write" if step.old is None else "update"
+        return "%s definition of network %s (%s)" % (verb, step.network, step.path)
+    if isinstance(step, BringUp):
+        return "set lower device %s up" % step.link.name
+    if isinstance(step, DeleteLink):
+        return "delete %s%s" % (_title(step.link), " to make it again" if step.recreated else "")
+    if isinstance(step, CreateLink):
+        return "%s %s: %s on %s, MAC %s, %s" % (
+            "recreate" if step.recreated else "create",
+            _title(step.link),
+            step.link.mode,
+            step.device,
+            step.link.mac,
+            step.path,
+        )
+    if isinstance(step, ChangeLink):
+        return "change %s: %s" % (
+            _title(step.old),
+            ", ".join("%s %s -> %s" % change for change in _changes(step)),
+        )
+    if isinstance(step, MakeNode):
+        return "make node %s (%d:%d)%s" % ((step.path,) + step.number + (", replacing a stale one" if step.stale else "",))
+    return "set %s from %d:%d %04o to %d:%d %04o" % ((step.path,) + step.old + step.new)
+
+
+def _title(link: Link) -> str:
+    mark = read_mark(link.alias)
+    return "%s of guest %s nic %d" % (link.name, mark.guest, mark.nic) if mark else "%s without our mark" % link.name
+
+
+def _changes(step: ChangeLink) -> Iterable[tuple[str, Any, Any]]:
+    for name in step.names:
+        read = _attributes.BY_NAME[name].read
+        yield name, _shown(read(step.old)), _shown(read(step.new))
+
+
+def _shown(value: Any) -> Any:
+    """Values in messages as a playbook would spell them."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return "none" if value in ("", None) else value
+
+
+def diff(steps: Sequence[Step]) -> dict[str, dict[str, Any]]:
+    """Ansible's before and after of what the steps change, and of nothing else."""
+    before: dict[str, Any] = {}
+    after: dict[str, Any] = {}
+    for step in steps:
+        for side, (key, value) in zip((before, after), _sides(step)):
+            if value is not None:
+                side.setdefault(key, {}).update(value)
+    return {side: dict(sorted(values.items())) for side, values in (("before", before), ("after", after))}
+
+
+def _sides(step: Step) -> tuple[tuple[str, dict[str, Any] | None], tuple[str, dict[str, Any] | None]]:
+    if isinstance(step, WriteDefinition):
+        # as lines, since Ansible prints a diff of dicts as JSON, in which one long text would be one long line
+        old, new = (None if text is None else {"definition": text.splitlines()} for text in (step.old, step.new))
+        return (step.path, old), (step.path, new)
+    if isinstance(step, BringUp):
+        return (step.link.name, {"link_state": "down"}), (step.link.name, {"link_state": "up"})
+    if isinstance(step, (DeleteLink, CreateLink)):
+        row = {attribute.name: attribute.read(step.link) for attribute in _attributes.ATTRIBUTES}
+        row.update(device=step.device, ifindex=step.link.ifindex, tap_path=step.path)
+        entry = (step.link.name, row)
+        return (entry, (entry[0], None)) if isinstance(step, DeleteLink) else ((entry[0], None), entry)
+    if isinstance(step, ChangeLink):
+        changes = list(_changes(step))
+        return (
+            (step.old.name, {name: old for name, old, _new in changes}),
+            (step.old.name, {name: new for name, _old, new in changes}),
+        )
+    if isinstance(step, MakeNode):
+        return (step.path, {"node": "stale"} if step.stale else None), (step.path, {"node": "%d:%d" % step.number})
+    keys = ("uid", "gid", "mode")
+    old_owner, new_owner = ((step.path, dict(zip(keys, owner[:2] + ("%04o" % owner[2],)))) for owner in (step.old, step.new))
+    return old_owner, new_owner

@@ -1,0 +1,290 @@
+# Copyright (c) 2026, linuxnet.macvtap maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Private to this collection: may change without notice.
+
+"""The room that talks netlink: one dump in, batches of requests out, an errno back for each.
+
+Bulk work on macvtap links goes through a plain socket with our own packing (see :mod:`_ifinfomsg`); what is done for a
+handful of lower devices uses pyroute2, which is imported only then: its import alone takes longer than most runs.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import random
+import socket
+import struct
+
+from typing import Any, Iterable, Iterator, NamedTuple, Sequence
+
+from ansible_collections.linuxnet.macvtap.plugins.module_utils import _attributes
+from ansible_collections.linuxnet.macvtap.plugins.module_utils import _ifinfomsg as wire
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._errors import HostError
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._model import Link
+
+# linux/rtnetlink.h, linux/netlink.h
+_RTM_NEWLINK, _RTM_DELLINK, _RTM_GETLINK = 16, 17, 18
+_NLMSG_ERROR, _NLMSG_DONE = 2, 3
+_REQUEST, _ACK, _DUMP, _DUMP_INTR, _EXCL, _CREATE = 0x1, 0x4, 0x300, 0x10, 0x200, 0x400
+_SOL_NETLINK, _CAP_ACK, _EXT_ACK = 270, 10, 11
+_NLMSGERR_ATTR_MSG = 1
+_RTEXT_FILTER_SKIP_STATS = 8
+_SO_RCVBUFFORCE, _SO_SNDBUFFORCE = 33, 32
+
+_HEADER = struct.Struct("=IHHII")
+
+#: messages in one send. The kernel queues one acknowledgement each before we can read the first; 3000 overran the
+#: receive buffer, and a lost acknowledgement is waited for in vain.
+_BATCH = 500
+_BUFFER_BYTES = 8 << 20
+_CHUNK_BYTES = 1 << 18
+#: seconds; the kernel answers within milliseconds unless the machine is in deep trouble
+_TIMEOUT = 60
+#: a dump during which a link came or went is inconsistent and is taken again
+_DUMP_TRIES = 50
+
+
+class Reply(NamedTuple):
+    """The kernel's answer to one request."""
+
+    #: positive errno, 0 = done
+    errno: int
+    #: the kernel's own words, mostly empty
+    text: str = ""
+
+
+class Request(NamedTuple):
+    kind: int
+    flags: int
+    body: bytes
+
+
+class Netlink:
+    """A rtnetlink socket of this process's network namespace."""
+
+    def __init__(self) -> None:
+        self._sequence = 0
+        self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, socket.NETLINK_ROUTE)
+        for option in (_SO_RCVBUFFORCE, _SO_SNDBUFFORCE):
+            try:
+                self._socket.setsockopt(socket.SOL_SOCKET, option, _BUFFER_BYTES)
+            except PermissionError:
+                # reading needs no privilege and the default buffer will do; writing is refused by the kernel anyway
+                break
+        self._socket.setsockopt(_SOL_NETLINK, _CAP_ACK, 1)
+        self._socket.setsockopt(_SOL_NETLINK, _EXT_ACK, 1)
+        self._socket.settimeout(_TIMEOUT)
+        self._socket.bind((0, 0))
+
+    def __enter__(self) -> Netlink:
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        self._socket.close()
+
+    def links(self) -> dict[int, Link]:
+        """All links of this network namespace by ifindex, without statistics."""
+        for _try in range(_DUMP_TRIES):
+            links = self._dump()
+            if links is not None:
+                return links
+        raise HostError("links came and went all the time: no consistent list of them in %d tries" % _DUMP_TRIES)
+
+    def create(self, links: Sequence[Link]) -> list[Reply]:
+        """Make macvtaps, down, with mode, name, MAC, MTU and flags.
+
+        :returns: one reply per link, in order; the others are made although one fails.
+        """
+        requests = []
+        for link in links:
+            payload, flags, change = _attributes.encode(link, _attributes.AT_CREATION)
+            payload += wire.nla_u32(wire.IFLA_LINK, link.lower)
+            body = wire.body(link.ifindex, payload, flags, change)
+            requests.append(Request(_RTM_NEWLINK, _REQUEST | _ACK | _CREATE | _EXCL, body))
+        return self._exchange(requests)
+
+    def change(self, changes: Sequence[tuple[Link, tuple[str, ...]]]) -> list[Reply]:
+        """Set the named attributes (see :data:`_attributes.ATTRIBUTES`) of each link to the values it carries.
+
+        RTM_NEWLINK: RTM_SETLINK with link info reports success and does nothing.
+        """
+        return self._exchange(
+            [
+                Request(_RTM_NEWLINK, _REQUEST | _ACK, wire.body(link.ifindex, *_attributes.encode(link, names)))
+                for link, names in changes
+            ]
+        )
+
+    def delete(self, ifindexes: Sequence[int]) -> None:
+        """Delete exactly these links in one request; those that are gone already are no error.
+
+        Deleting one by one costs 17 ms each. They are moved to a fresh group, and the group is deleted after a look
+        that nothing else is in it.
+
+        :raises HostError: when the kernel refuses, or something else got into the group; then none is deleted.
+        """
+        if not ifindexes:
+            return
+        before = self.links()
+        wanted = {index for index in ifindexes if index in before}
+        if not wanted:
+            return
+        used = {link.group for link in before.values()}
+        group = next(number for number in iter(lambda: random.getrandbits(31), None) if number not in used)
+        order = sorted(wanted)
+        replies = self._set_groups([(index, group) for index in order])
+        members = {index for index, link in self.links().items() if link.group == group}
+        failed = [reply for reply in replies if reply.errno not in (0, errno.ENODEV)]
+        if failed or members - wanted:
+            self._set_groups([(index, before[index].group) for index in order])
+            raise HostError(
+                "nothing was deleted: the links could not be set apart in a group of their own (%s)"
+                % (_text(failed[0]) if failed else "something else joined it"),
+                failed[0].errno if failed else 0,
+            )
+        if members:
+            request = Request(_RTM_DELLINK, _REQUEST | _ACK, wire.body(0, wire.nla_u32(wire.IFLA_GROUP, group)))
+            reply = self._exchange([request])[0]
+            if reply.errno not in (0, errno.ENODEV):
+                self._set_groups([(index, before[index].group) for index in order])
+                raise HostError("the kernel did not delete the links: %s" % _text(reply), reply.errno)
+
+    def _set_groups(self, groups: Iterable[tuple[int, int]]) -> list[Reply]:
+        return self._exchange(
+            [
+                Request(_RTM_NEWLINK, _REQUEST | _ACK, wire.body(index, wire.nla_u32(wire.IFLA_GROUP, group)))
+                for index, group in groups
+            ]
+        )
+
+    def _dump(self) -> dict[int, Link] | None:
+        body = wire.body(0, wire.nla_u32(wire.IFLA_EXT_MASK, _RTEXT_FILTER_SKIP_STATS))
+        self._sequence += 1
+        self._socket.send(_HEADER.pack(16 + len(body), _RTM_GETLINK, _REQUEST | _DUMP, self._sequence, 0) + body)
+        links: dict[int, Link] = {}
+        consistent = True
+        while True:
+            data = self._receive()
+            for kind, flags, sequence, start, end in _messages(data):
+                if sequence != self._sequence:
+                    continue
+                consistent = consistent and not flags & _DUMP_INTR
+                if kind == _NLMSG_DONE:
+                    return links if consistent else None
+                if kind == _NLMSG_ERROR:
+                    reply = _reply(data, start, end, flags)
+                    raise HostError("the kernel refused to list the links: %s" % _text(reply), reply.errno)
+                link = wire.decode_link(data, start, end)
+                links[link.ifindex] = link
+
+    def _exchange(self, requests: Sequence[Request]) -> list[Reply]:
+        replies: list[Reply] = []
+        for start in range(0, len(requests), _BATCH):
+            replies += self._exchange_batch(requests[start : start + _BATCH])
+        return replies
+
+    def _exchange_batch(self, requests: Sequence[Request]) -> list[Reply]:
+        first = self._sequence + 1
+        self._sequence += len(requests)
+        self._socket.send(
+            b"".join(
+                _HEADER.pack(16 + len(request.body), request.kind, request.flags, first + number, 0) + request.body
+                for number, request in enumerate(requests)
+            )
+        )
+        replies: dict[int, Reply] = {}
+        while len(replies) < len(requests):
+            data = self._receive()
+            for kind, flags, sequence, start, end in _messages(data):
+                if kind == _NLMSG_ERROR and sequence >= first:
+                    replies[sequence] = _reply(data, start, end, flags)
+        return [replies[first + number] for number in range(len(requests))]
+
+    def _receive(self) -> bytes:
+        try:
+            return self._socket.recv(_CHUNK_BYTES)
+        except socket.timeout as exc:
+            raise HostError("the kernel did not answer a netlink request within %d s" % _TIMEOUT) from exc
+
+
+def set_ipv6(name: str, enabled: bool) -> Reply:
+    """Switch IPv6 of one link on or off by its sysctl (Documentation/networking/ip-sysctl.rst, disable_ipv6).
+
+    Address generation "none" is not enough: a router advertisement still gives the link an address.
+    """
+    try:
+        with open("/proc/sys/net/ipv6/conf/%s/disable_ipv6" % name, "w", encoding="ascii") as file:
+            file.write("0" if enabled else "1")
+    except OSError as exc:
+        return Reply(exc.errno or errno.EIO, "/proc/sys/net/ipv6/conf/%s/disable_ipv6" % name)
+    return Reply(0)
+
+
+def kernel_has_ipv6() -> bool:
+    """False where the kernel was booted without IPv6: there is nothing to switch off then."""
+    return os.path.isdir("/proc/sys/net/ipv6")
+
+
+def bring_up(ifindexes: Iterable[int], up: bool = True) -> None:
+    """Set lower devices up (or down again); their addresses, MAC and MTU are not touched.
+
+    :raises HostError: naming the errno of the first that failed.
+    """
+    from pyroute2 import IPRoute
+    from pyroute2.netlink.exceptions import NetlinkError
+
+    with IPRoute() as route:
+        for index in ifindexes:
+            try:
+                route.link("set", index=index, state="up" if up else "down")
+            except NetlinkError as exc:
+                raise HostError(str(exc), exc.code) from exc
+
+
+def statistics(ifindexes: Iterable[int]) -> dict[int, dict[str, int]]:
+    """Counters of macvtap links by ifindex, as the guest sees them.
+
+    :returns: ``rx_bytes``, ``rx_packets``, ``rx_errors``, ``rx_dropped`` and the same with ``tx_``.
+    """
+    from pyroute2 import IPRoute
+
+    wanted = set(ifindexes)
+    names = ["%s_%s" % (side, what) for side in ("rx", "tx") for what in ("bytes", "packets", "errors", "dropped")]
+    found = {}
+    with IPRoute() as route:
+        for message in route.get_links():
+            counters: Any = message.get_attr("IFLA_STATS64")
+            if message["index"] in wanted and counters:
+                found[message["index"]] = {name: int(counters[name]) for name in names}
+    return found
+
+
+def _messages(data: bytes) -> Iterator[tuple[int, int, int, int, int]]:
+    """(type, flags, sequence, start, end) of each netlink message in a datagram."""
+    start = 0
+    while start + 16 <= len(data):
+        length, kind, flags, sequence, _port = _HEADER.unpack_from(data, start)
+        if length < 16:
+            return
+        yield kind, flags, sequence, start + 16, start + length
+        start += (length + 3) & ~3
+
+
+def _reply(data: bytes, start: int, end: int, flags: int) -> Reply:
+    number = -struct.unpack_from("=i", data, start)[0]
+    text = ""
+    if number and flags & 0x200:  # NLM_F_ACK_TLVS
+        # with NLM_F_CAPPED (0x100) only the header of the request is echoed
+        echoed = 16 if flags & 0x100 else struct.unpack_from("=I", data, start + 4)[0]
+        for kind, first, last in wire.attributes(data, start + 4 + ((echoed + 3) & ~3), end):
+            if kind == _NLMSGERR_ATTR_MSG:
+                text = data[first:last].rstrip(b"\0").decode("utf-8", "replace")
+    return Reply(number, text)
+
+
+def _text(reply: Reply) -> str:
+    name = errno.errorcode.get(reply.errno, str(reply.errno))
+    return "%s (%s)" % (name, reply.text) if reply.text else name

@@ -1,0 +1,31 @@
+# Copyright (c) 2026, linuxnet.macvtap maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Private to this collection: may change without notice.
+
+"""The one way a module of this collection starts, fails and reports."""
+
+from __future__ import annotations
+
+from typing import Any, Callable
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._errors import MacvtapError
+
+
+def run(work: Callable[[AnsibleModule], dict[str, Any]], **module_arguments: Any) -> None:
+    """Start the module, do its work, and exit with the result or with one clear sentence.
+
+    :arg work: module → result for exit_json; raises :class:`MacvtapError`.
+    :arg module_arguments: of AnsibleModule; check mode is always supported.
+    """
+    module = AnsibleModule(supports_check_mode=True, **module_arguments)
+    try:
+        result = work(module)
+    except MacvtapError as exc:
+        module.fail_json(msg=str(exc))
+    except OSError as exc:
+        # what no room expected of the host: still a sentence, not a traceback
+        module.fail_json(msg="the host refused: %s" % exc)
+    module.exit_json(**result)

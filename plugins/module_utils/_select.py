@@ -1,0 +1,67 @@
+# Copyright (c) 2026, linuxnet.macvtap maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Private to this collection: may change without notice.
+
+"""Which links ``state: absent``, ``purge`` and the filters of macvtap_info mean. PURE."""
+
+from __future__ import annotations
+
+from typing import NamedTuple, Sequence
+
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._host import Host
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._model import Link, Mark, Nic
+
+
+class Selection(NamedTuple):
+    """Selectors that are not None narrow the choice together; an empty list selects nothing."""
+
+    #: select every macvtap with such a MAC, whoever made it (the rule of 2010)
+    macs: Sequence[str] | None = None
+    ifnames: Sequence[str] | None = None
+    network: str | None = None
+    guest: str | None = None
+    #: numbered as for ``present`` where they name a guest
+    nics: Sequence[Nic] | None = None
+    device: str | None = None
+
+    def is_empty(self) -> bool:
+        return all(selector is None for selector in self)
+
+
+def select(host: Host, selection: Selection) -> list[Link]:
+    """The macvtaps meant, by ifindex.
+
+    Without ``macs`` only links with our mark are.
+    """
+    keys = {(nic.guest, nic.nic) for nic in selection.nics or () if nic.guest is not None}
+    nameless = [nic for nic in selection.nics or () if nic.guest is None]
+    chosen = []
+    for link in host.macvtaps:
+        mark = host.mark(link)
+        if mark is None and selection.macs is None:
+            continue
+        if _fits(link, mark, selection, host) and _is_among(link, mark, selection, keys, nameless):
+            chosen.append(link)
+    return sorted(chosen, key=lambda link: link.ifindex)
+
+
+def _fits(link: Link, mark: Mark | None, selection: Selection, host: Host) -> bool:
+    return (
+        (selection.macs is None or link.mac in selection.macs)
+        and (selection.ifnames is None or link.name in selection.ifnames)
+        and (selection.network is None or (mark is not None and mark.network == selection.network))
+        and (selection.guest is None or (mark is not None and mark.guest == selection.guest))
+        and (selection.device is None or host.device_name(link) == selection.device)
+    )
+
+
+def _is_among(link: Link, mark: Mark | None, selection: Selection, keys: set, nameless: Sequence[Nic]) -> bool:
+    if selection.nics is None:
+        return True
+    if mark is None:
+        return False
+    return (mark.guest, mark.nic) in keys or any(
+        (nic.mac or nic.ifname) and nic.mac in (None, link.mac) and nic.ifname in (None, link.name) for nic in nameless
+    )

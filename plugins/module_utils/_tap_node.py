@@ -1,0 +1,225 @@
+# Copyright (c) 2026, linuxnet.macvtap maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Private to this collection: may change without notice.
+
+"""Tap device nodes: what lies at their paths, whose they are, and who holds them open.
+
+A node is told by its device number, never by its name: ``/dev/tapN`` carries an ifindex, ifindexes are per network
+namespace and /dev is one, so the node of that name may be another guest's NIC.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+import time
+
+from typing import Callable, Iterable
+
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._errors import HostError, Refused
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._model import Holder, Link, Node
+
+_TAP_NAME = re.compile(r"tap(\d{1,10})")
+_KINDS = (
+    (stat.S_ISCHR, "character device"),
+    (stat.S_ISBLK, "block device"),
+    (stat.S_ISREG, "regular file"),
+    (stat.S_ISLNK, "symbolic link"),
+    (stat.S_ISDIR, "directory"),
+    (stat.S_ISFIFO, "FIFO"),
+    (stat.S_ISSOCK, "socket"),
+)
+#: seconds to wait for udev to be done with the nodes; the same bound as udevadm settle in boot scripts
+_SETTLE_SECONDS = 10.0
+
+
+def device_number(link: Link) -> tuple[int, int] | None:
+    """(major, minor) of a macvtap's tap from sysfs, None when sysfs does not show the link."""
+    try:
+        with open("/sys/class/net/%s/macvtap/tap%d/dev" % (link.name, link.ifindex), encoding="ascii") as file:
+            major, _colon, minor = file.read().partition(":")
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    return int(major), int(minor)
+
+
+def require_device_number(link: Link) -> tuple[int, int]:
+    """As :func:`device_number`.
+
+    :raises HostError: when sysfs does not show the link: a sysfs mounted for another network namespace.
+    """
+    number = device_number(link)
+    if number is None:
+        raise HostError(
+            "/sys does not show the tap of link %s (ifindex %d): /sys is missing or was mounted for another network"
+            " namespace; mount a fresh sysfs where the module runs" % (link.name, link.ifindex)
+        )
+    return number
+
+
+def look(path: str) -> Node | None:
+    """What lies at ``path``, without following or opening it; None = nothing."""
+    try:
+        found = os.lstat(path)
+    except FileNotFoundError:
+        return None
+    except NotADirectoryError as exc:
+        raise HostError("%s cannot be: %s is not a directory" % (path, os.path.dirname(path)), exc.errno) from exc
+    kind = next((name for test, name in _KINDS if test(found.st_mode)), "file of unknown type")
+    node = Node(path, kind, uid=found.st_uid, gid=found.st_gid, mode=stat.S_IMODE(found.st_mode))
+    if not stat.S_ISCHR(found.st_mode):
+        return node
+    major, minor = os.major(found.st_rdev), os.minor(found.st_rdev)
+    return node._replace(major=major, minor=minor)
+
+
+def look_at(path: str, number: tuple[int, int]) -> Node | None:
+    """As :func:`look`; a node that is not the device ``number`` comes with what the kernel knows of it."""
+    node = look(path)
+    return node if node is None or (node.major, node.minor) == number else identify(node)
+
+
+def identify(node: Node) -> Node:
+    """``node`` with what the kernel says of its device number."""
+    if node.kind != "character device":
+        return node
+    try:
+        target = os.readlink("/sys/dev/char/%d:%d" % (node.major, node.minor))
+    except OSError:
+        target = ""
+    tap = os.path.basename(target)
+    return node._replace(
+        tap=tap if _TAP_NAME.fullmatch(tap) else None,
+        is_tap=bool(_TAP_NAME.fullmatch(tap)) or (not target and node.major == _macvtap_major()),
+    )
+
+
+def foreign_nodes(directory: str, own: Iterable[int]) -> dict[int, Node]:
+    """What lies at ``directory``/tapN for every N that is not in ``own`` (the ifindexes of this namespace)."""
+    known = set(own)
+    found = {}
+    try:
+        names = os.listdir(directory)
+    except OSError as exc:
+        raise HostError(
+            "cannot list device_dir %s: %s; name an existing directory" % (directory, exc.strerror), exc.errno or 0
+        ) from exc
+    for name in names:
+        match = _TAP_NAME.fullmatch(name)
+        if match and int(match.group(1)) not in known:
+            node = look(os.path.join(directory, name))
+            if node is not None:
+                found[int(match.group(1))] = identify(node)
+    return found
+
+
+def make(path: str, number: tuple[int, int]) -> None:
+    """Make the node, root:root 0600 as the kernel's devtmpfs does; nothing may lie there yet."""
+    try:
+        os.mknod(path, stat.S_IFCHR | 0o600, os.makedev(*number))
+    except OSError as exc:
+        raise HostError("cannot make node %s: %s" % (path, exc.strerror), exc.errno or 0) from exc
+
+
+def remove(path: str, number: tuple[int, int]) -> bool:
+    """Remove the node at ``path`` if it still is that device; returns whether it did."""
+    node = look(path)
+    if node is None or (node.major, node.minor) != number or node.kind != "character device":
+        return False
+    try:
+        os.unlink(path)
+    except FileNotFoundError:
+        return False
+    except OSError as exc:
+        raise HostError("cannot remove node %s: %s" % (path, exc.strerror), exc.errno or 0) from exc
+    return True
+
+
+def own(path: str, number: tuple[int, int], uid: int, gid: int, mode: int) -> None:
+    """Give the node an owner and permission bits, after a look through the same descriptor that it is that device.
+
+    O_PATH does not open the device (each open is one more queue of the NIC) and follows no symbolic link.
+    """
+    try:
+        descriptor = os.open(path, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError as exc:
+        raise HostError("cannot reach node %s: %s" % (path, exc.strerror), exc.errno or 0) from exc
+    try:
+        found = os.fstat(descriptor)
+        if not stat.S_ISCHR(found.st_mode) or found.st_rdev != os.makedev(*number):
+            raise Refused("%s was replaced by something else a moment ago: left as it is" % path)
+        same = "/proc/self/fd/%d" % descriptor
+        if (found.st_uid, found.st_gid) != (uid, gid):
+            os.chown(same, uid, gid)
+        if stat.S_IMODE(found.st_mode) != mode:
+            os.chmod(same, mode)
+    except OSError as exc:
+        raise HostError("cannot set owner and mode of %s: %s" % (path, exc.strerror), exc.errno or 0) from exc
+    finally:
+        os.close(descriptor)
+
+
+def holders(numbers: Iterable[tuple[int, int]]) -> dict[tuple[int, int], list[Holder]]:
+    """The processes that have one of these devices open, from one pass over /proc.
+
+    Opening the node would not tell: macvtap has no exclusive open, and every open adds a queue.
+    """
+    devices = {os.makedev(*number): number for number in numbers}
+    found: dict[tuple[int, int], list[Holder]] = {}
+    if not devices:
+        return found
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        for number in {devices[device] for device in _open_devices(pid) if device in devices}:
+            found.setdefault(number, []).append(Holder(int(pid), _command(pid)))
+    return found
+
+
+def settle() -> None:
+    """Wait, with a bound, until udev has handled the events so far: it sets owner and mode of nodes some time later."""
+    if not os.path.exists("/run/udev/control"):
+        return
+    _wait(lambda: not os.path.exists("/run/udev/queue"), _SETTLE_SECONDS)
+
+
+def _wait(condition: Callable[[], bool], seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition() and time.monotonic() < deadline:
+        time.sleep(0.005)
+
+
+def _open_devices(pid: str) -> Iterable[int]:
+    directory = "/proc/%s/fd" % pid
+    try:
+        names = os.listdir(directory)
+    except OSError:
+        # the process ended, or is a kernel thread
+        return
+    for name in names:
+        try:
+            found = os.stat("%s/%s" % (directory, name))
+        except OSError:
+            # closed meanwhile, or on a dead network file system: no tap
+            continue
+        if stat.S_ISCHR(found.st_mode):
+            yield found.st_rdev
+
+
+def _command(pid: str) -> str:
+    try:
+        with open("/proc/%s/comm" % pid, encoding="utf-8", errors="replace") as file:
+            return file.read().strip()
+    except OSError:
+        return "?"
+
+
+def _macvtap_major() -> int:
+    """The dynamic major of macvtap, -1 when the kernel has none."""
+    with open("/proc/devices", encoding="ascii") as file:
+        for line in file:
+            number, _blank, name = line.strip().partition(" ")
+            if name == "macvtap":
+                return int(number)
+    return -1

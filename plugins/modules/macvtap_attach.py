@@ -1,0 +1,465 @@
+#!/usr/bin/python
+# Copyright (c) 2026, linuxnet.macvtap maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: macvtap_attach
+short_description: Attach guests to the wire through macvtap links and their tap device nodes
+author:
+  - linuxnet.macvtap maintainers (@linuxnet)
+version_added: 0.1.0
+description:
+  - Converges the NICs of one or of many virtual machines, each a macvtap link on a lower device and the tap device node
+    C(/dev/tapN) that the virtual machine monitor opens.
+  - A link is made with its MAC, mode and interface index, marked in its alias, silenced for the host's own IP stack, and
+    only then set up. Drift is repaired in place, a link is made again only where the kernel cannot change it.
+  - A tap that a process holds open is never cut off without O(force=true).
+  - Wants and finds are compared once. Check mode shows what would be done, and the same plan is carried out otherwise.
+extends_documentation_fragment:
+  - linuxnet.macvtap.attributes
+  - linuxnet.macvtap.attributes.actiongroup_macvtap
+  - linuxnet.macvtap.definitions
+  - linuxnet.macvtap.definitions.device_dir
+attributes:
+  check_mode:
+    support: full
+    details:
+      - RV(attachments[].tap_major) and RV(attachments[].tap_minor) of a link that would be made are V(null), since the
+        kernel gives the numbers at creation.
+  diff_mode:
+    support: full
+  idempotent:
+    support: full
+options:
+  guest:
+    description:
+      - Name of the guest, for every entry of O(attachments) that names none and for O(xml) without a C(<name>).
+      - With O(state=absent), selects the links of this guest.
+    type: str
+  xml:
+    description:
+      - libvirt domain XML, one document or a list of them, as C(virsh dumpxml) prints it, live or inactive. The root
+        element is C(domain), C(devices) or C(interface).
+      - Interfaces of type C(direct), and of type C(network) where the network is a macvtap network, are attached. Other
+        interfaces are skipped, but count for the position of a NIC in its guest.
+    type: raw
+  attachments:
+    description:
+      - The wanted NICs, of one guest or of many.
+    type: list
+    elements: dict
+    suboptions:
+      guest:
+        description: Name of the guest, instead of O(guest).
+        type: str
+      nic:
+        description:
+          - Position of the NIC in its guest.
+          - Default is the order of appearance within the guest, from V(0).
+        type: int
+      network:
+        description:
+          - Name of a network defined with M(linuxnet.macvtap.macvtap_network), which gives mode and lower device.
+          - Mutually exclusive with O(attachments[].device) and O(attachments[].mode).
+        type: str
+      device:
+        description: Lower device to sit on.
+        type: str
+      mode:
+        description:
+          - How frames travel between guests on the same lower device. Default is V(vepa).
+          - V(vepa) sends all frames to the switch, which must reflect those for the same device.
+          - V(bridge) delivers between guests on the host, V(private) never does.
+          - V(passthrough) gives the whole lower device, its MAC included, to one guest.
+        type: str
+        choices: [vepa, bridge, private, passthrough]
+      mac:
+        description:
+          - MAC of the NIC.
+          - Default is derived from guest and position, see O(mac_prefix).
+        type: str
+      ifname:
+        description:
+          - Name of the link, at most 15 bytes.
+          - Default is the first free C(macvtap%d). An existing link keeps its name.
+        type: str
+      mtu:
+        description:
+          - MTU in bytes, from 68 to that of the lower device.
+          - Default is to follow the lower device.
+        type: int
+      queues:
+        description: How often the virtual machine monitor opens the tap, from 1 to 256.
+        type: int
+        default: 1
+      allmulticast:
+        description: Let all multicast through. IPv6 in the guest needs it.
+        type: bool
+        default: true
+      promiscuous:
+        description: Set the link promiscuous.
+        type: bool
+        default: false
+  state:
+    description:
+      - V(present) makes links and nodes as asked for.
+      - V(absent) removes the links selected by O(guest), O(xml), O(attachments), O(mac), O(ifname) and O(network), of
+        which at least one must be given. Several narrow the choice. An empty list selects nothing.
+    type: str
+    choices: [present, absent]
+    default: present
+  mac:
+    description:
+      - With O(state=absent), selects every macvtap link with one of these MACs, whoever made it, and never another kind
+        of device. All other selectors select only links that carry the mark of this collection.
+    type: list
+    elements: str
+  ifname:
+    description: With O(state=absent), selects the links of these names.
+    type: list
+    elements: str
+  network:
+    description: With O(state=absent), selects the links of this network.
+    type: str
+  purge:
+    description: With O(state=present), remove other attachments of the guests named, so that the list is exact.
+    type: bool
+    default: false
+  force:
+    description: Also recreate or remove a link whose tap a process holds open. That process is cut off for good.
+    type: bool
+    default: false
+  link_state:
+    description: Whether the links are up. A NIC with C(<link state='down'/>) in O(xml) stays down.
+    type: str
+    choices: [up, down]
+    default: up
+  isolate_host:
+    description:
+      - Keep the host's own IP stack silent on the links (no ARP, no IPv6).
+      - Without this, an idle link answers ARP for the host's addresses with the guest's MAC.
+    type: bool
+    default: true
+  stable_index:
+    description:
+      - Derive the interface index of a new link, and so the path of its tap, from guest and position, so that it is the
+        same after a re-create or a reboot.
+      - V(false) counts up from the highest index.
+    type: bool
+    default: true
+  mac_prefix:
+    description:
+      - First octets, 1 to 5, of derived MACs. The rest is a hash of guest and position.
+    type: str
+    default: "02"
+  device_owner:
+    description:
+      - User that owns the tap device node, name or number.
+      - Not managed by default. A node is made for C(root).
+    type: str
+  device_group:
+    description:
+      - Group of the tap device node, name or number.
+      - Not managed by default. A node is made for C(root).
+    type: str
+  device_mode:
+    description:
+      - Permissions of the tap device node as four octal digits in quotes, such as V(0660).
+      - Not managed by default. A node is made with V(0600).
+    type: str
+  networks:
+    description:
+      - Definitions to use beside those in O(definitions_dir), and before them, as
+        M(linuxnet.macvtap.macvtap_network) returns them. This is how a role predicts in check mode what it has not
+        written yet.
+    type: list
+    elements: dict
+    suboptions:
+      name:
+        description: Name of the network.
+        type: str
+        required: true
+      mode:
+        description: Mode of its links.
+        type: str
+        choices: [vepa, bridge, private, passthrough]
+        default: vepa
+      devices:
+        description: Lower devices.
+        type: list
+        elements: str
+        required: true
+seealso:
+  - module: linuxnet.macvtap.macvtap_network
+  - module: linuxnet.macvtap.macvtap_info
+"""
+
+EXAMPLES = r"""
+- name: Attach two guests to a network
+  linuxnet.macvtap.macvtap_attach:
+    attachments:
+      - guest: web
+        network: vepanet
+      - guest: db
+        network: vepanet
+        mac: 52:54:00:12:34:56
+    device_group: kvm
+    device_mode: "0660"
+  register: taps
+
+- name: Show what to open
+  ansible.builtin.debug:
+    var: taps.tap_paths
+
+- name: Attach what a libvirt domain asks for
+  linuxnet.macvtap.macvtap_attach:
+    xml: "{{ lookup('ansible.builtin.file', 'web.xml') }}"
+
+- name: Let guest web have exactly one NIC
+  linuxnet.macvtap.macvtap_attach:
+    guest: web
+    attachments:
+      - device: eth0
+        mode: bridge
+    purge: true
+
+- name: Remove whatever macvtap has the MAC of a guest that is gone
+  linuxnet.macvtap.macvtap_attach:
+    state: absent
+    mac:
+      - 52:54:00:12:34:56
+"""
+
+RETURN = r"""
+attachments:
+  description:
+    - The NICs asked for, in that order.
+    - With O(state=absent), what was removed.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    guest:
+      description: Name of the guest, V(null) for a removed link that was not ours.
+      type: str
+      returned: success
+      sample: web
+    nic:
+      description: Position of the NIC in its guest.
+      type: int
+      returned: success
+      sample: 0
+    network:
+      description: Name of the network, or V(null).
+      type: str
+      returned: success
+      sample: vepanet
+    ifname:
+      description: Name of the link.
+      type: str
+      returned: success
+      sample: macvtap0
+    ifindex:
+      description: Interface index of the link.
+      type: int
+      returned: success
+      sample: 1602838528
+    mac:
+      description: MAC of link and guest NIC.
+      type: str
+      returned: success
+      sample: 02:9c:1a:5e:40:77
+    mode:
+      description: Mode in libvirt's words.
+      type: str
+      returned: success
+      sample: vepa
+    device:
+      description: Lower device.
+      type: str
+      returned: success
+      sample: eth0
+    mtu:
+      description: MTU in bytes.
+      type: int
+      returned: success
+      sample: 1500
+    queues:
+      description: How often the virtual machine monitor is to open the tap.
+      type: int
+      returned: success
+      sample: 1
+    link_state:
+      description: V(up) or V(down).
+      type: str
+      returned: success
+      sample: up
+    tap_path:
+      description: Path of the tap device node.
+      type: str
+      returned: success
+      sample: /dev/tap1602838528
+    tap_major:
+      description: Major device number, V(null) in check mode for a link that would be made.
+      type: int
+      returned: success
+      sample: 246
+    tap_minor:
+      description: Minor device number, V(null) in check mode for a link that would be made.
+      type: int
+      returned: success
+      sample: 1
+    tap_owner:
+      description: Owner of the node, the number where it has no name.
+      type: str
+      returned: success
+      sample: root
+    tap_group:
+      description: Group of the node, the number where it has no name.
+      type: str
+      returned: success
+      sample: kvm
+    tap_mode:
+      description: Permissions of the node.
+      type: str
+      returned: success
+      sample: "0660"
+    libvirt_xml:
+      description: The interface element with which libvirt (5.7 or newer) uses this tap and leaves the link alone.
+      type: str
+      returned: success
+      sample: >-
+        <interface type='ethernet'><mac address='02:9c:1a:5e:40:77'/><target dev='macvtap0' managed='no'/><model
+        type='virtio'/></interface>
+tap_paths:
+  description: The RV(attachments[].tap_path) of all, in the same order.
+  returned: success
+  type: list
+  elements: str
+  sample: [/dev/tap1602838528]
+actions:
+  description: What was done, or would be done in check mode, step by step.
+  returned: success
+  type: list
+  elements: str
+  sample: ["create macvtap0 of guest web nic 0: vepa on eth0, MAC 02:9c:1a:5e:40:77, /dev/tap1602838528"]
+"""
+
+from ansible_collections.linuxnet.macvtap.plugins.module_utils import _attachments, _names, _options
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._converge import Task
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._errors import InvalidInput
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._model import MODES
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._resolve import Wishes, number_nics
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._run import run
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._select import Selection
+
+_MODE = {"type": "str", "choices": list(MODES)}
+ARGUMENT_SPEC = {
+    "guest": {"type": "str"},
+    "xml": {"type": "raw"},
+    "attachments": {
+        "type": "list",
+        "elements": "dict",
+        "options": {
+            "guest": {"type": "str"},
+            "nic": {"type": "int"},
+            "network": {"type": "str"},
+            "device": {"type": "str"},
+            "mode": _MODE,
+            "mac": {"type": "str"},
+            "ifname": {"type": "str"},
+            "mtu": {"type": "int"},
+            "queues": {"type": "int", "default": 1},
+            "allmulticast": {"type": "bool", "default": True},
+            "promiscuous": {"type": "bool", "default": False},
+        },
+        "mutually_exclusive": [("network", "device"), ("network", "mode")],
+    },
+    "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+    "mac": {"type": "list", "elements": "str"},
+    "ifname": {"type": "list", "elements": "str"},
+    "network": {"type": "str"},
+    "purge": {"type": "bool", "default": False},
+    "force": {"type": "bool", "default": False},
+    "link_state": {"type": "str", "choices": ["up", "down"], "default": "up"},
+    "isolate_host": {"type": "bool", "default": True},
+    "stable_index": {"type": "bool", "default": True},
+    "mac_prefix": {"type": "str", "default": "02"},
+    "device_owner": {"type": "str"},
+    "device_group": {"type": "str"},
+    "device_mode": {"type": "str"},
+    "device_dir": _options.DEVICE_DIR,
+    "definitions_dir": _options.DEFINITIONS_DIR,
+    "networks": {
+        "type": "list",
+        "elements": "dict",
+        "options": {
+            "name": {"type": "str", "required": True},
+            "mode": {**_MODE, "default": MODES[0]},
+            "devices": {"type": "list", "elements": "str", "required": True},
+        },
+    },
+}
+
+
+def _asked_for(params):
+    if params["xml"] is not None:
+        from ansible_collections.linuxnet.macvtap.plugins.module_utils._domain_xml import parse_domains
+
+        return parse_domains(params["xml"], params["guest"])
+    return None if params["attachments"] is None else _options.nics(params["attachments"])
+
+
+def _present(params, task):
+    nics = _asked_for(params)
+    if nics is None:
+        raise InvalidInput("state present wants attachments or xml; an empty list asks for nothing")
+    for selector in ("mac", "ifname", "network"):
+        if params[selector] is not None:
+            raise InvalidInput(
+                "%s only selects what state absent removes; with state present write it inside attachments" % selector
+            )
+    given = {row["name"]: _options.network(**row) for row in params["networks"] or ()}
+    networks = _attachments.definitions_for(nics, _options.directory(params["definitions_dir"], "definitions_dir"), given)
+    wishes = Wishes(
+        params["link_state"],
+        params["isolate_host"],
+        params["stable_index"],
+        _names.check_mac_prefix(params["mac_prefix"]),
+    )
+    return _attachments.attach(nics, params["guest"], networks, wishes, params["purge"], task)
+
+
+def _absent(params, task):
+    nics = _asked_for(params)
+    selection = Selection(
+        macs=None if params["mac"] is None else [_names.check_mac(mac) for mac in params["mac"]],
+        ifnames=params["ifname"],
+        network=params["network"],
+        guest=params["guest"] if nics is None else None,
+        nics=None if nics is None else number_nics(nics, params["guest"], required=False),
+    )
+    if selection.is_empty():
+        raise InvalidInput(
+            "state absent without a selector would remove everything; give guest, xml, attachments, mac, ifname or network"
+        )
+    return _attachments.detach(selection, task)
+
+
+def work(module):
+    params = module.params
+    if params["guest"] is not None:
+        _names.check_guest_name(params["guest"])
+    task = Task(_options.node_policy(params), params["force"], module.check_mode)
+    return (_present if params["state"] == "present" else _absent)(params, task)
+
+
+def main():
+    run(work, argument_spec=ARGUMENT_SPEC, mutually_exclusive=[("xml", "attachments")])
+
+
+if __name__ == "__main__":
+    main()

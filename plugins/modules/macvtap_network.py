@@ -1,0 +1,221 @@
+#!/usr/bin/python
+# Copyright (c) 2026, linuxnet.macvtap maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: macvtap_network
+short_description: Define macvtap networks on hypervisors
+author:
+  - linuxnet.macvtap maintainers (@linuxnet)
+version_added: 0.1.0
+description:
+  - Defines a named macvtap network, that is a mode and a pool of lower devices, from libvirt network XML or from plain
+    options, and keeps it as a libvirt network XML file that C(virsh net-define) reads.
+  - Brings each lower device up if it is down. Never touches its addresses, its MAC or its MTU.
+  - A change of the definition reaches the links that are live. Modes other than V(passthrough) are switched in place,
+    also under a running guest. To and from V(passthrough), and away from a lower device that left the pool, a link is
+    made again.
+extends_documentation_fragment:
+  - linuxnet.macvtap.attributes
+  - linuxnet.macvtap.attributes.actiongroup_macvtap
+  - linuxnet.macvtap.definitions
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: full
+  idempotent:
+    support: full
+options:
+  name:
+    description:
+      - Name of the network, any text libvirt allows (no C(/), no control character, not C(.) or C(..)).
+      - Taken from O(xml) where that is given; a different one is an error then.
+    type: str
+  xml:
+    description:
+      - libvirt network XML, either with C(<forward mode= dev=><interface dev=/></forward>) or with the C(<extbridge
+        mode= dev=/>) proposed in 2010, beside which everything else is ignored.
+    type: str
+  mode:
+    description:
+      - How frames travel between guests on the same lower device.
+      - V(vepa) sends all frames to the switch, which must reflect those for the same device.
+      - V(bridge) delivers between guests on the host, V(private) never does.
+      - V(passthrough) gives a whole lower device, its MAC included, to one guest.
+    type: str
+    choices: [vepa, bridge, private, passthrough]
+    default: vepa
+  devices:
+    description:
+      - The pool of lower devices. A new attachment takes the least used one, ties in this order.
+    type: list
+    elements: str
+  state:
+    description:
+      - V(present) writes the definition.
+      - V(absent) removes it, and is refused while the network has live attachments. Links are never removed with it.
+    type: str
+    choices: [present, absent]
+    default: present
+  force:
+    description:
+      - Let O(state=absent) remove the definition although attachments are live.
+      - Let a change make links again whose taps a process holds open. That process is cut off for good.
+    type: bool
+    default: false
+seealso:
+  - module: linuxnet.macvtap.macvtap_attach
+  - module: linuxnet.macvtap.macvtap_info
+"""
+
+EXAMPLES = r"""
+- name: A VEPA network on one uplink
+  linuxnet.macvtap.macvtap_network:
+    name: vepanet
+    devices:
+      - eth0
+
+- name: The same from the libvirt network XML of 2010
+  linuxnet.macvtap.macvtap_network:
+    xml: <network><name>vepanet</name><extbridge mode='vepa' dev='eth0'/></network>
+
+- name: A pool of two uplinks in bridge mode
+  linuxnet.macvtap.macvtap_network:
+    name: storage
+    mode: bridge
+    devices:
+      - eth1
+      - eth2
+
+- name: Remove a definition
+  linuxnet.macvtap.macvtap_network:
+    name: vepanet
+    state: absent
+"""
+
+RETURN = r"""
+network:
+  description:
+    - The network as defined.
+    - With O(state=absent), what was defined; mode and XML are V(null) where nothing was.
+  returned: success
+  type: dict
+  contains:
+    name:
+      description: Its name.
+      type: str
+      returned: success
+      sample: vepanet
+    mode:
+      description: Mode of its links in libvirt's words.
+      type: str
+      returned: success
+      sample: vepa
+    devices:
+      description: The pool, in order. Facts of a device that the host does not have are V(null).
+      type: list
+      elements: dict
+      returned: success
+      contains:
+        name:
+          description: Name of the lower device.
+          type: str
+          returned: success
+          sample: eth0
+        ifindex:
+          description: Its interface index.
+          type: int
+          returned: success
+          sample: 2
+        mac:
+          description: Its MAC.
+          type: str
+          returned: success
+          sample: 3c:ec:ef:12:34:56
+        mtu:
+          description: Its MTU in bytes.
+          type: int
+          returned: success
+          sample: 1500
+        operstate:
+          description: Its operational state (RFC 2863) in the kernel's words.
+          type: str
+          returned: success
+          sample: up
+        attachments:
+          description: Number of live macvtaps on it, from whatever source.
+          type: int
+          returned: success
+          sample: 2
+    path:
+      description: Path of the definition file.
+      type: str
+      returned: success
+      sample: /etc/macvtap/networks/vepanet.xml
+    xml:
+      description: The definition.
+      type: str
+      returned: success
+      sample: |
+        <network>
+          <name>vepanet</name>
+          <forward mode="vepa">
+            <interface dev="eth0"/>
+          </forward>
+        </network>
+actions:
+  description: What was done, or would be done in check mode, step by step.
+  returned: success
+  type: list
+  elements: str
+  sample: ["write definition of network vepanet (/etc/macvtap/networks/vepanet.xml)"]
+"""
+
+from ansible_collections.linuxnet.macvtap.plugins.module_utils import _names, _networks, _options
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._converge import Task
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._model import MODES, NodePolicy
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._network_xml import parse_network
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._run import run
+
+ARGUMENT_SPEC = {
+    "name": {"type": "str"},
+    "xml": {"type": "str"},
+    "mode": {"type": "str", "choices": list(MODES), "default": MODES[0]},
+    "devices": {"type": "list", "elements": "str"},
+    "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+    "force": {"type": "bool", "default": False},
+    "definitions_dir": _options.DEFINITIONS_DIR,
+}
+
+
+def work(module):
+    params = module.params
+    directory = _options.directory(params["definitions_dir"], "definitions_dir")
+    task = Task(NodePolicy(), params["force"], module.check_mode)
+    if params["xml"] is not None:
+        network = parse_network(params["xml"], params["name"])
+        name = network.name
+    else:
+        name = _names.check_network_name(params["name"])
+    if params["state"] == "absent":
+        return _networks.undefine(name, directory, task)
+    if params["xml"] is None:
+        network = _options.network(name, params["mode"], params["devices"])
+    return _networks.define(network, directory, task)
+
+
+def main():
+    run(
+        work,
+        argument_spec=ARGUMENT_SPEC,
+        mutually_exclusive=[("xml", "mode"), ("xml", "devices")],
+        required_one_of=[("name", "xml")],
+    )
+
+
+if __name__ == "__main__":
+    main()
