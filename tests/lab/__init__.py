@@ -14,7 +14,7 @@ killed with SIGKILL.
 
 from .frames import Port, frame_through, open_interface, open_tap
 from .namespace import CommandFailed, LabError
-from .topology import Hypervisor, Lab, Switch
+from .topology import Hypervisor, Lab, Switch, Topology
 
 __all__ = [
     "CommandFailed",
@@ -23,6 +23,7 @@ __all__ = [
     "LabError",
     "Port",
     "Switch",
+    "Topology",
     "frame_through",
     "open_interface",
     "open_tap",

@@ -17,6 +17,7 @@ TOOLS = ("ip", "mount", "nsenter", "setpriv", "unshare")
 
 # A command dies with whoever started it from outside: killing the visible nsenter must kill the command as well.
 DIE_WITH_PARENT = ["setpriv", "--pdeathsig", "KILL", "--"]
+UNSHARE = ["unshare", "--net", "--mount", "--pid", "--fork", "--kill-child=KILL", "--propagation", "private"]
 
 WRAPPER = """\
 #!/bin/sh
@@ -47,42 +48,49 @@ def require_lab_support():
         raise LabError("the lab needs root: it makes network and mount namespaces")
 
 
-class Namespace:
-    """A network, mount and PID namespace, alive until close() or until the thread that made it ends.
+class Holder:
+    """The process that keeps one set of namespaces alive, until close() or until the thread that made it ends.
 
-    Arguments: ``name``; ``directory``, an existing one for the interpreter wrapper; ``python``, the interpreter
-    that the wrapper starts.
-    Attributes: ``pid``, of the holder, whose /proc entry leads to the namespaces; ``python``, path of the wrapper.
+    Arguments: ``name``, for messages; ``directory``, of the machine, to remain visible inside.
+    Attribute: ``pid``, whose /proc entry leads to the namespaces.
     """
 
-    def __init__(self, name, directory, python=sys.executable):
-        self.name = name
-        self._spawned = []
+    def __init__(self, name, directory):
         # pdeathsig covers an owner that is killed; the pipe covers one that died before pdeathsig was set.
-        command = DIE_WITH_PARENT + [
-            "unshare",
-            "--net",
-            "--mount",
-            "--pid",
-            "--fork",
-            "--kill-child=KILL",
-            "--propagation",
-            "private",
-        ]
-        command += [sys.executable, "-I", HOLDER, CHECKOUT, directory]
-        self._holder = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True)
-        with self._holder.stdout:
-            answer = self._holder.stdout.readline()
-        report = json.loads(answer) if answer else {"error": "unshare failed; are namespaces allowed here?"}
+        command = [*DIE_WITH_PARENT, *UNSHARE, sys.executable, "-I", HOLDER, CHECKOUT, directory]
+        # No stream is inherited: who reads our caller's output would wait for the end of the lab.
+        streams = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+        self._process = subprocess.Popen(command, cwd="/", start_new_session=True, **streams)
+        answer = self._process.stdout.readline()
+        report = json.loads(answer) if answer else {"error": self._process.stderr.read().decode().strip()}
         if "error" in report:
             self.close()
             raise LabError(f"{name}: {report['error']}")
         self.pid = report["pid"]
-        self.enter = ["nsenter", "--target", str(self.pid), "--net", "--mount", "--pid", "--"] + DIE_WITH_PARENT
-        self.python = os.path.join(directory, "python-" + name)
-        with open(self.python, "w", encoding="utf-8") as wrapper:
-            wrapper.write(WRAPPER.format(name=name, python=shlex.quote(python), enter=shlex.join(self.enter)))
-        os.chmod(self.python, 0o755)
+
+    def close(self):
+        """End every process inside and the namespaces with them."""
+        self._process.stdin.close()
+        try:
+            self._process.wait(10)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._process.stdout.close()
+        self._process.stderr.close()
+
+
+class Namespace:
+    """A network, mount and PID namespace that the process ``pid`` holds.
+
+    Attribute: ``enter``, the command words that put the command after them inside.
+    """
+
+    def __init__(self, name, pid):
+        self.name = name
+        self.pid = pid
+        self.enter = ["nsenter", "--target", str(pid), "--net", "--mount", "--pid", "--", *DIE_WITH_PARENT]
+        self._spawned = []
 
     def run(self, command, check=True, timeout=120, text=True, **options):
         """Run ``command`` (a list) inside, in the directory /; return the CompletedProcess with its output captured.
@@ -113,16 +121,18 @@ class Namespace:
         if done.returncode:
             raise CommandFailed(done.returncode, list(lines), done.stdout, done.stderr)
 
-    def _with_environment(self, options):
-        return dict(options, env=dict(options.get("env") or os.environ, LINUXNET_LAB=self.name))
+    def write_interpreter(self, directory, python):
+        """Write a script that runs ``python`` inside, for ansible_python_interpreter; return its path."""
+        path = os.path.join(directory, f"python-{self.name}")
+        with open(path, "w", encoding="utf-8") as wrapper:
+            wrapper.write(WRAPPER.format(name=self.name, python=shlex.quote(python), enter=shlex.join(self.enter)))
+        os.chmod(path, 0o755)
+        return path
 
-    def close(self):
-        """End every process inside and the namespaces with them."""
-        self._holder.stdin.close()
-        try:
-            self._holder.wait(10)
-        except subprocess.TimeoutExpired:
-            self._holder.kill()
-            self._holder.wait()
+    def reap(self):
+        """Wait for what spawn() started and what the end of the namespace has killed."""
         for process in self._spawned:
             process.wait(10)
+
+    def _with_environment(self, options):
+        return dict(options, env=dict(options.get("env") or os.environ, LINUXNET_LAB=self.name))

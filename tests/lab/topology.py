@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 
-from .namespace import LabError, Namespace, require_lab_support
+from .namespace import Holder, LabError, Namespace, require_lab_support
 
 BRIDGE = "br0"
 
@@ -26,12 +26,10 @@ class Switch(Namespace):
     Attributes: ``ports``, their names; ``addresses``, those of the bridge, as ``address/length``.
     """
 
-    def __init__(self, directory):
-        super().__init__("switch", directory)
-        self.ports = []
-        self.addresses = []
-        # Snooping would hold back multicast until somebody has joined: a plain switch floods.
-        self.ip(f"link add {BRIDGE} type bridge stp_state 0 forward_delay 0 mcast_snooping 0", f"link set {BRIDGE} up")
+    def __init__(self, pid, ports=(), addresses=()):
+        super().__init__("switch", pid)
+        self.ports = list(ports)
+        self.addresses = list(addresses)
 
     def set_hairpin(self, port="all", reflect=True):
         """Let ``port`` (a name, or "all") reflect frames to where they came from (802.1Qbg reflective relay), or not.
@@ -47,17 +45,70 @@ class Switch(Namespace):
 class Hypervisor(Namespace):
     """A namespace that looks like a virtualisation host.
 
-    Attributes: ``uplinks``; ``ports``, those of the switch in the same order; ``addresses`` of the first uplink.
+    Attributes: ``python``, a script that runs an interpreter inside, for ansible_python_interpreter; ``uplinks``;
+    ``ports``, those of the switch in the same order; ``addresses`` of the first uplink.
     """
 
-    def __init__(self, index, directory, uplinks, python):
-        super().__init__(f"hypervisor{index}", directory, python)
+    def __init__(self, name, pid, python, uplinks, ports, addresses=()):
+        super().__init__(name, pid)
+        self.python = python
         self.uplinks = list(uplinks)
-        self.ports = [f"h{index}-{uplink}" for uplink in uplinks]
-        self.addresses = []
+        self.ports = list(ports)
+        self.addresses = list(addresses)
 
 
-class Lab:
+class Topology:
+    """A running lab, built by this process or, with attach(), by another.
+
+    Attributes: ``directory``, ``hypervisors``, ``switch``.
+    """
+
+    @classmethod
+    def attach(cls, path):
+        """Return the running lab whose description write_description() left in ``path``."""
+        with open(path, encoding="utf-8") as file:
+            description = json.load(file)
+        topology = cls.__new__(cls)
+        topology.directory = description["directory"]
+        topology.switch = Switch(**description["switch"])
+        topology.hypervisors = [Hypervisor(**hypervisor) for hypervisor in description["hypervisors"]]
+        return topology
+
+    def write_description(self, path=None):
+        """Write what attach() needs to ``path`` (default: into the lab's directory); return the path."""
+        switch = {key: getattr(self.switch, key) for key in ("pid", "ports", "addresses")}
+        keys = ("name", "pid", "python", "uplinks", "ports", "addresses")
+        hypervisors = [{key: getattr(hypervisor, key) for key in keys} for hypervisor in self.hypervisors]
+        description = {"directory": self.directory, "switch": switch, "hypervisors": hypervisors}
+        return self._write(path or os.path.join(self.directory, "lab.json"), description)
+
+    def inventory(self):
+        """Return the Ansible inventory of the hypervisors, as a dict in the YAML inventory's form."""
+        hosts = {hypervisor.name: self._host_variables(hypervisor) for hypervisor in self.hypervisors}
+        return {"hypervisors": {"hosts": hosts}}
+
+    def write_inventory(self, path=None):
+        """Write the inventory to ``path`` (default: into the lab's directory) for ``ansible -i``; return the path."""
+        return self._write(path or os.path.join(self.directory, "inventory.json"), self.inventory())
+
+    def _host_variables(self, hypervisor):
+        return {
+            "ansible_connection": "local",
+            "ansible_python_interpreter": hypervisor.python,
+            # Not below the home directory: what a killed run leaves behind goes with the lab.
+            "ansible_remote_tmp": os.path.join(self.directory, "ansible-" + hypervisor.name),
+            "lab_uplinks": hypervisor.uplinks,
+            "lab_addresses": hypervisor.addresses,
+        }
+
+    @staticmethod
+    def _write(path, content):
+        with open(path, "w", encoding="utf-8") as file:
+            json.dump(content, file, indent=2)
+        return path
+
+
+class Lab(Topology):
     """Hypervisors around a switch; a context manager.
 
     Arguments:
@@ -77,13 +128,13 @@ class Lab:
         too_long = [uplink for uplink in uplinks if len(f"h{hypervisors - 1}-{uplink}") > 15]
         if too_long:
             raise LabError(f"uplink names leave no room for the port names made of them: {', '.join(too_long)}")
-        self.hypervisors = []
         self._stack = contextlib.ExitStack()
+        self._namespaces = []
         try:
             self.directory = self._make_directory()
-            self.switch = self._enter(Switch(self.directory))
-            for index in range(hypervisors):
-                self.hypervisors.append(self._enter(Hypervisor(index, self.directory, uplinks, python)))
+            self.switch = self._make_switch()
+            self.hypervisors = [self._make_hypervisor(index, uplinks, python) for index in range(hypervisors)]
+            self._namespaces = [self.switch, *self.hypervisors]
             self._connect(hairpin)
             self._give_addresses([ipaddress.ip_network(subnet) for subnet in subnets])
         except BaseException:
@@ -99,31 +150,46 @@ class Lab:
     def close(self):
         """Take everything down; harmless when done already."""
         self._stack.close()
-
-    def _enter(self, namespace):
-        self._stack.callback(namespace.close)
-        return namespace
+        for namespace in self._namespaces:
+            namespace.reap()
 
     def _make_directory(self):
         directory = tempfile.mkdtemp(prefix="linuxnet-lab-")
-        janitor = subprocess.Popen(JANITOR + [directory], stdin=subprocess.PIPE, cwd="/", start_new_session=True)
+        # No stream is inherited: who reads our caller's output would wait for the end of the lab.
+        streams = {"stdin": subprocess.PIPE, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        janitor = subprocess.Popen([*JANITOR, directory], cwd="/", start_new_session=True, **streams)
         self._stack.callback(janitor.wait)
         self._stack.callback(janitor.stdin.close)
         return directory
 
+    def _hold(self, name):
+        holder = Holder(name, self.directory)
+        self._stack.callback(holder.close)
+        return holder.pid
+
+    def _make_switch(self):
+        switch = Switch(self._hold("switch"))
+        # Snooping would hold back multicast until somebody has joined: a plain switch floods.
+        switch.ip(f"link add {BRIDGE} type bridge stp_state 0 mcast_snooping 0", f"link set {BRIDGE} up")
+        return switch
+
+    def _make_hypervisor(self, index, uplinks, python):
+        name = f"hypervisor{index}"
+        namespace = Namespace(name, self._hold(name))
+        wrapper = namespace.write_interpreter(self.directory, python)
+        return Hypervisor(name, namespace.pid, wrapper, uplinks, [f"h{index}-{uplink}" for uplink in uplinks])
+
     def _connect(self, hairpin):
-        lines = []
         for hypervisor in self.hypervisors:
+            lines = []
             for uplink, port in zip(hypervisor.uplinks, hypervisor.ports):
                 lines.append(f"link add {port} type veth peer name {uplink} netns {hypervisor.pid}")
+                # A port that had an address of its own would talk to the hypervisors.
                 lines.append(f"link set {port} addrgenmode none master {BRIDGE} up")
-            self.switch.ports += hypervisor.ports
-        if lines:
             self.switch.ip(*lines)
-        for hypervisor in self.hypervisors:
             hypervisor.ip(*(f"link set {uplink} up" for uplink in hypervisor.uplinks))
-        if hairpin:
-            self.switch.set_hairpin(True)
+            self.switch.ports += hypervisor.ports
+        self.switch.set_hairpin(hairpin)
 
     def _give_addresses(self, subnets):
         hosts = [(self.switch, BRIDGE, 1)]
@@ -134,25 +200,3 @@ class Lab:
                 # Without nodad an IPv6 address could not be used for the first second or two.
                 namespace.ip(f"address add {address} dev {link}" + (" nodad" if subnet.version == 6 else ""))
                 namespace.addresses.append(address)
-
-    def inventory(self):
-        """The Ansible inventory of the hypervisors, as a dict in the YAML inventory's form."""
-        hosts = {hypervisor.name: self._host_variables(hypervisor) for hypervisor in self.hypervisors}
-        return {"hypervisors": {"hosts": hosts}}
-
-    def _host_variables(self, hypervisor):
-        return {
-            "ansible_connection": "local",
-            "ansible_python_interpreter": hypervisor.python,
-            # Not below the home directory: what a killed run leaves behind goes with the lab.
-            "ansible_remote_tmp": os.path.join(self.directory, "ansible-" + hypervisor.name),
-            "lab_uplinks": hypervisor.uplinks,
-            "lab_addresses": hypervisor.addresses,
-        }
-
-    def write_inventory(self, path=None):
-        """Write the inventory to ``path`` (default: into the lab's directory) for ``ansible -i``; return the path."""
-        path = path or os.path.join(self.directory, "inventory.json")
-        with open(path, "w", encoding="utf-8") as file:
-            json.dump(self.inventory(), file, indent=2)
-        return path
