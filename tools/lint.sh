@@ -14,6 +14,7 @@ unset ANSIBLE_CONFIG ANSIBLE_LIBRARY
 
 cache=$root/.cache/lint
 copy=$(tools/copy_tracked.sh "$cache")
+unset GIT_DIR GIT_INDEX_FILE # set in a git hook, for the checkout and not for the copy
 export ANSIBLE_COLLECTIONS_PATH=$cache
 export ANSIBLE_HOME=$cache/ansible
 

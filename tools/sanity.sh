@@ -15,6 +15,7 @@ main=$("$venv/bin/python" -c 'import sys; print("%d.%d" % sys.version_info[:2])'
 
 # One copy per core: the virtual environments that ansible-test keeps in it belong to a core.
 copy=$(tools/copy_tracked.sh "$root/.cache/sanity-$core")
+unset GIT_DIR GIT_INDEX_FILE # set in a git hook, for the checkout and not for the copy
 
 # ansible-test looks for pythonX.Y on PATH. The shims of pyenv start nothing outside of pyenv's own rules, so the real
 # directories go first and the shims out.
@@ -65,10 +66,21 @@ PY
 provide_get_pip
 
 cd "$copy"
+failed=()
+run() {
+    local python=$1
+    shift
+    ansible-test sanity --venv --python "$python" --color no "$@" || failed+=("$python")
+}
 printf '\n== ansible-core %s, Python %s: all tests\n' "$core" "$main"
-ansible-test sanity --venv --python "$main" --requirements --color no "$@"
+run "$main" "$@"
 for version in "${others[@]}"; do
     printf '\n== ansible-core %s, Python %s: compile, import\n' "$core" "$version"
-    ansible-test sanity --venv --python "$version" --test compile --test import --color no "$@"
+    run "$version" --test compile --test import "$@"
 done
+
+if [ ${#failed[@]} -gt 0 ]; then
+    printf '\nsanity: failed on ansible-core %s, Python %s\n' "$core" "${failed[*]}"
+    exit 1
+fi
 printf '\nsanity: passed on ansible-core %s, Python %s\n' "$core" "$main ${others[*]}"
