@@ -1,0 +1,241 @@
+# Copyright (c) 2026, linuxnet.macvtap maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Private to this collection: may change without notice.
+
+"""One QEMU guest: its command line, its files, and the steps from what runs to what is wanted. PURE.
+
+There is no record of what was started: the command line of the running process and the NICs that QEMU itself reports
+are compared with the wanted ones.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._errors import InvalidInput
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._qemu_args import QemuNic, option
+
+#: what a socket address holds (sun_path), without the final zero
+_LONGEST_SOCKET = 107
+
+
+class Paths(NamedTuple):
+    """Where the things of one guest lie."""
+
+    #: belongs to the guest's user; holds nothing but the socket
+    directory: str
+    socket: str
+    pid_file: str
+    #: what the guest writes on its serial console
+    console: str
+    #: what QEMU itself says
+    log: str
+
+
+class GuestSpec(NamedTuple):
+    """A guest as it was asked for, without its NICs."""
+
+    name: str
+    binary: str
+    accelerator: str
+    machine: str | None = None
+    cpu: str | None = None
+    cpus: int = 1
+    memory: int = 512
+    image: str | None = None
+    image_format: str = "qcow2"
+    kernel: str | None = None
+    initrd: str | None = None
+    append: str | None = None
+    extra_args: tuple[str, ...] = ()
+    sandbox: bool = True
+
+
+class LiveNic(NamedTuple):
+    """A NIC that a running QEMU reports."""
+
+    mac: str
+    mtu: int
+
+
+class Running(NamedTuple):
+    """A running guest."""
+
+    pid: int
+    #: its command line without NICs
+    base: tuple[str, ...]
+    nics: Mapping[int, LiveNic]
+    #: how often the process has which device open
+    held: Mapping[tuple[int, int], int]
+
+
+class Found(NamedTuple):
+    """What is there of the guest."""
+
+    running: Running | None
+    #: content of the unit file, None = there is none
+    unit: str | None = None
+    #: whether the next boot starts it
+    enabled: bool = False
+    #: its other files that exist
+    files: tuple[str, ...] = ()
+
+
+class Wanted(NamedTuple):
+    """What is asked for."""
+
+    name: str
+    #: ``started``, ``stopped`` or ``absent``
+    state: str
+    #: command line without NICs
+    base: tuple[str, ...] = ()
+    nics: tuple[QemuNic, ...] = ()
+    #: content of the unit file, None without systemd
+    unit: str | None = None
+    #: whether the next boot starts it
+    enabled: bool = False
+
+
+class Step(NamedTuple):
+    """One change; ``text`` is for the user."""
+
+    kind: str
+    text: str
+    nic: QemuNic | None = None
+    number: int | None = None
+
+
+def paths_of(name: str, runtime_dir: str, log_dir: str) -> Paths:
+    """Where the guest's files lie.
+
+    :raises InvalidInput: the name can be no file name, or is too long for the address of a socket.
+    """
+    if not name or name in (".", "..") or "/" in name or not name.isprintable():
+        raise InvalidInput(f"guest name {name!r} cannot be: no slash, no control character, not empty, not . or ..")
+    directory = os.path.join(runtime_dir, name)
+    socket = os.path.join(directory, "qmp.sock")
+    if len(os.fsencode(socket)) > _LONGEST_SOCKET:
+        raise InvalidInput(
+            f"guest name {name!r} is too long: the path of its QMP socket, {socket}, takes more than {_LONGEST_SOCKET}"
+            " bytes; choose a shorter name or runtime_dir"
+        )
+    return Paths(
+        directory=directory,
+        socket=socket,
+        pid_file=os.path.join(runtime_dir, name + ".pid"),
+        console=os.path.join(log_dir, name + ".console"),
+        log=os.path.join(log_dir, name + ".log"),
+    )
+
+
+def check_spec(spec: GuestSpec) -> None:
+    """Refuse what cannot be started.
+
+    :raises InvalidInput: naming option and value.
+    """
+    if not spec.image and not spec.kernel:
+        raise InvalidInput(f"guest {spec.name} has neither image nor kernel: it would have nothing to boot")
+    for option_name in ("initrd", "append"):
+        if getattr(spec, option_name) and not spec.kernel:
+            raise InvalidInput(f"guest {spec.name} has {option_name} but no kernel: QEMU passes it to a kernel only")
+    for option_name, value in (("cpus", spec.cpus), ("memory", spec.memory)):
+        if value < 1:
+            raise InvalidInput(f"guest {spec.name}: {option_name} {value} is less than 1")
+
+
+def base_command(spec: GuestSpec, paths: Paths) -> list[str]:
+    """The command line of the guest without its NICs."""
+    command = [spec.binary, "-name", option({"guest": spec.name}), "-nodefaults", "-no-user-config", "-display", "none"]
+    if spec.machine:
+        command += ["-machine", spec.machine]
+    command += ["-accel", spec.accelerator]
+    cpu = spec.cpu or ("host" if spec.accelerator == "kvm" else None)
+    if cpu:
+        command += ["-cpu", cpu]
+    command += ["-smp", str(spec.cpus), "-m", f"{spec.memory}M"]
+    if spec.sandbox:
+        # QEMU is given open descriptors and a user of its own: it never needs to become anybody or start anything.
+        command += ["-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"]
+    monitor = {"backend": "socket", "id": "qmp", "path": paths.socket, "server": True, "wait": False}
+    console = {"backend": "file", "id": "console", "path": paths.console, "append": True}
+    command += ["-chardev", option(monitor, first="backend"), "-mon", "chardev=qmp,mode=control"]
+    command += ["-chardev", option(console, first="backend"), "-serial", "chardev:console"]
+    if spec.image:
+        command += ["-drive", option({"file": spec.image, "format": spec.image_format, "if": "virtio"})]
+    for name, value in (("-kernel", spec.kernel), ("-initrd", spec.initrd), ("-append", spec.append)):
+        if value:
+            command += [name, value]
+    return command + list(spec.extra_args)
+
+
+def plan(wanted: Wanted, found: Found) -> list[Step]:
+    """The steps from ``found`` to what is wanted, in order."""
+    name = wanted.name
+    stop = [Step("stop", f"stop guest {name}")] if found.running else []
+    if wanted.state == "absent":
+        remains = found.unit is not None or found.files
+        return stop + ([Step("remove", f"remove the files of guest {name}")] if remains or stop else [])
+    steps = _unit_steps(wanted, found)
+    if wanted.state == "stopped":
+        return steps + stop
+    if found.running is None:
+        return steps + [Step("start", f"start guest {name}")]
+    change = _difference(found.running.base, wanted.base)
+    if change:
+        return steps + [
+            Step("stop", f"stop guest {name} to restart it: {change}"),
+            Step("start", f"start guest {name}"),
+        ]
+    return steps + _nic_steps(name, wanted.nics, found.running)
+
+
+def _unit_steps(wanted: Wanted, found: Found) -> list[Step]:
+    if wanted.unit is None:
+        return []
+    steps = []
+    if wanted.unit != found.unit:
+        verb = "write" if found.unit is None else "rewrite"
+        steps.append(Step("define", f"{verb} the unit of guest {wanted.name}"))
+    if wanted.enabled != found.enabled:
+        kind = "enable" if wanted.enabled else "disable"
+        steps.append(Step(kind, f"{kind} the unit of guest {wanted.name} at boot"))
+    return steps
+
+
+def _difference(running: Sequence[str], wanted: Sequence[str]) -> str:
+    """What to tell the user of a changed command line; empty when there is no change."""
+    if list(running) == list(wanted):
+        return ""
+    gone = [word for word in running if word not in wanted]
+    new = [word for word in wanted if word not in running]
+    return f"command line changes from {' '.join(gone) or 'one order'} to {' '.join(new) or 'another'}"
+
+
+def _nic_steps(name: str, nics: Sequence[QemuNic], running: Running) -> list[Step]:
+    wanted = {nic.nic: nic for nic in nics}
+    unplug = [
+        Step("unplug", f"unplug NIC {number} ({live.mac}) of guest {name}", number=number)
+        for number, live in sorted(running.nics.items())
+        if number not in wanted or not is_same(wanted[number], live, running.held)
+    ]
+    gone = {step.number for step in unplug}
+    plug = [
+        Step("plug", f"plug NIC {nic.nic} ({nic.mac}) into guest {name}", nic=nic, number=nic.nic)
+        for nic in nics
+        if nic.nic not in running.nics or nic.nic in gone
+    ]
+    return unplug + plug
+
+
+def is_same(nic: QemuNic, live: LiveNic, held: Mapping[tuple[int, int], int]) -> bool:
+    """Whether a live NIC is the wanted one: same MAC, MTU and queues, on this very tap."""
+    return (
+        nic.mac == live.mac
+        and (nic.mtu or 0) == live.mtu
+        and nic.tap_number is not None
+        and held.get(nic.tap_number, 0) == nic.queues
+    )

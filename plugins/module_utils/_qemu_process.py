@@ -1,0 +1,265 @@
+# Copyright (c) 2026, linuxnet.macvtap maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Private to this collection: may change without notice.
+
+"""QEMU as a process: descriptors for it, its start as an unprivileged user, and what /proc tells of it."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import shutil
+import signal
+import stat
+import subprocess
+import time
+from collections.abc import Callable, Sequence
+
+from ansible_collections.linuxnet.macvtap.plugins.module_utils import _tap_node
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._errors import HostError, InvalidInput, Refused
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._qemu_args import FIRST_FD, QemuNic, fd_paths
+
+_KVM_GET_API_VERSION = 0xAE00
+_KVM_CREATE_VM = 0xAE01
+_KVM_API_VERSION = 12
+#: what RHEL calls the QEMU of its own architecture
+_RHEL_BINARY = "/usr/libexec/qemu-kvm"
+#: how much of QEMU's last words an error repeats, bytes
+_LAST_WORDS = 2000
+
+
+def kvm_works() -> bool:
+    """Whether guests can run on KVM here.
+
+    A /dev/kvm that makes machines is not enough: where a virtual machine's own processor has no virtualisation, some
+    hosts offer one on which no guest ever boots.
+    """
+    try:
+        with open("/proc/cpuinfo", encoding="ascii", errors="replace") as file:
+            flags = next((line.split() for line in file if line.startswith("flags")), None)
+        if flags is not None and not {"vmx", "svm"} & set(flags):
+            return False
+        kvm = os.open("/dev/kvm", os.O_RDWR | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        if fcntl.ioctl(kvm, _KVM_GET_API_VERSION) != _KVM_API_VERSION:
+            return False
+        os.close(fcntl.ioctl(kvm, _KVM_CREATE_VM, 0))
+    except OSError:
+        return False
+    finally:
+        os.close(kvm)
+    return True
+
+
+def find_binary(name: str) -> str:
+    """Path of QEMU.
+
+    :raises HostError: it is not installed.
+    """
+    path = shutil.which(name) or shutil.which(_RHEL_BINARY if name.startswith("qemu-system-") else name)
+    if path is None:
+        raise HostError(
+            f"there is no {name} here; install QEMU (Debian: qemu-system-x86, RHEL: qemu-kvm) or set binary to its path"
+        )
+    return path
+
+
+def check_taps(nics: Sequence[QemuNic], own_pid: int | None) -> None:
+    """Refuse taps that are missing, are something else, or serve another process; opens nothing.
+
+    :arg own_pid: the guest itself, which may hold them.
+    """
+    for nic in nics:
+        node = _tap_node.look(nic.tap_path)
+        if node is None:
+            raise HostError(
+                f"NIC {nic.nic}: the tap {nic.tap_path} is not there; attach the guest (macvtap_attach) first"
+            )
+        if node.kind != "character device":
+            raise Refused(f"NIC {nic.nic}: {nic.tap_path} is a {node.kind} and not a tap; remove it and attach again")
+        if nic.tap_number is not None and (node.major, node.minor) != nic.tap_number:
+            raise Refused(
+                f"NIC {nic.nic}: {nic.tap_path} is device {node.major}:{node.minor} and not {_number(nic)}, the tap of"
+                " its link: the link was made anew or belongs to another namespace; attach again"
+            )
+    numbers = [nic.tap_number for nic in nics if nic.tap_number is not None]
+    for number, holders in _tap_node.holders(numbers).items():
+        others = [holder for holder in holders if holder.pid != own_pid]
+        if others:
+            nic = next(nic for nic in nics if nic.tap_number == number)
+            held = ", ".join(f"process {holder.pid} ({holder.command})" for holder in others)
+            raise Refused(
+                f"NIC {nic.nic}: the tap {nic.tap_path} is held open by {held}; two guests on one tap would steal each"
+                " other's frames; stop that process first"
+            )
+
+
+def open_descriptors(nic: QemuNic, vhost: bool) -> list[int]:
+    """Open a NIC's tap once per queue (and vhost-net as often), never creating anything.
+
+    :return: descriptors, to be closed by the caller.
+    """
+    opened: list[int] = []
+    try:
+        for path in fd_paths(nic, vhost):
+            # every opening of a tap is one more queue, so the look at what it is comes before
+            if path == nic.tap_path:
+                _require_tap(os.stat(path, follow_symlinks=False), nic)
+            opened.append(os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW))
+            if path == nic.tap_path:
+                _require_tap(os.fstat(opened[-1]), nic)
+    except OSError as error:
+        close_all(opened)
+        raise HostError(f"NIC {nic.nic}: cannot open {path}: {error.strerror}", error.errno or 0) from error
+    except BaseException:
+        close_all(opened)
+        raise
+    return opened
+
+
+def _require_tap(found: os.stat_result, nic: QemuNic) -> None:
+    number = (os.major(found.st_rdev), os.minor(found.st_rdev))
+    if not stat.S_ISCHR(found.st_mode) or number != (nic.tap_number or number):
+        raise Refused(f"NIC {nic.nic}: {nic.tap_path} was replaced by something else a moment ago; attach again")
+
+
+def close_all(descriptors: Sequence[int]) -> None:
+    """Close descriptors."""
+    for descriptor in descriptors:
+        os.close(descriptor)
+
+
+def check_readable(paths: Sequence[tuple[str, str, str]], become: Sequence[str]) -> None:
+    """Refuse files that are not there or that the guest's user may not use.
+
+    :arg paths: (option, path, ``r`` or ``rw``).
+    :arg become: command that becomes the user.
+    """
+    for option, path, access in paths:
+        if not os.path.exists(path):
+            raise InvalidInput(f"{option} {path} does not exist")
+        for letter in access:
+            if subprocess.run([*become, "/usr/bin/test", f"-{letter}", path], check=False).returncode:
+                verb = {"r": "read", "w": "write"}[letter]
+                raise InvalidInput(
+                    f"{option} {path} exists, but the guest's user may not {verb} it (or reach its directory)"
+                )
+
+
+def spawn(command: Sequence[str], descriptors: Sequence[int], log: int) -> int:
+    """Start a process of its own session that outlives us.
+
+    :arg descriptors: become the process's descriptors 3, 4 …
+    :arg log: descriptor for what the process prints.
+    :return: its pid.
+    """
+    # Far away first: a target number may be the number of a descriptor that is yet to be moved.
+    base = FIRST_FD + len(descriptors)
+    moved = [fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, base) for descriptor in [*descriptors, log]]
+    try:
+        actions = [(os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDONLY, 0)]
+        actions += [(os.POSIX_SPAWN_DUP2, moved[-1], target) for target in (1, 2)]
+        actions += [(os.POSIX_SPAWN_DUP2, source, target) for target, source in enumerate(moved[:-1], FIRST_FD)]
+        # Whatever Ansible's connection left open for us is not for the guest.
+        inherited = [fd for fd in _inheritable() if fd >= base]
+        actions += [(os.POSIX_SPAWN_CLOSE, fd) for fd in inherited]
+        return os.posix_spawn(
+            command[0], list(command), dict(os.environ), file_actions=actions, setsid=True, setsigdef=[signal.SIGPIPE]
+        )
+    except OSError as error:
+        raise HostError(f"cannot start {command[0]}: {error.strerror}", error.errno or 0) from error
+    finally:
+        close_all(moved)
+
+
+def _inheritable() -> list[int]:
+    result = []
+    for name in os.listdir("/proc/self/fd"):
+        try:
+            if os.get_inheritable(int(name)):
+                result.append(int(name))
+        except OSError:
+            continue
+    return result
+
+
+def is_alive(pid: int) -> bool:
+    """Whether a process runs; one that ended and waits to be buried does not."""
+    with contextlib.suppress(ChildProcessError):
+        os.waitpid(pid, os.WNOHANG)
+    try:
+        with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as file:
+            return file.read().rpartition(")")[2].split()[0] not in "ZX"
+    except OSError:
+        return False
+
+
+def command_line(pid: int) -> list[str]:
+    """Arguments of a process; empty when it is gone."""
+    try:
+        with open(f"/proc/{pid}/cmdline", "rb") as file:
+            return os.fsdecode(file.read()).split("\0")[:-1]
+    except OSError:
+        return []
+
+
+def held_devices(pid: int) -> dict[tuple[int, int], int]:
+    """Character devices that a process has open: number → how often. Nodes that were removed since do not count."""
+    held: dict[tuple[int, int], int] = {}
+    directory = f"/proc/{pid}/fd"
+    try:
+        names = os.listdir(directory)
+    except OSError:
+        return held
+    for name in names:
+        try:
+            found = os.stat(f"{directory}/{name}")
+            gone = os.readlink(f"{directory}/{name}").endswith(" (deleted)")
+        except OSError:
+            continue
+        if stat.S_ISCHR(found.st_mode) and not gone:
+            number = (os.major(found.st_rdev), os.minor(found.st_rdev))
+            held[number] = held.get(number, 0) + 1
+    return held
+
+
+def wait_until(condition: Callable[[], bool], seconds: float) -> bool:
+    """Wait for a condition, looking often; returns whether it came."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() >= deadline:
+            return False
+        time.sleep(0.02)
+    return True
+
+
+def end(pid: int, seconds: float) -> None:
+    """End a process, by request and then by force; harmless when it is gone."""
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        try:
+            os.kill(pid, number)
+        except ProcessLookupError:
+            return
+        if wait_until(lambda: not is_alive(pid), seconds):
+            return
+    raise HostError(f"process {pid} does not end, not even by SIGKILL")
+
+
+def last_words(path: str, offset: int) -> str:
+    """What QEMU said in its log from ``offset`` on, in one line."""
+    try:
+        with open(path, "rb") as file:
+            file.seek(offset)
+            said = file.read()[-_LAST_WORDS:]
+    except OSError:
+        return ""
+    return "; ".join(line.strip() for line in said.decode(errors="replace").splitlines() if line.strip())
+
+
+def _number(nic: QemuNic) -> str:
+    return "%d:%d" % nic.tap_number if nic.tap_number else "?"

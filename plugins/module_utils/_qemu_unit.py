@@ -1,0 +1,154 @@
+# Copyright (c) 2026, linuxnet.macvtap maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Private to this collection: may change without notice.
+
+"""The systemd unit of a guest, as text. PURE.
+
+systemd 253 and later opens the taps itself (``OpenFile=``). Before, a shell of three words does, as root, and hands
+over to ``setpriv``; either way QEMU starts as its own user with the descriptors open, and the nodes stay root's.
+"""
+
+from __future__ import annotations
+
+import shlex
+import string
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._errors import InvalidInput
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._qemu_args import (
+    FIRST_FD,
+    QemuNic,
+    fd_paths,
+    open_files,
+    redirections,
+)
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._qemu_guest import Paths
+
+#: the first systemd that knows ``OpenFile=``
+OPEN_FILE_VERSION = 253
+_UNIT_CHARACTERS = frozenset(string.ascii_letters + string.digits + ":_.")
+#: dash, the /bin/sh of Debian, knows descriptors of one digit only
+_LAST_FD_OF_SH = 9
+
+_UNIT = """\
+# Written by Ansible (collection linuxnet.macvtap); changes will be overwritten.
+[Unit]
+Description={description}
+After=network.target{devices}
+{wants}
+[Service]
+Type=exec
+User={user}
+Group={group}
+{groups}RuntimeDirectory={runtime}
+RuntimeDirectoryMode=0700
+NoNewPrivileges=yes
+{open_files}ExecStart={start}
+ExecStop=-{stop}
+TimeoutStopSec={timeout}
+KillMode=mixed
+StandardOutput=append:{log}
+StandardError=append:{log}
+
+[Install]
+WantedBy=multi-user.target
+"""
+
+
+class UnitSpec(NamedTuple):
+    """What the unit says beside the command line."""
+
+    name: str
+    user: str
+    group: str
+    #: group that may use the accelerator, or None
+    extra_group: str | None
+    systemd_version: int
+    #: whether udev runs: only then there are device units to wait for
+    udev: bool
+    #: what to call to press the guest's power button
+    stop_command: Sequence[str]
+    stop_timeout: int
+    vhost: bool
+
+
+def unit_name(guest: str) -> str:
+    """Name of the unit, the guest's name escaped as ``systemd-escape`` does."""
+    return f"qemu-guest-{escape(guest)}.service"
+
+
+def escape(text: str) -> str:
+    """A text inside a unit name."""
+    words = []
+    for position, byte in enumerate(text.encode()):
+        plain = chr(byte) in _UNIT_CHARACTERS and not (position == 0 and chr(byte) == ".")
+        words.append(chr(byte) if plain else "-" if chr(byte) == "/" else f"\\x{byte:02x}")
+    return "".join(words)
+
+
+def unit_text(spec: UnitSpec, command: Sequence[str], nics: Sequence[QemuNic], paths: Paths) -> str:
+    """The unit file."""
+    if not paths.directory.startswith("/run/"):
+        raise InvalidInput(f"runtime_dir must lie below /run with systemd, which makes it; not {paths.directory}")
+    hands_over = spec.systemd_version >= OPEN_FILE_VERSION
+    devices = [f"sys-subsystem-net-devices-{escape(nic.ifname)}.device" for nic in nics if nic.ifname and spec.udev]
+    files = open_files(nics, spec.vhost) if hands_over else []
+    start = _words(command) if hands_over else _through_shell(spec, command, nics)
+    return _UNIT.format(
+        description=_plain(f"QEMU guest {spec.name}"),
+        devices="".join(" " + unit for unit in devices),
+        wants=f"Wants={' '.join(devices)}\n" if devices else "",
+        user=spec.user,
+        group=spec.group,
+        groups=f"SupplementaryGroups={spec.extra_group}\n" if spec.extra_group else "",
+        runtime=_word(paths.directory[len("/run/") :]).replace("$$", "$"),
+        open_files="".join(f"OpenFile={file}\n" for file in files),
+        start=start,
+        stop=_words([*spec.stop_command, paths.socket, str(spec.stop_timeout)]),
+        timeout=spec.stop_timeout + 15,
+        log=_plain(paths.log),
+    )
+
+
+def _through_shell(spec: UnitSpec, command: Sequence[str], nics: Sequence[QemuNic]) -> str:
+    """The start for a systemd without ``OpenFile=``; ``!`` keeps root's rights for opening, ``setpriv`` drops them."""
+    if not nics:
+        return _words(command)
+    opened = [path for nic in nics for path in fd_paths(nic, spec.vhost)]
+    shell = "/bin/sh" if FIRST_FD + len(opened) - 1 <= _LAST_FD_OF_SH else "/bin/bash"
+    # A shell that finds no node creates a regular file in its place.
+    tests = [f"[ -c {shlex.quote(path)} ]" for path in dict.fromkeys(opened)]
+    script = " && ".join(tests) + ' && exec "$@" ' + " ".join(redirections(nics, vhost=spec.vhost))
+    drop = setpriv(spec.user, spec.group, [spec.extra_group] if spec.extra_group else [])
+    return "!" + _words([shell, "-c", script, "sh", *drop, *command])
+
+
+def setpriv(user: str, group: str, groups: Sequence[str]) -> list[str]:
+    """The command that becomes ``user`` for good, and nothing else of ours: it replaces itself by what follows."""
+    chosen = ["--groups", ",".join(groups)] if groups else ["--clear-groups"]
+    return [
+        "/usr/bin/setpriv",
+        *("--reuid", user, "--regid", group, *chosen),
+        *("--inh-caps", "-all", "--bounding-set", "-all", "--no-new-privs", "--"),
+    ]
+
+
+def _words(command: Sequence[str]) -> str:
+    return " ".join(_word(word) for word in command)
+
+
+def _word(text: str) -> str:
+    """One word of a unit's command line: systemd expands % and $, and knows C's escapes within quotes."""
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%").replace("$", "$$")
+    if not text.isprintable():
+        escaped = "".join(c if c.isprintable() else "".join(f"\\x{b:02x}" for b in c.encode()) for c in escaped)
+    safe = set(string.ascii_letters + string.digits + "/._-=,:@+")
+    return escaped if text and set(text) <= safe else f'"{escaped}"'
+
+
+def _plain(text: str) -> str:
+    """The value of a setting that is no command line: only % is special."""
+    return text.replace("%", "%%")

@@ -1,0 +1,312 @@
+#!/usr/bin/python
+# Copyright (c) 2026, linuxnet.macvtap maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: macvtap_qemu
+short_description: Run a QEMU guest on macvtap taps
+author:
+  - linuxnet.macvtap maintainers (@linuxnet)
+version_added: 0.1.0
+description:
+  - Starts, stops and removes one guest, and plugs NICs into it and out of it while it runs.
+  - QEMU runs as an unprivileged user. It is given its taps as open file descriptors, at the start by inheritance and
+    later over its QMP socket, and so needs no right on the device nodes and cannot open those of other guests.
+  - Nothing is recorded. The command line of the running process and the NICs that QEMU reports are compared with what
+    is wanted. A change of the command line restarts the guest, a change of its NICs does not.
+  - Where systemd manages the host the guest is a unit, which the next boot can start again. Elsewhere it is a process
+    with a pid file.
+  - A tap that is missing, is something else, or is held open by another process is refused before anything is changed.
+    When QEMU ends at once, the error repeats its own words, and nothing is left half-started.
+extends_documentation_fragment:
+  - linuxnet.macvtap.attributes
+  - linuxnet.macvtap.attributes.actiongroup_macvtap
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: full
+  idempotent:
+    support: full
+options:
+  name:
+    description: Name of the guest.
+    type: str
+    required: true
+  state:
+    description:
+      - V(started) runs the guest, restarts it when its command line changes, and converges its NICs.
+      - V(stopped) presses the guest's power button, waits for O(stop_timeout) and then ends QEMU.
+      - V(absent) also removes the unit, the logs and the socket.
+    type: str
+    choices: [started, stopped, absent]
+    default: started
+  taps:
+    description:
+      - The NICs of the guest, as M(linuxnet.macvtap.macvtap_attach) returns them in
+        RV(linuxnet.macvtap.macvtap_attach#module:attachments).
+      - A NIC that a running guest does not have is plugged in, one that is not listed is unplugged, and one whose tap,
+        MAC, MTU or number of queues changed is replaced.
+    type: list
+    elements: dict
+    default: []
+  vhost:
+    description: Let the kernel move the frames (C(/dev/vhost-net)), which is faster.
+    type: bool
+    default: false
+  driver:
+    description: The QEMU device of each NIC.
+    type: str
+    default: virtio-net-pci
+  image:
+    description: Path of the disk image. The guest's user must be able to read and write it.
+    type: path
+  image_format:
+    description: Format of O(image).
+    type: str
+    choices: [qcow2, raw]
+    default: qcow2
+  kernel:
+    description: Path of a kernel to boot, instead of what is on O(image). The guest's user must be able to read it.
+    type: path
+  initrd:
+    description: Path of the initial file system for O(kernel).
+    type: path
+  append:
+    description: Command line for O(kernel).
+    type: str
+  memory:
+    description: Memory in MiB.
+    type: int
+    default: 512
+  cpus:
+    description: Number of processors.
+    type: int
+    default: 1
+  machine:
+    description:
+      - QEMU machine type, with its own options if need be.
+      - Default is QEMU's own, C(pc) on x86, where NICs can be plugged at any time.
+    type: str
+  cpu:
+    description: QEMU processor model. Default is V(host) with KVM and QEMU's own otherwise.
+    type: str
+  accelerator:
+    description: V(auto) takes V(kvm) where it works, else V(tcg), which is emulation in software.
+    type: str
+    choices: [auto, kvm, tcg]
+    default: auto
+  extra_args:
+    description: More arguments for QEMU, one list item each.
+    type: list
+    elements: str
+    default: []
+  sandbox:
+    description: Let QEMU forbid itself system calls that it does not need (C(-sandbox on)).
+    type: bool
+    default: true
+  binary:
+    description: QEMU to run, a path or a name. Default is the one for the machine's own architecture.
+    type: str
+  user:
+    description:
+      - The user to run QEMU as, with its primary group. It must exist, and cannot be root.
+      - Needed with O(state=started).
+    type: str
+    default: qemu-guest
+  supervisor:
+    description:
+      - V(auto) takes V(systemd) where that manages the host, else V(none).
+      - With V(none) the guest is a process of its own session with a pid file, and the next boot does not start it.
+    type: str
+    choices: [auto, systemd, none]
+    default: auto
+  autostart:
+    description: With systemd, whether the next boot starts the guest.
+    type: bool
+    default: true
+  runtime_dir:
+    description: Directory for pid files and QMP sockets.
+    type: path
+    default: /run/qemu-guests
+  log_dir:
+    description: Directory for what guests write on their serial consoles and for what QEMU says.
+    type: path
+    default: /var/log/qemu-guests
+  unit_dir:
+    description: Directory for systemd units.
+    type: path
+    default: /etc/systemd/system
+  start_timeout:
+    description: Seconds that QEMU may take until it answers.
+    type: int
+    default: 30
+  stop_timeout:
+    description: Seconds that the guest may take to shut down, or to let go of a NIC.
+    type: int
+    default: 60
+requirements:
+  - QEMU
+  - setpriv (util-linux)
+notes:
+  - The console log grows without bound. Let C(logrotate) copy and truncate it.
+  - Removing a guest leaves its links. Remove them afterwards with M(linuxnet.macvtap.macvtap_attach), as the role
+    P(linuxnet.macvtap.qemu_guest#role) does.
+seealso:
+  - module: linuxnet.macvtap.macvtap_attach
+  - plugin: linuxnet.macvtap.qemu_netdev
+    plugin_type: filter
+  - ref: Running guests on macvtap taps <ansible_collections.linuxnet.macvtap.docsite.guide_guests>
+    description: How taps reach guests, also with other machine monitors.
+"""
+
+EXAMPLES = r"""
+- name: Attach the guest
+  linuxnet.macvtap.macvtap_attach:
+    guest: web
+    attachments:
+      - network: vepanet
+  register: web
+
+- name: Run it
+  linuxnet.macvtap.macvtap_qemu:
+    name: web
+    image: /srv/guests/web.qcow2
+    memory: 2048
+    cpus: 2
+    taps: "{{ web.attachments }}"
+
+- name: Stop and forget it
+  linuxnet.macvtap.macvtap_qemu:
+    name: web
+    state: absent
+
+- name: Remove its links
+  linuxnet.macvtap.macvtap_attach:
+    guest: web
+    state: absent
+"""
+
+RETURN = r"""
+guest:
+  description: The guest as it is now, in check mode as it would be.
+  returned: success
+  type: dict
+  contains:
+    name:
+      description: Name of the guest.
+      type: str
+      sample: web
+    state:
+      description: V(started), V(stopped) or V(absent).
+      type: str
+      sample: started
+    pid:
+      description: QEMU's process, or V(null).
+      type: int
+      sample: 4711
+    accelerator:
+      description: V(kvm) or V(tcg).
+      type: str
+      sample: kvm
+    command:
+      description: QEMU's command line without NICs.
+      type: list
+      elements: str
+      sample: ["/usr/bin/qemu-system-x86_64", "-name", "guest=web"]
+    nics:
+      description: The NICs of the running guest.
+      type: list
+      elements: dict
+      contains:
+        nic:
+          description: Position in the guest.
+          type: int
+          sample: 0
+        mac:
+          description: MAC.
+          type: str
+          sample: 02:8f:11:22:33:44
+    qmp_socket:
+      description: Path of QEMU's control socket.
+      type: str
+      sample: /run/qemu-guests/web/qmp.sock
+    console:
+      description: Path of the log of the serial console.
+      type: str
+      sample: /var/log/qemu-guests/web.console
+    log:
+      description: Path of the log of QEMU itself.
+      type: str
+      sample: /var/log/qemu-guests/web.log
+    unit:
+      description: Name of the systemd unit, or V(null).
+      type: str
+      sample: qemu-guest-web.service
+released:
+  description:
+    - NICs that the running guest had and has no more, so that their links can go.
+    - A guest that is only stopped keeps its NICs.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    nic:
+      description: Position in the guest.
+      type: int
+      sample: 1
+    mac:
+      description: MAC.
+      type: str
+      sample: 02:8f:11:22:33:55
+actions:
+  description: What was done, in check mode what would be done.
+  returned: success
+  type: list
+  elements: str
+  sample: ["start guest web"]
+"""
+
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._qemu_module import work
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._run import run
+
+ARGUMENT_SPEC = {
+    "name": {"type": "str", "required": True},
+    "state": {"type": "str", "choices": ["started", "stopped", "absent"], "default": "started"},
+    "taps": {"type": "list", "elements": "dict", "default": []},
+    "vhost": {"type": "bool", "default": False},
+    "driver": {"type": "str", "default": "virtio-net-pci"},
+    "image": {"type": "path"},
+    "image_format": {"type": "str", "choices": ["qcow2", "raw"], "default": "qcow2"},
+    "kernel": {"type": "path"},
+    "initrd": {"type": "path"},
+    "append": {"type": "str"},
+    "memory": {"type": "int", "default": 512},
+    "cpus": {"type": "int", "default": 1},
+    "machine": {"type": "str"},
+    "cpu": {"type": "str"},
+    "accelerator": {"type": "str", "choices": ["auto", "kvm", "tcg"], "default": "auto"},
+    "extra_args": {"type": "list", "elements": "str", "default": []},
+    "sandbox": {"type": "bool", "default": True},
+    "binary": {"type": "str"},
+    "user": {"type": "str", "default": "qemu-guest"},
+    "supervisor": {"type": "str", "choices": ["auto", "systemd", "none"], "default": "auto"},
+    "autostart": {"type": "bool", "default": True},
+    "runtime_dir": {"type": "path", "default": "/run/qemu-guests"},
+    "log_dir": {"type": "path", "default": "/var/log/qemu-guests"},
+    "unit_dir": {"type": "path", "default": "/etc/systemd/system"},
+    "start_timeout": {"type": "int", "default": 30},
+    "stop_timeout": {"type": "int", "default": 60},
+}
+
+
+def main() -> None:
+    """Run the module."""
+    run(work, argument_spec=ARGUMENT_SPEC)
+
+
+if __name__ == "__main__":
+    main()
