@@ -66,8 +66,8 @@ class Applier:
         for node in plan.nodes:
             self._node(node)
             self.done.append(node)
-        for link in created:
-            self._node_of_new_link(link)
+        for step in created:
+            self._node_of_new_link(step)
 
     def undo(self) -> str:
         """Take back what was done, last first, and say so in a sentence for the error message."""
@@ -116,7 +116,7 @@ class Applier:
             if step.number is not None:
                 _tap_node.remove(step.path, step.number)
 
-    def _create(self, steps: Sequence[CreateLink]) -> list[Link]:
+    def _create(self, steps: Sequence[CreateLink]) -> list[CreateLink]:
         """Made down and silent, marked, and only then up: not one frame leaves with the guest's MAC before."""
         made = self._collect(steps, self._netlink.create([step.link for step in steps]), "make")
         links = [step.link for step in made]
@@ -126,7 +126,7 @@ class Applier:
         # the kernel ignores the MAC given to a passthrough link at its creation: once more now
         rest = [(link, ("mark", "mac", "link_state") if link.mode == "passthrough" else ("mark", "link_state")) for link in links]
         self._require(links, self._netlink.change(rest), "set up")
-        return links
+        return made
 
     def _change(self, steps: Sequence[ChangeLink]) -> None:
         """Everything but "up" first: one message with silence and "up" takes effect in the wrong order."""
@@ -161,12 +161,13 @@ class Applier:
             _tap_node.remove(step.path, (step.stale.major, step.stale.minor))
         _tap_node.make(step.path, step.number)
 
-    def _node_of_new_link(self, link: Link) -> None:
+    def _node_of_new_link(self, step: CreateLink) -> None:
         """There already (devtmpfs), or made here; part of making the link, so not journalled on its own."""
-        number = _tap_node.require_device_number(link)
-        path = self._policy.path(link.ifindex)
-        for step in node_steps(link.name, number, _tap_node.look_at(path, number), path, self._policy):
-            self._node(step)
+        number = _tap_node.require_device_number(step.link)
+        path = self._policy.path(step.link.ifindex)
+        policy = self._policy.with_defaults(step.owner) if step.owner else self._policy
+        for node_step in node_steps(step.link.name, number, _tap_node.look_at(path, number), path, policy):
+            self._node(node_step)
 
     # -- replies ---------------------------------------------------------------------------------------------------
 
@@ -209,8 +210,9 @@ class Applier:
         elif isinstance(step, BringUp):
             _rtnetlink.bring_up([step.link.ifindex], up=False)
         elif isinstance(step, DeleteLink):
-            self._create([CreateLink(step.link, step.device, step.path)])
-            self._node_of_new_link(step.link)
+            again = CreateLink(step.link, step.device, step.path, step.owner)
+            self._create([again])
+            self._node_of_new_link(again)
         elif isinstance(step, ChangeLink):
             self._undo_change(step)
         elif isinstance(step, OwnNode):

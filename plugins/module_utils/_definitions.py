@@ -61,21 +61,15 @@ def read(directory: str, name: str) -> Network | None:
     return None if text is None else parse(path, text, name)
 
 
-def read_all(directory: str) -> list[Network]:
-    """Every defined network, by name."""
+def names(directory: str) -> list[str]:
+    """Names of the networks that have a definition file, sorted."""
     try:
-        files = sorted(os.listdir(directory))
+        files = os.listdir(directory)
     except FileNotFoundError:
         return []
     except OSError as exc:
         raise HostError("cannot list definitions_dir %s: %s" % (directory, exc.strerror), exc.errno or 0) from exc
-    networks = []
-    for file in files:
-        if file.endswith(_SUFFIX):
-            network = read(directory, file[: -len(_SUFFIX)])
-            if network is not None:
-                networks.append(network)
-    return networks
+    return sorted(file[: -len(_SUFFIX)] for file in files if file.endswith(_SUFFIX) and not file.startswith("."))
 
 
 def parse(path: str, text: str, name: str) -> Network:

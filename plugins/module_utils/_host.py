@@ -92,15 +92,15 @@ class Host:
                 "%s: lower device %r does not exist on this host; it has: %s"
                 % (wanted_by, name, ", ".join(sorted(self._candidates())) or "no Ethernet device at all")
             )
-        obstacle = self._obstacle(link)
+        obstacle = self.obstacle(link)
         if obstacle:
             raise InvalidInput("%s: lower device %r %s" % (wanted_by, name, obstacle))
         return link
 
     def _candidates(self) -> list[str]:
-        return [link.name for link in self.links.values() if self._obstacle(link) is None]
+        return [link.name for link in self.links.values() if self.obstacle(link) is None]
 
-    def _obstacle(self, link: Link) -> str | None:
+    def obstacle(self, link: Link) -> str | None:
         """Why the kernel would not put a macvtap on this link (macvlan_common_newlink), None = it would."""
         if link.flags & IFF_LOOPBACK:
             return "is the loopback device: it has no wire; name an Ethernet device"

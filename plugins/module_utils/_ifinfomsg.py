@@ -21,7 +21,7 @@ from ansible_collections.linuxnet.macvtap.plugins.module_utils._model import Lin
 # linux/if_link.h
 IFLA_ADDRESS, IFLA_IFNAME, IFLA_MTU, IFLA_LINK, IFLA_MASTER = 1, 3, 4, 5, 10
 IFLA_OPERSTATE, IFLA_LINKINFO, IFLA_IFALIAS, IFLA_AF_SPEC, IFLA_GROUP = 16, 18, 20, 26, 27
-IFLA_EXT_MASK, IFLA_LINK_NETNSID = 29, 37
+IFLA_NET_NS_FD, IFLA_EXT_MASK, IFLA_LINK_NETNSID = 28, 29, 37
 IFLA_INFO_KIND, IFLA_INFO_DATA, IFLA_MACVLAN_MODE = 1, 2, 1
 IFLA_INET6_CONF = 2
 #: position of disable_ipv6 in the u32 array of IFLA_INET6_CONF (linux/ipv6.h, DEVCONF_DISABLE_IPV6)

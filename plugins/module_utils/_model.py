@@ -29,7 +29,8 @@ class Network(NamedTuple):
     """A macvtap network, as defined by options, by libvirt network XML or by a definition file."""
 
     name: str
-    mode: str
+    #: None only for what is not, or no longer, defined
+    mode: str | None
     #: names of the lower devices, the pool, in order; empty while ``pf`` is not yet resolved
     devices: tuple[str, ...]
     #: SR-IOV physical function whose VFs are the pool (``<pf dev=…/>``), or None
@@ -159,6 +160,11 @@ class NodePolicy(NamedTuple):
     def path(self, ifindex: int) -> str:
         """The kernel names the node after the ifindex (drivers/net/macvtap.c)."""
         return "%s/tap%d" % (self.directory.rstrip("/"), ifindex)
+
+    def with_defaults(self, owner: tuple[int, int, int]) -> NodePolicy:
+        """This policy, with what it does not manage set to ``owner`` (user, group, permission bits)."""
+        uid, gid, mode = (now if wish is None else wish for now, wish in zip(owner, (self.uid, self.gid, self.mode)))
+        return self._replace(uid=uid, gid=gid, mode=mode)
 
 
 class Attachment(NamedTuple):

@@ -89,7 +89,7 @@ def node_policy(params: Mapping[str, Any]) -> NodePolicy:
     :raises InvalidInput: unknown owner or group, or a mode that is no octal text.
     """
     return NodePolicy(
-        directory=params["device_dir"],
+        directory=directory(params["device_dir"], "device_dir"),
         uid=_identifier(params.get("device_owner"), "device_owner", _user_id),
         gid=_identifier(params.get("device_group"), "device_group", _group_id),
         mode=_mode(params.get("device_mode")),

@@ -54,6 +54,8 @@ class DeleteLink(NamedTuple):
     path: str
     #: of the tap; None when sysfs does not show it
     number: tuple[int, int] | None
+    #: owner, group (numbers) and permission bits of its node
+    owner: tuple[int, int, int] | None = None
     #: True when the same plan makes it again
     recreated: bool = False
 
@@ -64,6 +66,8 @@ class CreateLink(NamedTuple):
     link: Link
     device: str
     path: str
+    #: of the node of the link that this one replaces: kept where the options do not manage it
+    owner: tuple[int, int, int] | None = None
     recreated: bool = False
 
 
@@ -132,8 +136,9 @@ def plan_attachments(
         names = _attributes.differences(found, wanted)
         own_node = node_steps(wanted.name, *seen[found.ifindex], policy.path(found.ifindex), policy)
         if names and _attributes.needs_recreate(found, wanted):
-            plan.delete.append(_deletion(found, seen, host, policy)._replace(recreated=True))
-            plan.create.append(CreateLink(wanted, attachment.device, policy.path(wanted.ifindex), recreated=True))
+            deletion = _deletion(found, seen, host, policy)._replace(recreated=True)
+            plan.delete.append(deletion)
+            plan.create.append(CreateLink(wanted, attachment.device, deletion.path, deletion.owner, recreated=True))
             continue
         if names:
             plan.change.append(ChangeLink(found, wanted, names))
@@ -142,8 +147,19 @@ def plan_attachments(
 
 
 def _deletion(link: Link, seen: Mapping[int, Seen], host: Host, policy: NodePolicy) -> DeleteLink:
-    number = seen[link.ifindex].number if link.ifindex in seen else None
-    return DeleteLink(link, host.device_name(link), policy.path(link.ifindex), number)
+    tap = seen.get(link.ifindex)
+    node = tap.node if tap is not None and _is_tap(tap.node, tap.number) else None
+    return DeleteLink(
+        link,
+        host.device_name(link),
+        policy.path(link.ifindex),
+        tap.number if tap is not None else None,
+        (node.uid, node.gid, node.mode) if node is not None else None,
+    )
+
+
+def _is_tap(node: Node | None, number: tuple[int, int]) -> bool:
+    return node is not None and node.kind == "character device" and (node.major, node.minor) == number
 
 
 def node_steps(
@@ -154,7 +170,7 @@ def node_steps(
     :raises Refused: when something else lies there: it is never followed, changed or removed.
     """
     steps: list[Union[MakeNode, OwnNode]] = []
-    is_ours = node is not None and node.kind == "character device" and (node.major, node.minor) == number
+    is_ours = _is_tap(node, number)
     if node is not None and not is_ours and not node.is_stale:
         what = node.kind
         if node.kind == "character device":

@@ -93,15 +93,18 @@ class Netlink:
                 return links
         raise HostError("links came and went all the time: no consistent list of them in %d tries" % _DUMP_TRIES)
 
-    def create(self, links: Sequence[Link]) -> list[Reply]:
+    def create(self, links: Sequence[Link], namespace: int | None = None) -> list[Reply]:
         """Make macvtaps, down, with mode, name, MAC, MTU and flags.
 
+        :arg namespace: descriptor of the network namespace to make them in, None = this one.
         :returns: one reply per link, in order; the others are made although one fails.
         """
         requests = []
         for link in links:
             payload, flags, change = _attributes.encode(link, _attributes.AT_CREATION)
             payload += wire.nla_u32(wire.IFLA_LINK, link.lower)
+            if namespace is not None:
+                payload += wire.nla_u32(wire.IFLA_NET_NS_FD, namespace)
             body = wire.body(link.ifindex, payload, flags, change)
             requests.append(Request(_RTM_NEWLINK, _REQUEST | _ACK | _CREATE | _EXCL, body))
         return self._exchange(requests)
@@ -233,14 +236,12 @@ def bring_up(ifindexes: Iterable[int], up: bool = True) -> None:
 
     :raises HostError: naming the errno of the first that failed.
     """
-    from pyroute2 import IPRoute
-    from pyroute2.netlink.exceptions import NetlinkError
-
-    with IPRoute() as route:
+    pyroute2 = _import_pyroute2("setting lower devices up")
+    with pyroute2.IPRoute() as route:
         for index in ifindexes:
             try:
                 route.link("set", index=index, state="up" if up else "down")
-            except NetlinkError as exc:
+            except pyroute2.NetlinkError as exc:
                 raise HostError(str(exc), exc.code) from exc
 
 
@@ -249,17 +250,27 @@ def statistics(ifindexes: Iterable[int]) -> dict[int, dict[str, int]]:
 
     :returns: ``rx_bytes``, ``rx_packets``, ``rx_errors``, ``rx_dropped`` and the same with ``tx_``.
     """
-    from pyroute2 import IPRoute
-
+    pyroute2 = _import_pyroute2("reading statistics")
     wanted = set(ifindexes)
     names = ["%s_%s" % (side, what) for side in ("rx", "tx") for what in ("bytes", "packets", "errors", "dropped")]
     found = {}
-    with IPRoute() as route:
+    with pyroute2.IPRoute() as route:
         for message in route.get_links():
             counters: Any = message.get_attr("IFLA_STATS64")
             if message["index"] in wanted and counters:
                 found[message["index"]] = {name: int(counters[name]) for name in names}
     return found
+
+
+def _import_pyroute2(purpose: str) -> Any:
+    try:
+        import pyroute2
+    except ImportError as exc:
+        raise HostError(
+            "%s needs the Python library pyroute2 (%s); install python3-pyroute2 (Debian, EPEL) or pyroute2 (PyPI)"
+            % (purpose, exc)
+        ) from exc
+    return pyroute2
 
 
 def _messages(data: bytes) -> Iterator[tuple[int, int, int, int, int]]:

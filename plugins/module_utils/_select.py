@@ -30,17 +30,19 @@ class Selection(NamedTuple):
         return all(selector is None for selector in self)
 
 
-def select(host: Host, selection: Selection) -> list[Link]:
+def select(host: Host, selection: Selection, foreign: bool = False) -> list[Link]:
     """The macvtaps meant, by ifindex.
 
-    Without ``macs`` only links with our mark are.
+    Only links with our mark are, but for ``macs``, which mean any.
+
+    :arg foreign: any link may be meant, whoever made it.
     """
     keys = {(nic.guest, nic.nic) for nic in selection.nics or () if nic.guest is not None}
     nameless = [nic for nic in selection.nics or () if nic.guest is None]
     chosen = []
     for link in host.macvtaps:
         mark = host.mark(link)
-        if mark is None and selection.macs is None:
+        if mark is None and selection.macs is None and not foreign:
             continue
         if _fits(link, mark, selection, host) and _is_among(link, mark, selection, keys, nameless):
             chosen.append(link)

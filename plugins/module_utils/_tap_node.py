@@ -60,6 +60,16 @@ def require_device_number(link: Link) -> tuple[int, int]:
     return number
 
 
+def number_by_name(name: str) -> tuple[int, int] | None:
+    """(major, minor) of the tap that the kernel calls ``name``, in whatever namespace it is; None = there is none."""
+    prefix = "%d:" % _macvtap_major()
+    for number in os.listdir("/sys/dev/char"):
+        if number.startswith(prefix) and os.path.basename(os.readlink("/sys/dev/char/" + number)) == name:
+            major, _colon, minor = number.partition(":")
+            return int(major), int(minor)
+    return None
+
+
 def look(path: str) -> Node | None:
     """What lies at ``path``, without following or opening it; None = nothing."""
     try:

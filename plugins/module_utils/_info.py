@@ -1,0 +1,87 @@
+# Copyright (c) 2026, linuxnet.macvtap maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Private to this collection: may change without notice.
+
+"""What macvtap_info tells: networks and attachments as they are, who holds the taps, and what is wrong."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible_collections.linuxnet.macvtap.plugins.module_utils import _definitions, _rtnetlink, _sriov, _tap_node
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._converge import look_at_host, look_at_taps
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._errors import InvalidInput
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._host import Host
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._model import Network, NodePolicy
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._problems import Survey
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._report import found_row, network_row
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._select import Selection, select
+
+
+def survey(selection: Selection, everything: bool, policy: NodePolicy, directory: str) -> dict[str, Any]:
+    """One look at the host.
+
+    :arg everything: also links that this collection did not make.
+    :returns: the result of the module.
+    """
+    with _rtnetlink.Netlink() as netlink:
+        host = look_at_host(netlink, policy)
+    networks, damaged = _definitions_here(directory)
+    told = Survey(host, networks)
+    links = select(host, selection, everything)
+    seen = look_at_taps(links, policy)
+    holders = _tap_node.holders(tap.number for tap in seen.values())
+    counters = _rtnetlink.statistics(link.ifindex for link in links) if links else {}
+    attachments = []
+    for link in links:
+        tap = seen.get(link.ifindex)
+        users = holders.get(tap.number, []) if tap is not None else []
+        attachments.append(
+            {
+                **found_row(link, host, tap, policy),
+                "managed": host.mark(link) is not None,
+                "operstate": link.operstate,
+                "holders": [user._asdict() for user in users],
+                "statistics": counters.get(link.ifindex, {}),
+                "problems": told.of_link(link, tap, policy.path(link.ifindex), users),
+            }
+        )
+    rows = [_network(network, told, host, directory) for network in networks.values()]
+    rows += [_damaged(name, problem, host, directory) for name, problem in damaged.items()]
+    wanted = selection.network
+    return {
+        "networks": sorted((row for row in rows if wanted in (None, row["name"])), key=lambda row: row["name"]),
+        "attachments": attachments,
+    }
+
+
+def _definitions_here(directory: str) -> tuple[dict[str, Network], dict[str, str]]:
+    """The networks defined, and the files that define none with the reason."""
+    networks: dict[str, Network] = {}
+    damaged: dict[str, str] = {}
+    for name in _definitions.names(directory):
+        try:
+            network = _definitions.read(directory, name)
+        except _definitions.Damaged as exc:
+            damaged[name] = str(exc)
+            continue
+        if network is not None:
+            networks[name] = network
+    return networks, damaged
+
+
+def _network(network: Network, told: Survey, host: Host, directory: str) -> dict[str, Any]:
+    problems = []
+    try:
+        network = _sriov.with_devices(network)
+    except InvalidInput as exc:
+        problems.append(str(exc))
+    path = _definitions.path_of(directory, network.name)
+    return {**network_row(network, host, path, _definitions.read_text(path)), "problems": problems + told.of_network(network)}
+
+
+def _damaged(name: str, problem: str, host: Host, directory: str) -> dict[str, Any]:
+    path = _definitions.path_of(directory, name)
+    return {**network_row(Network(name, None, ()), host, path, None), "problems": [problem]}

@@ -1,0 +1,173 @@
+# Copyright (c) 2026, linuxnet.macvtap maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Private to this collection: may change without notice.
+
+"""Asks a switch port whether it reflects frames to where they came from (802.1Qbg reflective relay, "hairpin").
+
+Two VEPA taps on the lower device send each other a frame: it arrives only when the switch sends it back. The taps live
+in namespaces that only this process knows: when it ends, even by SIGKILL, the kernel removes all of it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import fcntl
+import os
+import random
+import select
+import struct
+import time
+
+from typing import Any, Iterator
+
+from ansible_collections.linuxnet.macvtap.plugins.module_utils import _rtnetlink, _tap_node
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._errors import HostError, InvalidInput
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._explain import explain
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._host import Host
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._model import IFF_NOARP, IFF_UP, Link
+
+#: IEEE Std 802 local experimental EtherType 1: no host or switch acts on it
+_ETHERTYPE = 0x88B5
+_FRAME_BYTES = 60
+# linux/sched.h, linux/mount.h
+_CLONE_NEWNET, _CLONE_NEWNS = 0x40000000, 0x00020000
+_MS_NOSUID, _MS_REC, _MS_PRIVATE = 2, 1 << 14, 1 << 18
+#: linux/if_tun.h: plain frames, without the virtio header
+_TUNSETIFF, _IFF_TAP, _IFF_NO_PI = 0x400454CA, 0x0002, 0x1000
+#: seconds between two tries: the first frames may be lost while the switch port wakes up
+_PAUSE = 0.1
+
+
+def probe(device: str, timeout: float) -> dict[str, Any]:
+    """Send a frame both ways, again every 0.1 s, until one comes back or the time is up.
+
+    :arg timeout: seconds to wait for an answer.
+    :returns: ``reflective_relay``, ``round_trip_us`` (None without an answer), ``sent``, ``received``.
+    :raises InvalidInput: when the device cannot carry the question (down, no carrier, a bridge port …).
+    """
+    with contextlib.ExitStack() as stack:
+        outside = stack.enter_context(_rtnetlink.Netlink())
+        host = Host(outside.links())
+        lower = host.lower_device(device, "probe")
+        if lower.operstate in ("down", "lowerlayerdown") or not lower.is_up:
+            raise InvalidInput("probe: device %r is down or has no carrier, so no frame can travel; set it up" % device)
+        host.require_alone(lower, "vepa", set(), "probe")
+        stack.enter_context(_private_namespaces())
+        inside = stack.enter_context(_rtnetlink.Netlink())
+        links = [_probe_link(number, lower) for number in (1, 2)]
+        with open("/proc/self/ns/net", "rb") as namespace:
+            _require(links, outside.create(links, namespace.fileno()))
+        for link in links:
+            if _rtnetlink.kernel_has_ipv6():
+                _require([link], [_rtnetlink.set_ipv6(link.name, False)])
+        _require(links, inside.change([(link, ("link_state",)) for link in links]))
+        taps = [stack.enter_context(_open_tap(link)) for link in links]
+        return _ask(taps, [bytes.fromhex(link.mac.replace(":", "")) for link in links], timeout)
+
+
+def _probe_link(number: int, lower: Link) -> Link:
+    octets = [0x02] + [random.getrandbits(8) for _octet in range(5)]
+    return Link(
+        # far from what anybody counts up to or derives, so that its node is nobody else's
+        ifindex=(1 << 29) + random.getrandbits(28),
+        name="probe%d" % number,
+        kind="macvtap",
+        mode="vepa",
+        lower=lower.ifindex,
+        mac=":".join("%02x" % octet for octet in octets),
+        mtu=lower.mtu,
+        flags=IFF_NOARP | IFF_UP,
+    )
+
+
+@contextlib.contextmanager
+def _private_namespaces() -> Iterator[None]:
+    """Be in a network and a mount namespace of our own for a while, the latter with an empty /dev for the taps' nodes.
+
+    (os.unshare and os.setns came with Python 3.12 only.)
+    """
+    libc = ctypes.CDLL(None, use_errno=True)
+
+    def require(result: int, what: str) -> None:
+        if result:
+            number = ctypes.get_errno()
+            raise HostError("cannot %s: %s; run as root (become: true)" % (what, os.strerror(number)), number)
+
+    with contextlib.ExitStack() as stack:
+        network, mounts = (stack.enter_context(open("/proc/self/ns/" + kind, "rb")) for kind in ("net", "mnt"))
+        here = os.open(".", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        stack.callback(os.close, here)
+        require(libc.unshare(_CLONE_NEWNET | _CLONE_NEWNS), "make namespaces for the probe")
+        # last in, first out: entering a mount namespace changes the working directory
+        stack.callback(os.fchdir, here)
+        stack.callback(lambda: libc.setns(mounts.fileno(), _CLONE_NEWNS))
+        stack.callback(lambda: libc.setns(network.fileno(), _CLONE_NEWNET))
+        require(libc.mount(b"none", b"/", None, _MS_REC | _MS_PRIVATE, None), "make the mounts of the probe private")
+        require(libc.mount(b"tmpfs", b"/dev", b"tmpfs", _MS_NOSUID, None), "mount a /dev for the probe")
+        yield
+
+
+@contextlib.contextmanager
+def _open_tap(link: Link) -> Iterator[int]:
+    """The tap, through a node in our private /dev.
+
+    sysfs does not show links of the private namespace, but /sys/dev/char knows the devices of all.
+    """
+    number = _tap_node.number_by_name("tap%d" % link.ifindex)
+    if number is None:
+        raise HostError("/sys/dev/char does not show the tap of the probe; is /sys mounted?")
+    path = "/dev/tap%d" % link.ifindex
+    _tap_node.make(path, number)
+    tap = os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        fcntl.ioctl(tap, _TUNSETIFF, struct.pack("=16sH22x", b"", _IFF_TAP | _IFF_NO_PI))
+        yield tap
+    finally:
+        os.close(tap)
+
+
+def _ask(taps: list[int], macs: list[bytes], timeout: float) -> dict[str, Any]:
+    nonce = os.urandom(16)
+    frames = {
+        tap: (macs[1 - side] + macs[side] + struct.pack("!H", _ETHERTYPE) + nonce + bytes([side])).ljust(_FRAME_BYTES, b"\0")
+        for side, tap in enumerate(taps)
+    }
+    # each side waits for the frame of the other
+    awaited = {taps[0]: frames[taps[1]], taps[1]: frames[taps[0]]}
+    sent = 0
+    deadline = time.monotonic() + timeout
+    while time.monotonic() < deadline:
+        begun = time.monotonic()
+        for tap, frame in frames.items():
+            os.write(tap, frame)
+            sent += 1
+        arrived = _wait(awaited, min(begun + _PAUSE, deadline))
+        if arrived is not None:
+            return {
+                "reflective_relay": True,
+                "round_trip_us": round((arrived - begun) * 1e6),
+                "sent": sent,
+                "received": 1,
+            }
+    return {"reflective_relay": False, "round_trip_us": None, "sent": sent, "received": 0}
+
+
+def _wait(awaited: dict[int, bytes], deadline: float) -> float | None:
+    """When the first awaited frame arrived; other frames (broadcast of the network) are passed over."""
+    while True:
+        left = deadline - time.monotonic()
+        if left <= 0:
+            return None
+        readable, _writable, _errors = select.select(list(awaited), [], [], left)
+        for tap in readable:
+            if os.read(tap, 65536)[:_FRAME_BYTES] == awaited[tap]:
+                return time.monotonic()
+
+
+def _require(links: list[Link], replies: list[_rtnetlink.Reply]) -> None:
+    for link, reply in zip(links, replies):
+        if reply.errno:
+            raise HostError(explain("make", link, reply.errno, reply.text), reply.errno)

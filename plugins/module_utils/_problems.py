@@ -1,0 +1,102 @@
+# Copyright (c) 2026, linuxnet.macvtap maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Private to this collection: may change without notice.
+
+"""What is wrong with attachments and networks, in words for an operator. PURE."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Iterator, Mapping, Sequence
+
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._host import Host
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._model import IFF_NOARP, Holder, Link, Mark, Network
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._plan import Seen
+
+
+class Survey:
+    """Everything the problems are told from: one look at links and taps, and the networks defined."""
+
+    def __init__(self, host: Host, networks: Mapping[str, Network]) -> None:
+        self._host = host
+        self._networks = networks
+        self._macs = Counter((link.lower, link.mac) for link in host.macvtaps)
+        self._marks = Counter((owned.mark.guest, owned.mark.nic) for owned in host.marked())
+
+    def of_link(self, link: Link, seen: Seen | None, path: str, holders: Sequence[Holder]) -> list[str]:
+        """The problems of one macvtap; empty = none."""
+        problems = list(self._of_node(seen, path))
+        if self._macs[link.lower, link.mac] > 1:
+            problems.append("duplicate MAC: another macvtap on %s has %s too" % (self._host.device_name(link), link.mac))
+        problems += self._of_lower(link)
+        mark = self._host.mark(link)
+        if mark is not None:
+            problems += self._of_mark(link, mark)
+        if len(holders) > 1:
+            problems.append(
+                "held open by %d processes (%s): each is one more queue of the same NIC and takes frames from the other"
+                % (len(holders), ", ".join("pid %d %s" % holder for holder in holders))
+            )
+        return problems
+
+    def of_network(self, network: Network) -> list[str]:
+        """The problems of one network; empty = none."""
+        problems = []
+        for name in network.devices:
+            device = self._host.by_name.get(name)
+            if device is None:
+                problems.append("lower device %s does not exist" % name)
+                continue
+            obstacle = self._host.obstacle(device)
+            if obstacle:
+                problems.append("lower device %s %s" % (name, obstacle))
+            if not device.is_up:
+                problems.append("lower device %s is down" % name)
+            foreign = [link.name for link in self._host.on_device(device.ifindex) if self._host.mark(link) is None]
+            if foreign:
+                problems.append("lower device %s also carries %s, which is not ours" % (name, ", ".join(foreign)))
+        return problems
+
+    @staticmethod
+    def _of_node(seen: Seen | None, path: str) -> Iterator[str]:
+        if seen is None:
+            yield "sysfs does not show this link: /sys was mounted for another network namespace"
+        elif seen.node is None:
+            yield "node missing: nothing lies at %s" % path
+        elif seen.node.kind != "character device":
+            yield "node of another kind: a %s lies at %s" % (seen.node.kind, path)
+        elif (seen.node.major, seen.node.minor) != seen.number:
+            yield "node of another device: %s is %d:%d, this tap is %d:%d" % (
+                (path, seen.node.major, seen.node.minor) + seen.number
+            )
+
+    def _of_lower(self, link: Link) -> Iterator[str]:
+        lower = self._host.links.get(link.lower)
+        if link.lower_netnsid is not None or lower is None:
+            yield "lower device is in another network namespace"
+            return
+        if not lower.is_up:
+            yield "lower device %s is down" % lower.name
+        elif lower.operstate in ("down", "lowerlayerdown"):
+            yield "lower device %s has no carrier" % lower.name
+        obstacle = self._host.obstacle(lower)
+        if obstacle:
+            yield "lower device %s %s" % (lower.name, obstacle)
+
+    def _of_mark(self, link: Link, mark: Mark) -> Iterator[str]:
+        if self._marks[mark.guest, mark.nic] > 1:
+            yield "duplicate mark: another link is marked for guest %s nic %d too" % (mark.guest, mark.nic)
+        if not link.flags & IFF_NOARP or link.ipv6_disabled is False:
+            yield "the host's own IP stack is not silent on this link"
+        if mark.network is None:
+            return
+        network = self._networks.get(mark.network)
+        if network is None:
+            yield "orphan: network %r is no longer defined" % mark.network
+            return
+        if link.mode != network.mode:
+            yield "mode is %s, that of network %r is %s" % (link.mode, network.name, network.mode)
+        if network.devices and self._host.device_name(link) not in network.devices:
+            yield "lower device %s is not in the pool of network %r" % (self._host.device_name(link), network.name)

@@ -1,0 +1,306 @@
+#!/usr/bin/python
+# Copyright (c) 2026, linuxnet.macvtap maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: macvtap_info
+short_description: Tell macvtap networks and attachments, who holds the taps, and what is wrong
+author:
+  - linuxnet.macvtap maintainers (@linuxnet)
+version_added: 0.1.0
+description:
+  - Tells the networks defined on a host and the macvtap links that are live, with the processes that hold their taps,
+    with statistics and with problems in words.
+extends_documentation_fragment:
+  - linuxnet.macvtap.attributes
+  - linuxnet.macvtap.attributes.info_module
+  - linuxnet.macvtap.attributes.actiongroup_macvtap
+  - linuxnet.macvtap.definitions
+  - linuxnet.macvtap.definitions.device_dir
+options:
+  guest:
+    description: Only attachments of this guest.
+    type: str
+  network:
+    description: Only this network and its attachments.
+    type: str
+  mac:
+    description: Only attachments with one of these MACs, whoever made them.
+    type: list
+    elements: str
+  device:
+    description: Only attachments on this lower device.
+    type: str
+  all:
+    description: Also macvtap links that this collection did not make.
+    type: bool
+    default: false
+seealso:
+  - module: linuxnet.macvtap.macvtap_network
+  - module: linuxnet.macvtap.macvtap_attach
+"""
+
+EXAMPLES = r"""
+- name: Look at all macvtaps of the host
+  linuxnet.macvtap.macvtap_info:
+    all: true
+  register: macvtaps
+
+- name: Fail when something is wrong
+  ansible.builtin.assert:
+    that: macvtaps.attachments | map(attribute='problems') | flatten | length == 0
+"""
+
+RETURN = r"""
+networks:
+  description: The networks defined, by name.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    name:
+      description: Its name.
+      type: str
+      returned: success
+      sample: vepanet
+    mode:
+      description: Mode of its links in libvirt's words.
+      type: str
+      returned: success
+      sample: vepa
+    devices:
+      description: The pool, in order. Facts of a device that the host does not have are V(null).
+      type: list
+      elements: dict
+      returned: success
+      contains:
+        name:
+          description: Name of the lower device.
+          type: str
+          returned: success
+          sample: eth0
+        ifindex:
+          description: Its interface index.
+          type: int
+          returned: success
+          sample: 2
+        mac:
+          description: Its MAC.
+          type: str
+          returned: success
+          sample: 3c:ec:ef:12:34:56
+        mtu:
+          description: Its MTU in bytes.
+          type: int
+          returned: success
+          sample: 1500
+        operstate:
+          description: Its operational state (RFC 2863) in the kernel's words.
+          type: str
+          returned: success
+          sample: up
+        attachments:
+          description: Number of live macvtaps on it, from whatever source.
+          type: int
+          returned: success
+          sample: 2
+    path:
+      description: Path of the definition file.
+      type: str
+      returned: success
+      sample: /etc/macvtap/networks/vepanet.xml
+    xml:
+      description: The definition.
+      type: str
+      returned: success
+      sample: |
+        <network>
+          <name>vepanet</name>
+          <forward mode="vepa">
+            <interface dev="eth0"/>
+          </forward>
+        </network>
+    problems:
+      description: What is wrong with the network or its lower devices.
+      type: list
+      elements: str
+      returned: success
+      sample: ["lower device eth1 is down"]
+attachments:
+  description: The links, by interface index.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    guest:
+      description: Name of the guest, V(null) for a link that is not ours.
+      type: str
+      returned: success
+      sample: web
+    nic:
+      description: Position of the NIC in its guest, or V(null).
+      type: int
+      returned: success
+      sample: 0
+    network:
+      description: Name of the network, or V(null).
+      type: str
+      returned: success
+      sample: vepanet
+    ifname:
+      description: Name of the link.
+      type: str
+      returned: success
+      sample: macvtap0
+    ifindex:
+      description: Interface index of the link.
+      type: int
+      returned: success
+      sample: 1602838528
+    mac:
+      description: MAC of link and guest NIC.
+      type: str
+      returned: success
+      sample: 02:9c:1a:5e:40:77
+    mode:
+      description: Mode in libvirt's words.
+      type: str
+      returned: success
+      sample: vepa
+    device:
+      description: Lower device.
+      type: str
+      returned: success
+      sample: eth0
+    mtu:
+      description: MTU in bytes.
+      type: int
+      returned: success
+      sample: 1500
+    queues:
+      description: How often the virtual machine monitor is to open the tap.
+      type: int
+      returned: success
+      sample: 1
+    link_state:
+      description: V(up) or V(down).
+      type: str
+      returned: success
+      sample: up
+    tap_path:
+      description: Path of the tap device node.
+      type: str
+      returned: success
+      sample: /dev/tap1602838528
+    tap_major:
+      description: Major device number.
+      type: int
+      returned: success
+      sample: 246
+    tap_minor:
+      description: Minor device number.
+      type: int
+      returned: success
+      sample: 1
+    tap_owner:
+      description: Owner of the node, the number where it has no name, V(null) where there is no such node.
+      type: str
+      returned: success
+      sample: root
+    tap_group:
+      description: Group of the node, the number where it has no name.
+      type: str
+      returned: success
+      sample: kvm
+    tap_mode:
+      description: Permissions of the node.
+      type: str
+      returned: success
+      sample: "0660"
+    libvirt_xml:
+      description: The interface element with which libvirt (5.7 or newer) uses this tap and leaves the link alone.
+      type: str
+      returned: success
+      sample: >-
+        <interface type='ethernet'><mac address='02:9c:1a:5e:40:77'/><target dev='macvtap0' managed='no'/><model
+        type='virtio'/></interface>
+    managed:
+      description: Whether the link carries the mark of this collection.
+      type: bool
+      returned: success
+      sample: true
+    operstate:
+      description: Its operational state (RFC 2863) in the kernel's words.
+      type: str
+      returned: success
+      sample: up
+    holders:
+      description: The processes that have the tap open.
+      type: list
+      elements: dict
+      returned: success
+      contains:
+        pid:
+          description: Process ID.
+          type: int
+          returned: success
+          sample: 4711
+        command:
+          description: Name of the command.
+          type: str
+          returned: success
+          sample: qemu-system-x86
+    statistics:
+      description:
+        - The link's counters as the guest sees them, C(rx_bytes), C(rx_packets), C(rx_errors), C(rx_dropped) and the
+          same with C(tx_).
+      type: dict
+      returned: success
+      sample: {rx_bytes: 5230, rx_packets: 41, rx_errors: 0, rx_dropped: 0, tx_bytes: 2100, tx_packets: 20, tx_errors: 0, tx_dropped: 0}
+    problems:
+      description: What is wrong with the attachment.
+      type: list
+      elements: str
+      returned: success
+      sample: ["node missing: nothing lies at /dev/tap1602838528"]
+"""
+
+from ansible_collections.linuxnet.macvtap.plugins.module_utils import _names, _options
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._info import survey
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._model import NodePolicy
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._run import run
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._select import Selection
+
+ARGUMENT_SPEC = {
+    "guest": {"type": "str"},
+    "network": {"type": "str"},
+    "mac": {"type": "list", "elements": "str"},
+    "device": {"type": "str"},
+    "all": {"type": "bool", "default": False},
+    "device_dir": _options.DEVICE_DIR,
+    "definitions_dir": _options.DEFINITIONS_DIR,
+}
+
+
+def work(module):
+    params = module.params
+    selection = Selection(
+        macs=None if params["mac"] is None else [_names.check_mac(mac) for mac in params["mac"]],
+        network=params["network"],
+        guest=params["guest"],
+        device=params["device"],
+    )
+    directory = _options.directory(params["definitions_dir"], "definitions_dir")
+    policy = NodePolicy(_options.directory(params["device_dir"], "device_dir"))
+    return survey(selection, params["all"], policy, directory)
+
+
+def main():
+    run(work, argument_spec=ARGUMENT_SPEC)
+
+
+if __name__ == "__main__":
+    main()

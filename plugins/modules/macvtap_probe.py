@@ -1,0 +1,95 @@
+#!/usr/bin/python
+# Copyright (c) 2026, linuxnet.macvtap maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: macvtap_probe
+short_description: Ask the adjacent switch port whether it reflects frames (802.1Qbg reflective relay)
+author:
+  - linuxnet.macvtap maintainers (@linuxnet)
+version_added: 0.1.0
+description:
+  - Guests in mode V(vepa) on the same lower device reach each other only when the switch sends their frames back to the
+    port they came from, which is known as reflective relay or hairpin.
+  - Makes two VEPA taps in a network namespace of its own, lets them send each other a frame of the local experimental
+    EtherType 0x88B5, and waits for it. The kernel removes both with the process, however that ends.
+  - Runs in check mode too, since nothing of it stays.
+extends_documentation_fragment:
+  - linuxnet.macvtap.attributes
+  - linuxnet.macvtap.attributes.info_module
+  - linuxnet.macvtap.attributes.actiongroup_macvtap
+options:
+  device:
+    description: Lower device whose switch port is asked. It must be up.
+    type: str
+    required: true
+  timeout:
+    description: Seconds to wait for a frame to come back, up to 60.
+    type: float
+    default: 1.0
+seealso:
+  - module: linuxnet.macvtap.macvtap_network
+"""
+
+EXAMPLES = r"""
+- name: Ask the switch behind eth0
+  linuxnet.macvtap.macvtap_probe:
+    device: eth0
+  register: switch
+
+- name: Insist that it reflects
+  ansible.builtin.assert:
+    that: switch.reflective_relay
+"""
+
+RETURN = r"""
+reflective_relay:
+  description: Whether the switch port sent a frame back.
+  returned: success
+  type: bool
+  sample: true
+round_trip_us:
+  description: Microseconds between sending and receiving, V(null) when nothing came back.
+  returned: success
+  type: int
+  sample: 84
+sent:
+  description: Number of frames sent, two in each round.
+  returned: success
+  type: int
+  sample: 2
+received:
+  description: Number of frames received before the answer was clear.
+  returned: success
+  type: int
+  sample: 1
+"""
+
+from ansible_collections.linuxnet.macvtap.plugins.module_utils import _names
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._errors import InvalidInput
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._probe import probe
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._run import run
+
+ARGUMENT_SPEC = {
+    "device": {"type": "str", "required": True},
+    "timeout": {"type": "float", "default": 1.0},
+}
+_LONGEST = 60
+
+
+def work(module):
+    timeout = module.params["timeout"]
+    if not 0 < timeout <= _LONGEST:
+        raise InvalidInput("timeout %s is not possible; it must be more than 0 and at most %d seconds" % (timeout, _LONGEST))
+    return probe(_names.check_ifname(module.params["device"], "device"), timeout)
+
+
+def main():
+    run(work, argument_spec=ARGUMENT_SPEC)
+
+
+if __name__ == "__main__":
+    main()
