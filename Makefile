@@ -1,0 +1,37 @@
+# Copyright (c) 2026, linuxnet.macvtap maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test unit kernel lint sanity molecule clean
+
+help: ## list the targets
+	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 18
+
+setup: ## install what the other targets need: packages, .venv, .collections
+	@tools/setup.sh
+
+demo: ## guests on taps behind a reflecting switch, in a lab of namespaces (root)
+	@tools/demo.sh
+
+test: ## everything that CI checks (root)
+	@tools/test.sh
+
+unit: setup ## unit tests
+	@tools/unit.sh
+
+kernel: setup ## tests of the modules against this machine's kernel, in the lab (root)
+	@tools/kernel.sh
+
+lint: setup ## static checks
+	@tools/lint.sh
+
+sanity: setup ## ansible-test sanity
+	@tools/sanity.sh
+
+molecule: setup ## molecule scenarios of the roles, in the lab (root)
+	@tools/molecule.sh
+
+clean: ## remove what setup and the tests have made in the checkout
+	@rm -rf .venv .collections .cache .ansible tests/output
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,11 @@
+#!/usr/bin/env bash
+# Copyright (c) 2026, linuxnet.macvtap maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# kernel.sh [OPTION...]: the tests against the real kernel, in the lab; options go to pytest.
+set -euo pipefail
+
+cd "$(dirname "$0")/.."
+tools/need_root.sh kernel
+PYTHONPATH=$PWD/.collections exec "${VENV:-.venv}/bin/python" -m pytest -o cache_dir=.cache/pytest tests/kernel "$@"

@@ -1,0 +1,10 @@
+#!/usr/bin/env bash
+# Copyright (c) 2026, linuxnet.macvtap maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# unit.sh [OPTION...]: the unit tests; options go to pytest.
+set -euo pipefail
+
+cd "$(dirname "$0")/.."
+PYTHONPATH=$PWD/.collections exec "${VENV:-.venv}/bin/python" -m pytest -o cache_dir=.cache/pytest tests/unit "$@"
