@@ -1,0 +1,134 @@
+#!/usr/bin/env python3
+# Copyright (c) 2026, linuxnet.macvtap maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The demo: libvirt XML in, guests' taps out, frames through the switch, and nothing left at the end.
+
+Run it with `make demo`. It exits non-zero as soon as something is not as it says.
+"""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+CHECKOUT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(CHECKOUT / "tests"))
+
+from lab import Lab, frame_through  # noqa: E402 - the path above makes it importable
+
+COLUMNS = ("guest", "nic", "ifname", "ifindex", "mac", "mode", "device", "tap_path")
+
+
+class Unexpected(Exception):
+    """The demo did not show what it promises."""
+
+
+def headline(text):
+    """Announce the next part."""
+    print(f"\n\033[1m== {text}\033[0m" if sys.stdout.isatty() else f"\n== {text}", flush=True)
+
+
+def expect(condition, text):
+    """Print that ``text`` holds; raise Unexpected when it does not."""
+    if not condition:
+        raise Unexpected(text)
+    print(f"   ok: {text}", flush=True)
+
+
+def play(lab, *options):
+    """Run the playbook with these options; return (number of changed tasks, taps by guest)."""
+    taps = os.path.join(lab.directory, "taps.json")
+    command = [Path(sys.executable).with_name("ansible-playbook"), "-i", lab.write_inventory(), "playbook.yml"]
+    command += ["-e", f"demo_taps_file={taps}", *options]
+    environment = dict(
+        os.environ,
+        ANSIBLE_CONFIG=str(CHECKOUT / "ansible.cfg"),
+        ANSIBLE_HOME=os.path.join(lab.directory, "ansible"),
+        ANSIBLE_FORCE_COLOR=str(sys.stdout.isatty()),
+        # What remains to be read is what has changed.
+        ANSIBLE_DISPLAY_OK_HOSTS="false",
+        ANSIBLE_DISPLAY_SKIPPED_HOSTS="false",
+    )
+    streams = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+    process = subprocess.Popen(command, cwd=CHECKOUT / "tests" / "demo", env=environment, text=True, **streams)
+    lines = []
+    with process:
+        for line in process.stdout:
+            print("   " + line, end="", flush=True)
+            lines.append(line)
+    if process.returncode:
+        raise Unexpected("the playbook succeeds")
+    changed = re.findall(r"\bchanged=(\d+)", "".join(lines))
+    return sum(map(int, changed)), json.loads(Path(taps).read_text(encoding="utf-8"))
+
+
+def print_table(attachments):
+    """Print one line for each attachment."""
+    rows = [COLUMNS] + [tuple(str(attachment[column]) for column in COLUMNS) for attachment in attachments]
+    widths = [max(map(len, column)) for column in zip(*rows)]
+    for row in rows:
+        print("   " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip())
+
+
+def leftovers(hypervisor):
+    """Return what is left on the hypervisor of networks and attachments, as lines of text."""
+    script = "ip -o link show type macvtap; ls -d /dev/tap* 2>/dev/null; ls /etc/macvtap/networks 2>/dev/null"
+    return hypervisor.run(["sh", "-c", script], check=False).stdout.splitlines()
+
+
+def show(lab):
+    """Show the main job in ``lab``; raise Unexpected when it is not done."""
+    hypervisor = lab.hypervisors[0]
+
+    headline("Define the network and attach the guests, from libvirt XML (tests/demo/*.xml)")
+    changed, taps = play(lab)
+    expect(changed > 0, "the first run changes the host")
+    attachments = [attachment for guest in taps.values() for attachment in guest]
+    print_table(attachments)
+    expect(set(taps) == {"web", "database"} and len(attachments) == 2, "each of the two guests has one tap")
+
+    first, second = ((hypervisor, attachment["tap_path"], attachment["mac"]) for attachment in attachments)
+    headline("Pass a frame from one tap to the other and one back, by way of the switch")
+    seconds = frame_through(*first, *second)
+    expect(seconds, "the switch port reflects: both arrive")
+    print(f"   there and back in {seconds * 1000:.1f} ms")
+    lab.switch.set_hairpin(False)
+    expect(frame_through(*first, *second, timeout=1) is None, "the switch port does not reflect: nothing arrives")
+    lab.switch.set_hairpin(True)
+    expect(frame_through(*first, *second), "the switch port reflects again: both arrive")
+
+    headline("Run the playbook again")
+    changed, again = play(lab)
+    expect(changed == 0, "the second run changes nothing")
+    expect(again == taps, "the second run returns the same taps")
+
+    headline("Take everything down")
+    play(lab, "-e", "vepa_network_state=absent")
+    left = leftovers(hypervisor)
+    expect(
+        not left,
+        "no macvtap link, no tap node and no network definition is left" + "".join(f"\n   {line}" for line in left),
+    )
+
+
+def main():
+    """Build the lab, show, tell how long it took; return the exit status."""
+    began = time.monotonic()
+    try:
+        headline("Build the lab: one hypervisor, its eth0 in a port of a switch that reflects")
+        with Lab(hairpin=True) as lab:
+            show(lab)
+    except Unexpected as missed:
+        print(f"\ndemo: FAILED, expected that {missed}", file=sys.stderr)
+        return 1
+    print(f"\ndemo: all as expected, in {time.monotonic() - began:.1f} s")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
