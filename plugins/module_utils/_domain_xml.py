@@ -149,10 +149,8 @@ def _interfaces(root: Any, origin: str) -> list[Any]:
         return children(root, "interface")
     if root.tag == "domain":
         return [node for devices in children(root, "devices") for node in children(devices, "interface")]
-    hint = "; give it to macvtap_network" if root.tag == "network" else ""
-    raise InvalidInput(
-        f"{origin} has the root element {shown(root.tag)}, 'domain', 'devices' or 'interface' is expected{hint}"
-    )
+    way_out = "give it to macvtap_network" if root.tag == "network" else "give a <domain>, <devices> or <interface>"
+    raise InvalidInput(f"{origin} has the root element {shown(root.tag)}; {way_out}")
 
 
 def _read_interface(interface: Any, guest: str | None, position: int, where: str) -> Nic | None:

@@ -12,7 +12,6 @@ Every ``check_…`` returns the value in the spelling used from there on, or rai
 from __future__ import annotations
 
 import re
-import unicodedata
 
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._errors import InvalidInput
 
@@ -26,8 +25,8 @@ MAX_GUEST_NAME_BYTES = 226
 #: what the kernel takes for a blank in a device name (dev_valid_name(); its isspace() includes 0xa0, so the second
 #: byte of "à" in UTF-8 counts)
 _KERNEL_BLANKS = b" \t\n\v\f\r\xa0"
-#: characters without a place in XML 1.0, beside control characters and surrogates
-_NOT_IN_XML = "\ufffe\uffff"
+#: control characters, halves of characters, and the two others that XML 1.0 has no place for
+_FORBIDDEN = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 
 _OCTET = re.compile(r"[0-9a-fA-F]{1,2}")
 
@@ -44,9 +43,9 @@ def _check_text(name: object, what: str) -> str:
         raise InvalidInput(f"the {what} {shown(name)} is not text; write it in quotes")
     if not name:
         raise InvalidInput(f"the {what} is empty; give one")
-    bad = next((c for c in name if unicodedata.category(c) in ("Cc", "Cs") or c in _NOT_IN_XML), None)
+    bad = _FORBIDDEN.search(name)
     if bad is not None:
-        raise InvalidInput(f"the {what} {shown(name)} contains the character U+{ord(bad):04X}; remove it")
+        raise InvalidInput(f"the {what} {shown(name)} contains the character U+{ord(bad.group()):04X}; remove it")
     return name
 
 

@@ -13,6 +13,7 @@ The guide ``docs/docsite/rst/guide_libvirt_xml.rst`` shows the same tables to th
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._errors import InvalidInput
@@ -105,8 +106,8 @@ def parse_network(text: str | bytes, name: str | None = None) -> Network:
     """
     root = parse_xml(text, "the network XML")
     if root.tag != "network":
-        hint = "; give it to macvtap_attach" if root.tag in ("domain", "devices", "interface") else ""
-        raise InvalidInput(f"the network XML has the root element {shown(root.tag)}, 'network' is expected{hint}")
+        way_out = "give it to macvtap_attach" if root.tag in ("domain", "devices", "interface") else "give a <network>"
+        raise InvalidInput(f"the network XML has the root element {shown(root.tag)}; {way_out}")
     name = _settle_name(root, name)
     where = f"network {shown(name)}"
     extbridge = only_child(root, "extbridge", where)
@@ -190,8 +191,8 @@ def _settle_name(root: Any, wanted: str | None) -> str:
             " leave one of them out or make them the same"
         )
     name = check_network_name(written or str(wanted))
-    for child in list(node):
-        node.remove(child)
+    for comment in [child for child in node if not isinstance(child.tag, str)]:
+        node.remove(comment)
     node.text = name
     return name
 
@@ -258,7 +259,7 @@ def _pool(forward: Any, where: str) -> tuple[tuple[str, ...], str | None]:
         # a live dump lists the virtual functions beside it; they are found anew
         return (), _device(pf, where)
     devices = tuple(_device(node, where) for node in children(forward, "interface"))
-    twice = next((device for device in devices if devices.count(device) > 1), None)
+    twice = _first_repeated(devices)
     if twice is not None:
         raise InvalidInput(f"{where} lists the lower device {shown(twice)} more than once; remove the others")
     if "dev" not in forward.attrib:
@@ -291,21 +292,29 @@ def _write_pool(root: Any, mode: str, devices: tuple[str, ...], pf: str | None) 
 
 
 def _portgroups(root: Any, where: str) -> tuple[PortGroup, ...]:
-    groups: list[PortGroup] = []
-    for node in children(root, "portgroup"):
-        name = node.get("name")
-        if not name:
-            raise InvalidInput(f"{where} has a <portgroup> without a name; name it or remove it")
-        if any(group.name == name for group in groups):
-            raise InvalidInput(f"{where} has the port group {shown(name)} twice; rename or remove one")
-        default = node.get("default") == "yes"
-        other = next((group.name for group in groups if group.default and default), None)
-        if other is not None:
-            raise InvalidInput(
-                f"{where} has two default port groups, {shown(other)} and {shown(name)}; remove default='yes' from one"
-            )
-        groups.append(PortGroup(name, default))
-    return tuple(groups)
+    nodes = children(root, "portgroup")
+    groups = tuple(PortGroup(node.get("name", ""), node.get("default") == "yes") for node in nodes)
+    if any(not group.name for group in groups):
+        raise InvalidInput(f"{where} has a <portgroup> without a name; name it or remove it")
+    twice = _first_repeated([group.name for group in groups])
+    if twice is not None:
+        raise InvalidInput(f"{where} has the port group {shown(twice)} more than once; rename or remove the others")
+    defaults = [shown(group.name) for group in groups if group.default]
+    if len(defaults) > 1:
+        raise InvalidInput(
+            f"{where} has more than one default port group, {defaults[0]} and {defaults[1]};"
+            " remove default='yes' from one"
+        )
+    return groups
+
+
+def _first_repeated(names: Sequence[str]) -> str | None:
+    seen: set[str] = set()
+    for name in names:
+        if name in seen:
+            return name
+        seen.add(name)
+    return None
 
 
 def _check_identity(root: Any, where: str) -> None:

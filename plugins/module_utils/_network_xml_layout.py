@@ -75,6 +75,7 @@ def _gather_metadata(root: Any) -> None:
         root.insert(1 + max(root.index(node) for node in elements(root) if node.tag in ("name", "uuid")), metadata)
     for node in foreign:
         metadata.append(node)
+        node.tail = None
 
 
 def _indent(node: Any, level: int = 0) -> None:

@@ -11,9 +11,15 @@ from __future__ import annotations
 
 import atexit
 import importlib.util
+import os
 import pathlib
 import sys
 import tempfile
+
+# keep hypothesis from leaving a directory in the checkout
+_cache = tempfile.TemporaryDirectory(prefix="hypothesis-")
+atexit.register(_cache.cleanup)
+os.environ.setdefault("HYPOTHESIS_STORAGE_DIRECTORY", _cache.name)
 
 CHECKOUT = pathlib.Path(__file__).resolve().parents[2]
 
