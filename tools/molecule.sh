@@ -3,13 +3,13 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-# molecule.sh [OPTION...]: all molecule scenarios; options go to `molecule test`.
+# molecule.sh [OPTION...]: all molecule scenarios; options go to `molecule test`. The same as calling molecule by hand
+# from the root of the checkout, but for where it keeps its files.
 set -euo pipefail
 
 cd "$(dirname "$0")/.."
 tools/need_root.sh molecule
 PATH=$(cd "${VENV:-.venv}" && pwd)/bin:$PATH
-export ANSIBLE_COLLECTIONS_PATH=$PWD/.collections
 export ANSIBLE_HOME=$PWD/.cache/molecule/ansible
 unset ANSIBLE_CONFIG
 exec molecule test --all "$@"
