@@ -20,7 +20,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.linuxnet.macvtap.plugins.module_utils import _qemu_converge as converge
 from ansible_collections.linuxnet.macvtap.plugins.module_utils import _qemu_process as process
 from ansible_collections.linuxnet.macvtap.plugins.module_utils import _qemu_supervisor as supervisor
-from ansible_collections.linuxnet.macvtap.plugins.module_utils._errors import InvalidInput
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._errors import HostError, InvalidInput
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._qemu_args import QemuNic, nic_args, nics_of
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._qemu_guest import (
     Found,
@@ -80,7 +80,7 @@ def _started(module: AnsibleModule) -> dict[str, Any]:
     for position, tap in enumerate(options["taps"]):
         if tap.get("guest") not in (None, options["name"]):
             raise InvalidInput(f"taps[{position}] belongs to guest {tap['guest']!r} and not to {options['name']!r}")
-    spec = _spec(options)
+    spec = _spec(module)
     check_spec(spec)
     user = _user(module, spec.accelerator)
     host = _host(options, paths, user)
@@ -98,18 +98,30 @@ def _started(module: AnsibleModule) -> dict[str, Any]:
     return _result(wanted, found, steps, host, spec.accelerator)
 
 
-def _spec(options: dict[str, Any]) -> GuestSpec:
+def _spec(module: AnsibleModule) -> GuestSpec:
+    options = module.params
     accelerator = options["accelerator"]
     if accelerator == "auto":
         accelerator = "kvm" if process.kvm_works() else "tcg"
     architecture = {"amd64": "x86_64", "i686": "i386", "arm64": "aarch64"}.get(platform.machine(), platform.machine())
     return GuestSpec(
         name=options["name"],
-        binary=process.find_binary(options["binary"] or f"qemu-system-{architecture}"),
+        binary=_binary(module, options["binary"] or f"qemu-system-{architecture}"),
         accelerator=accelerator,
         extra_args=tuple(options["extra_args"]),
         **{name: options[name] for name in _SPEC_OPTIONS},
     )
+
+
+def _binary(module: AnsibleModule, name: str) -> str:
+    try:
+        return process.find_binary(name)
+    except HostError as error:
+        if not module.check_mode:
+            raise
+        # On a fresh host a real run installs it before it comes here.
+        module.warn(str(error))
+        return name
 
 
 def _user(module: AnsibleModule, accelerator: str) -> supervisor.User | None:
@@ -124,7 +136,7 @@ def _user(module: AnsibleModule, accelerator: str) -> supervisor.User | None:
     if entry.pw_uid == 0:
         raise InvalidInput(f"user {name} is root: guests run without its rights, name another user")
     groups = []
-    if accelerator == "kvm":
+    if accelerator == "kvm" and os.path.exists("/dev/kvm"):
         kvm = os.stat("/dev/kvm")
         groups = [_group_name(kvm.st_gid)] if kvm.st_gid not in (0, entry.pw_gid) else []
     return supervisor.User(name, entry.pw_uid, entry.pw_gid, _group_name(entry.pw_gid), groups)
