@@ -17,8 +17,8 @@ from ansible_collections.linuxnet.macvtap.plugins.module_utils._errors import In
 
 #: IFNAMSIZ less the closing zero (include/uapi/linux/if.h)
 MAX_IFNAME_BYTES = 15
-#: a file name has 255 bytes (NAME_MAX), of which ".xml" takes four
-MAX_NETWORK_NAME_BYTES = 251
+#: a file name has 255 bytes (NAME_MAX), and libvirt itself writes NAME.xml.new
+MAX_NETWORK_NAME_BYTES = 247
 #: more never fits the mark in a link's alias (IFALIASZ, 255 bytes), which checks the exact length, network included
 MAX_GUEST_NAME_BYTES = 226
 

@@ -275,7 +275,7 @@ def test_damaged_interface_is_invalid_input_or_read(nic, data):
 @given(st.text(max_size=30) | st.none() | st.integers())
 def test_checked_names_fit_where_they_go(text):
     for check, fits in (
-        (check_network_name, lambda name: "/" not in name and len(name.encode()) <= 251),
+        (check_network_name, lambda name: "/" not in name and len(name.encode()) <= 247),
         (check_ifname, lambda name: 0 < len(name.encode()) <= 15 and not set("/:% ") & set(name)),
         (normalize_mac, lambda mac: len(mac) == 17),
         (check_mac_prefix, lambda prefix: 2 <= len(prefix) <= 14),
