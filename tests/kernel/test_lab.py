@@ -159,9 +159,8 @@ def test_addresses_are_reachable(lab, hypervisor):
 
 def test_the_interpreter_runs_inside_also_when_started_from_inside(hypervisor):
     program = "import os; print(os.listdir('/sys/class/net').count('eth1'), os.environ['LINUXNET_LAB'])"
-    assert (
-        subprocess.run([hypervisor.python, "-c", program], capture_output=True, text=True).stdout == "1 hypervisor0\n"
-    )
+    from_outside = subprocess.run([hypervisor.python, "-c", program], stdout=subprocess.PIPE, text=True, check=True)
+    assert from_outside.stdout == "1 hypervisor0\n"
     assert hypervisor.run([hypervisor.python, "-c", program]).stdout == "1 hypervisor0\n"
 
 
