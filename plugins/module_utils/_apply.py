@@ -4,13 +4,14 @@
 
 # Private to this collection: may change without notice.
 
-"""Carries out a plan: the only code that changes the host. What it did is journalled, so that a failed run is undone."""
+"""Carries out a plan: the only code that changes the host. What it did is journalled and can be undone."""
 
 from __future__ import annotations
 
 import errno
-
-from typing import Callable, Sequence
+from collections.abc import Sequence
+from functools import partial
+from typing import Callable
 
 from ansible_collections.linuxnet.macvtap.plugins.module_utils import _attributes, _definitions, _rtnetlink, _tap_node
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._errors import HostError, MacvtapError
@@ -27,6 +28,7 @@ from ansible_collections.linuxnet.macvtap.plugins.module_utils._plan import (
     Step,
     WriteDefinition,
     node_steps,
+    step_aside,
 )
 
 #: what the kernel says when somebody else was quicker: looking again and planning anew tells what is to be done now
@@ -58,8 +60,8 @@ class Applier:
             self._write_definition(definition)
         self._bring_up(plan.bring_up)
         self._delete(plan.delete)
-        created = self._create(plan.create)
         self._change(plan.change)
+        created = self._create(plan.create)
         if created or plan.nodes:
             # udev gives new nodes their owner some time after the link: it must not overwrite ours
             _tap_node.settle()
@@ -76,13 +78,19 @@ class Applier:
         # links that this run made go in one request, and their nodes with them
         created = [step for step in done if isinstance(step, CreateLink)]
         self._try(failures, lambda: self._undo_create(created))
-        for step in reversed(done):
-            if not isinstance(step, CreateLink):
-                self._try(failures, lambda step=step: self._undo_step(step))
+        changes = [step for step in done if isinstance(step, ChangeLink)]
+        rest = [step for step in reversed(done) if not isinstance(step, (CreateLink, ChangeLink))]
+        for step in rest:
+            if isinstance(step, (MakeNode, OwnNode)):
+                self._try(failures, partial(self._undo_step, step))
+        self._try(failures, lambda: self._undo_changes(changes))
+        for step in rest:
+            if not isinstance(step, (MakeNode, OwnNode)):
+                self._try(failures, partial(self._undo_step, step))
         self.done = []
         if failures:
             return "Undoing what the run had begun met: %s" % "; ".join(failures)
-        return "What the run had begun was undone (%d steps)." % len(done) if done else "Nothing was changed."
+        return "What the run had begun was undone (steps: %d)." % len(done) if done else "Nothing was changed."
 
     @staticmethod
     def _try(failures: list[str], action: Callable[[], None]) -> None:
@@ -108,7 +116,7 @@ class Applier:
     def _delete(self, steps: Sequence[DeleteLink]) -> None:
         if not steps:
             return
-        self._netlink.delete([step.link.ifindex for step in steps])
+        self._netlink.delete([step.link for step in steps])
         self.done += steps
         for step in steps:
             # the kernel takes its own node along, but not one made by mknod, which would open another guest's tap
@@ -118,13 +126,24 @@ class Applier:
 
     def _create(self, steps: Sequence[CreateLink]) -> list[CreateLink]:
         """Made down and silent, marked, and only then up: not one frame leaves with the guest's MAC before."""
-        made = self._collect(steps, self._netlink.create([step.link for step in steps]), "make")
+        try:
+            replies = self._netlink.create([step.link for step in steps])
+        except HostError:
+            # whatever was made before the answers stopped coming; undoing looks which of them there are
+            self.done += steps
+            raise
+        made = [step for step, reply in zip(steps, replies) if not reply.errno]
+        self.done += made
+        self._require([step.link for step in steps], replies, "make")
         links = [step.link for step in made]
         for link in links:
             if link.ipv6_disabled:
                 self._set_ipv6(link, False)
         # the kernel ignores the MAC given to a passthrough link at its creation: once more now
-        rest = [(link, ("mark", "mac", "link_state") if link.mode == "passthrough" else ("mark", "link_state")) for link in links]
+        rest = [
+            (link, ("mark", "mac", "link_state") if link.mode == "passthrough" else ("mark", "link_state"))
+            for link in links
+        ]
         self._require(links, self._netlink.change(rest), "set up")
         return made
 
@@ -132,25 +151,29 @@ class Applier:
         """Everything but "up" first: one message with silence and "up" takes effect in the wrong order."""
         # journalled before it is done: a message that fails may have taken effect in part
         self.done += steps
-        up_or_down = {_attributes.LINK_STATE}
-        late = up_or_down | {_attributes.IPV6}
-        self._set([step for step in steps if not step.new.flags & IFF_UP], lambda name: name in up_or_down, "set down")
-        self._set(steps, lambda name: name not in late, "change")
+        up_or_down = (_attributes.LINK_STATE,)
+        late = (_attributes.LINK_STATE, _attributes.IPV6)
+        bounced = [step for step in steps if _attributes.must_bounce(step.old, step.new)]
+        down = [step.new for step in steps if _attributes.LINK_STATE in step.names and not step.new.is_up]
+        down += [step.new._replace(flags=step.new.flags & ~IFF_UP) for step in bounced]
+        self._set([(link, up_or_down) for link in down], "set down")
+        self._set(step_aside(steps), "change")
+        self._set([(step.new, tuple(name for name in step.names if name not in late)) for step in steps], "change")
         for step in steps:
             if _attributes.IPV6 in step.names:
                 self._set_ipv6(step.new, not step.new.ipv6_disabled)
-        self._set([step for step in steps if step.new.flags & IFF_UP], lambda name: name in up_or_down, "set up")
+        up = [step.new for step in steps if _attributes.LINK_STATE in step.names or step in bounced]
+        self._set([(link, up_or_down) for link in up if link.is_up], "set up")
 
-    def _set(self, steps: Sequence[ChangeLink], chosen: Callable[[str], bool], verb: str) -> None:
-        changes = [(step.new, tuple(filter(chosen, step.names))) for step in steps]
+    def _set(self, changes: Sequence[tuple[Link, tuple[str, ...]]], verb: str) -> None:
         changes = [(link, names) for link, names in changes if names]
         self._require([link for link, _names in changes], self._netlink.change(changes), verb)
 
     def _set_ipv6(self, link: Link, enabled: bool) -> None:
         reply = _rtnetlink.set_ipv6(link.name, enabled)
-        if reply.errno == errno.ENOENT and not _rtnetlink.kernel_has_ipv6():
-            return
-        self._require([link], [reply], "switch IPv6 %s on" % ("on" if enabled else "off"))
+        # no IPv6 in this kernel, or none on a link with an MTU below 1280 (RFC 8200): nothing to switch
+        if reply.errno != errno.ENOENT:
+            self._require([link], [reply], "switch IPv6 %s for" % ("on" if enabled else "off"))
 
     @staticmethod
     def _node(step: MakeNode | OwnNode) -> None:
@@ -171,13 +194,6 @@ class Applier:
 
     # -- replies ---------------------------------------------------------------------------------------------------
 
-    def _collect(self, steps: Sequence[CreateLink], replies: Sequence[_rtnetlink.Reply], verb: str) -> list[CreateLink]:
-        """Journal the steps that worked; raise for the first that did not."""
-        worked = [step for step, reply in zip(steps, replies) if not reply.errno]
-        self.done += worked
-        self._require([step.link for step in steps], replies, verb)
-        return worked
-
     def _require(self, links: Sequence[Link], replies: Sequence[_rtnetlink.Reply], verb: str) -> None:
         failed = [(link, reply) for link, reply in zip(links, replies) if reply.errno]
         if not failed:
@@ -191,14 +207,9 @@ class Applier:
 
     def _undo_create(self, steps: Sequence[CreateLink]) -> None:
         present = self._netlink.links()
-        mine = [
-            step.link
-            for step in steps
-            # only what still is what we made
-            if step.link.ifindex in present and present[step.link.ifindex].is_macvtap
-        ]
+        mine = [step.link for step in steps if _is_made(step.link, present.get(step.link.ifindex))]
         numbers = {link.ifindex: _tap_node.device_number(present[link.ifindex]) for link in mine}
-        self._netlink.delete([link.ifindex for link in mine])
+        self._netlink.delete(mine)
         for link in mine:
             number = numbers[link.ifindex]
             if number is not None:
@@ -213,23 +224,35 @@ class Applier:
             again = CreateLink(step.link, step.device, step.path, step.owner)
             self._create([again])
             self._node_of_new_link(again)
-        elif isinstance(step, ChangeLink):
-            self._undo_change(step)
         elif isinstance(step, OwnNode):
             _tap_node.own(step.path, step.number, *step.old)
         elif isinstance(step, MakeNode):
             _tap_node.remove(step.path, step.number)
 
-    def _undo_change(self, step: ChangeLink) -> None:
+    def _undo_changes(self, steps: Sequence[ChangeLink]) -> None:
         """Attribute by attribute: of a message that failed, what came before the failing one stays."""
-        back = [(step.old, (name,)) for name in reversed(step.names) if name != _attributes.IPV6]
+        self._netlink.change(step_aside([ChangeLink(step.new, step.old, step.names) for step in steps]))
+        back = [(step.old, (name,)) for step in steps for name in reversed(step.names) if name != _attributes.IPV6]
         replies = self._netlink.change(back)
-        failed = [(names[0], reply) for (_link, names), reply in zip(back, replies) if reply.errno]
-        if _attributes.IPV6 in step.names:
-            _rtnetlink.set_ipv6(step.old.name, not step.old.ipv6_disabled)
+        for step in steps:
+            if _attributes.IPV6 in step.names:
+                _rtnetlink.set_ipv6(step.old.name, not step.old.ipv6_disabled)
+        failed = [(link.name, names[0], reply) for (link, names), reply in zip(back, replies) if reply.errno]
         if failed:
-            name, reply = failed[0]
             raise HostError(
-                "%s of %s stays as it is now (%s)" % (name, step.old.name, errno.errorcode.get(reply.errno, reply.errno))
+                "; ".join(
+                    "%s of %s stays as it is now (%s)"
+                    % (attribute, name, errno.errorcode.get(reply.errno, reply.errno))
+                    for name, attribute, reply in failed[:5]
+                )
             )
 
+
+def _is_made(link: Link, found: Link | None) -> bool:
+    """Whether ``found`` is the link this run made, and not one that somebody made in its place."""
+    return (
+        found is not None
+        and found.is_macvtap
+        and (found.name, found.lower) == (link.name, link.lower)
+        and (found.mac == link.mac or link.mode == "passthrough")
+    )

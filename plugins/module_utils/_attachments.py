@@ -8,12 +8,19 @@
 
 from __future__ import annotations
 
-from typing import Any, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any
 
 from ansible_collections.linuxnet.macvtap.plugins.module_utils import _definitions, _sriov
-from ansible_collections.linuxnet.macvtap.plugins.module_utils._converge import Task, View, converge, look_at_taps, report
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._converge import (
+    Task,
+    View,
+    converge,
+    look_at_taps,
+    report,
+)
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._host import Host
-from ansible_collections.linuxnet.macvtap.plugins.module_utils._model import Network, Nic
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._model import Link, Network, Nic
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._plan import Step, plan_attachments
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._report import found_row, wanted_row
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._resolve import Wishes, number_nics, resolve
@@ -36,13 +43,8 @@ def attach(
     guests = {nic.guest for nic in nics} | ({guest} if guest is not None else set())
 
     def plan(host: Host) -> View:
-        keys = {(nic.guest, nic.nic) for nic in nics}
-        extra = [
-            owned.link
-            for owned in host.marked()
-            if purge and owned.mark.guest in guests and (owned.mark.guest, owned.mark.nic) not in keys
-        ]
-        attachments = resolve(nics, networks, host, wishes, task.policy, extra)
+        extra = _to_purge(host, nics, guests) if purge else []
+        attachments = resolve(nics, networks, host, wishes, extra)
         existing = [attachment.found for attachment in attachments if attachment.found is not None]
         seen = look_at_taps(existing, task.policy, required=True)
         seen.update(look_at_taps(extra, task.policy))
@@ -50,6 +52,13 @@ def attach(
 
     steps, last = converge(plan, task)
     return _result(steps, [wanted_row(attachment, last.seen, task.policy) for attachment in last.attachments])
+
+
+def _to_purge(host: Host, nics: Sequence[Nic], guests: Collection[str | None]) -> list[Link]:
+    """Links of these guests that are not the link of a wanted NIC."""
+    keys = {(nic.guest, nic.nic) for nic in nics}
+    kept = {owned.link.ifindex for key, owned in host.owned.items() if key in keys}
+    return [owned.link for owned in host.marked() if owned.mark.guest in guests and owned.link.ifindex not in kept]
 
 
 def detach(selection: Selection, task: Task) -> dict[str, Any]:

@@ -23,6 +23,20 @@ from ansible_collections.linuxnet.macvtap.plugins.module_utils._model import (
 )
 
 
+def _never(_old: Any, _new: Any) -> bool:
+    return False
+
+
+def _always(_old: Any, _new: Any) -> bool:
+    """IFLA_LINK on a live macvlan is silently ignored, and success reported."""
+    return True
+
+
+def _crosses_passthrough(old: Any, new: Any) -> bool:
+    """The kernel changes modes in place except to and from passthru (macvlan_changelink: EINVAL)."""
+    return "passthrough" in (old, new)
+
+
 class Attribute(NamedTuple):
     """One attribute of a macvtap link."""
 
@@ -34,17 +48,12 @@ class Attribute(NamedTuple):
     #: the IFF_* bit that sets it, or 0
     flag: int = 0
     #: True when a live link cannot go from the first to the second value and must be made again
-    recreate: Callable[[Any, Any], bool] = lambda old, new: False
-
-
-def _crosses_passthrough(old: Any, new: Any) -> bool:
-    """The kernel changes modes in place except to and from passthru (macvlan_changelink: EINVAL)."""
-    return "passthrough" in (old, new)
+    recreate: Callable[[Any, Any], bool] = _never
 
 
 #: In the order in which the diff and the actions name them.
 ATTRIBUTES = (
-    Attribute("device", lambda link: link.lower, recreate=lambda old, new: True),
+    Attribute("device", lambda link: link.lower, recreate=_always),
     Attribute("mode", lambda link: link.mode, lambda link: wire.nla_mode(link.mode), recreate=_crosses_passthrough),
     Attribute("ifname", lambda link: link.name, lambda link: wire.nla_text(wire.IFLA_IFNAME, link.name)),
     Attribute("mac", lambda link: link.mac, lambda link: wire.nla_mac(link.mac)),
@@ -54,7 +63,7 @@ ATTRIBUTES = (
     Attribute("arp", lambda link: not link.flags & IFF_NOARP, flag=IFF_NOARP),
     # written through /proc/sys: netlink cannot (see IPV6)
     Attribute("ipv6", lambda link: None if link.ipv6_disabled is None else not link.ipv6_disabled),
-    Attribute("mark", lambda link: link.alias, lambda link: wire.nla_text(wire.IFLA_IFALIAS, link.alias)),
+    Attribute("mark", lambda link: link.alias, lambda link: wire.nla_alias(link.alias)),
     Attribute("link_state", lambda link: "up" if link.flags & IFF_UP else "down", flag=IFF_UP),
 )
 BY_NAME = {attribute.name: attribute for attribute in ATTRIBUTES}
@@ -62,13 +71,15 @@ BY_NAME = {attribute.name: attribute for attribute in ATTRIBUTES}
 #: set in RTM_NEWLINK with NLM_F_CREATE already: the flags too, so that not one frame leaves before silence
 AT_CREATION = ("mode", "ifname", "mac", "mtu", "allmulticast", "promiscuous", "arp")
 IPV6 = "ipv6"
+#: RFC 8200; the kernel takes IPv6 off a link with a smaller MTU and puts it back, switched on, when that grows
+_IPV6_MIN_MTU = 1280
 LINK_STATE = "link_state"
 
 
 def differences(found: Link, wanted: Link) -> tuple[str, ...]:
     """Names of the attributes in which two links differ, in the order of the table."""
-    if found.ipv6_disabled is None:
-        # a kernel without IPv6 has nothing to switch off
+    if found.ipv6_disabled is None and not found.mtu < _IPV6_MIN_MTU <= wanted.mtu:
+        # no IPv6 in this kernel or on this link: nothing to switch
         found = found._replace(ipv6_disabled=wanted.ipv6_disabled)
     return tuple(row.name for row in ATTRIBUTES if row.read(found) != row.read(wanted))
 
@@ -76,10 +87,13 @@ def differences(found: Link, wanted: Link) -> tuple[str, ...]:
 def needs_recreate(found: Link, wanted: Link) -> bool:
     """True when the kernel cannot turn ``found`` into ``wanted`` in place."""
     return any(
-        row.recreate(row.read(found), row.read(wanted))
-        for row in ATTRIBUTES
-        if row.read(found) != row.read(wanted)
+        row.recreate(row.read(found), row.read(wanted)) for row in ATTRIBUTES if row.read(found) != row.read(wanted)
     )
+
+
+def must_bounce(found: Link, wanted: Link) -> bool:
+    """True when a live link gets IPv6 back by its new MTU: down meanwhile, or it has an address before it is silent."""
+    return found.is_up and wanted.is_up and found.ipv6_disabled is None and IPV6 in differences(found, wanted)
 
 
 def encode(link: Link, names: tuple[str, ...]) -> tuple[bytes, int, int]:

@@ -9,8 +9,9 @@
 from __future__ import annotations
 
 import contextlib
-
-from typing import Any, Callable, Iterable, NamedTuple
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, Callable, NamedTuple
 
 from ansible_collections.linuxnet.macvtap.plugins.module_utils import _rtnetlink, _tap_node
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._apply import Applier, RaceLost
@@ -18,7 +19,14 @@ from ansible_collections.linuxnet.macvtap.plugins.module_utils._errors import Ho
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._host import Host
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._lock import namespace_lock
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._model import Attachment, Link, NodePolicy
-from ansible_collections.linuxnet.macvtap.plugins.module_utils._plan import Plan, Seen, Step, describe, diff, require_free
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._plan import (
+    Plan,
+    Seen,
+    Step,
+    describe,
+    diff,
+    require_free,
+)
 
 #: how often somebody else may be quicker before we give up
 _RACES = 50
@@ -40,9 +48,9 @@ class View(NamedTuple):
 
     host: Host
     plan: Plan
-    attachments: list[Attachment] = []
+    attachments: Sequence[Attachment] = ()
     #: the taps of existing links, by ifindex
-    seen: dict[int, Seen] = {}
+    seen: Mapping[int, Seen] = MappingProxyType({})
 
 
 def converge(plan_for: Callable[[Host], View], task: Task) -> tuple[list[Step], View]:
@@ -78,10 +86,11 @@ def converge(plan_for: Callable[[Host], View], task: Task) -> tuple[list[Step], 
                     races += 1
                     if races == _RACES:
                         raise
-        except MacvtapError as exc:
+        except (MacvtapError, OSError) as exc:
+            error = exc if isinstance(exc, MacvtapError) else HostError("the host refused: %s" % exc, exc.errno or 0)
             if applier.done:
-                exc.args = ("%s. %s" % (exc, applier.undo()),)
-            raise
+                error.args = ("%s. %s" % (error, applier.undo()),)
+            raise error from exc
 
 
 def _require_free(plan: Plan, task: Task) -> None:

@@ -12,8 +12,7 @@ import contextlib
 import fcntl
 import os
 import tempfile
-
-from typing import Iterator
+from collections.abc import Iterator
 
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._errors import HostError, InvalidInput
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._model import Network

@@ -8,10 +8,11 @@
 
 from __future__ import annotations
 
-from typing import Iterable, NamedTuple
+from collections.abc import Iterable
+from typing import NamedTuple
 
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._errors import InvalidInput, Refused
-from ansible_collections.linuxnet.macvtap.plugins.module_utils._identity import read_mark
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._identity import derived_indexes, read_mark
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._model import (
     IFF_LOOPBACK,
     Link,
@@ -54,7 +55,14 @@ class Host:
                 mark = read_mark(link.alias)
                 if mark is not None:
                     self._marks[link.ifindex] = mark
-                    self.owned.setdefault((mark.guest, mark.nic), Owned(link, mark))
+                    self._claim(Owned(link, mark))
+
+    def _claim(self, owned: Owned) -> None:
+        """Of two links with the same mark (somebody copied an alias) the one with the derived ifindex is it."""
+        key = (owned.mark.guest, owned.mark.nic)
+        other = self.owned.setdefault(key, owned)
+        if other is not owned and owned.link.ifindex == next(derived_indexes(*key)):
+            self.owned[key] = owned
 
     def mark(self, link: Link) -> Mark | None:
         """Our mark on a macvtap, None when somebody else made it."""

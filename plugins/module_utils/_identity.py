@@ -9,10 +9,9 @@
 from __future__ import annotations
 
 import re
-
+from collections.abc import Iterator
 from hashlib import sha256
 from itertools import count
-from typing import Iterator
 from urllib.parse import quote, unquote
 
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._errors import InvalidInput

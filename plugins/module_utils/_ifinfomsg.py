@@ -13,8 +13,7 @@ needed for macvtaps are packed and unpacked here. The tests hold both against py
 from __future__ import annotations
 
 import struct
-
-from typing import Iterator
+from collections.abc import Iterator
 
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._model import Link
 
@@ -28,6 +27,23 @@ IFLA_INET6_CONF = 2
 _DEVCONF_DISABLE_IPV6 = 26
 _AF_INET6 = 10
 _NLA_TYPE_MASK = 0x3FFF
+
+_NLA_F_NESTED = 0x8000
+_USED_KINDS = (
+    IFLA_ADDRESS,
+    IFLA_IFNAME,
+    IFLA_MTU,
+    IFLA_LINK,
+    IFLA_MASTER,
+    IFLA_OPERSTATE,
+    IFLA_LINKINFO,
+    IFLA_IFALIAS,
+    IFLA_AF_SPEC,
+    IFLA_GROUP,
+    IFLA_LINK_NETNSID,
+)
+#: as they come on the wire, where the kernel marks some as nested
+_USED = frozenset(_USED_KINDS).union(kind | _NLA_F_NESTED for kind in _USED_KINDS)
 
 IFINFOMSG = struct.Struct("=BxHiII")
 _NLA = struct.Struct("=HH")
@@ -52,6 +68,11 @@ def nla_u32(kind: int, value: int) -> bytes:
 
 def nla_text(kind: int, text: str) -> bytes:
     return nla(kind, text.encode("utf-8", "surrogateescape") + b"\0")
+
+
+def nla_alias(alias: str) -> bytes:
+    """Without the final NUL, which the kernel would count among the 255 bytes it allows; "" removes the alias."""
+    return nla(IFLA_IFALIAS, alias.encode("utf-8", "surrogateescape"))
 
 
 def nla_mac(mac: str) -> bytes:
@@ -85,13 +106,15 @@ def attributes(data: bytes, start: int, end: int) -> Iterator[tuple[int, int, in
 def decode_link(data: bytes, start: int, end: int) -> Link:
     """The link described by the RTM_NEWLINK payload ``data[start:end]``."""
     _family, hardware, ifindex, flags, _change = IFINFOMSG.unpack_from(data, start)
-    at = {kind: (first, last) for kind, first, last in attributes(data, start + IFINFOMSG.size, end)}
+    at = _find(data, start + IFINFOMSG.size, end)
 
-    def number(kind: int, default: int = 0) -> int:
-        return _U32.unpack_from(data, at[kind][0])[0] if kind in at else default
+    def number(kind: int) -> int:
+        return _U32.unpack_from(data, at[kind][0])[0] if kind in at else 0
 
     def text(kind: int) -> str:
-        first, last = at.get(kind, (0, 0))
+        if kind not in at:
+            return ""
+        first, last = at[kind]
         return data[first:last].rstrip(b"\0").decode("utf-8", "surrogateescape")
 
     link_kind, mode = _link_info(data, *at[IFLA_LINKINFO]) if IFLA_LINKINFO in at else ("", None)
@@ -114,6 +137,32 @@ def decode_link(data: bytes, start: int, end: int) -> Link:
         hardware=hardware,
         ipv6_disabled=_ipv6_disabled(data, *at[IFLA_AF_SPEC]) if IFLA_AF_SPEC in at else None,
     )
+
+
+def decode_group(data: bytes, start: int, end: int) -> tuple[int, int]:
+    """(ifindex, group) of the link described by the RTM_NEWLINK payload ``data[start:end]``."""
+    ifindex = IFINFOMSG.unpack_from(data, start)[2]
+    for kind, first, _last in attributes(data, start + IFINFOMSG.size, end):
+        if kind == IFLA_GROUP:
+            return ifindex, _U32.unpack_from(data, first)[0]
+    return ifindex, 0
+
+
+def _find(data: bytes, start: int, end: int) -> dict[int, tuple[int, int]]:
+    """Where the payloads of the attributes used here lie.
+
+    As :func:`attributes`, without a generator: a link has sixty attributes and a host thousands of links.
+    """
+    at = {}
+    unpack, used = _NLA.unpack_from, _USED
+    while start + 4 <= end:
+        length, kind = unpack(data, start)
+        if length < 4:
+            break
+        if kind in used:
+            at[kind & _NLA_TYPE_MASK] = (start + 4, start + length)
+        start += (length + 3) & ~3
+    return at
 
 
 def _link_info(data: bytes, start: int, end: int) -> tuple[str, str | None]:

@@ -79,9 +79,10 @@ def _network(network: Network, told: Survey, host: Host, directory: str) -> dict
     except InvalidInput as exc:
         problems.append(str(exc))
     path = _definitions.path_of(directory, network.name)
-    return {**network_row(network, host, path, _definitions.read_text(path)), "problems": problems + told.of_network(network)}
+    row = network_row(network.name, network, host, path, _definitions.read_text(path))
+    return {**row, "problems": problems + told.of_network(network)}
 
 
 def _damaged(name: str, problem: str, host: Host, directory: str) -> dict[str, Any]:
     path = _definitions.path_of(directory, name)
-    return {**network_row(Network(name, None, ()), host, path, None), "problems": [problem]}
+    return {**network_row(name, None, host, path, None), "problems": [problem]}

@@ -29,8 +29,7 @@ class Network(NamedTuple):
     """A macvtap network, as defined by options, by libvirt network XML or by a definition file."""
 
     name: str
-    #: None only for what is not, or no longer, defined
-    mode: str | None
+    mode: str
     #: names of the lower devices, the pool, in order; empty while ``pf`` is not yet resolved
     devices: tuple[str, ...]
     #: SR-IOV physical function whose VFs are the pool (``<pf dev=…/>``), or None
@@ -163,8 +162,16 @@ class NodePolicy(NamedTuple):
 
     def with_defaults(self, owner: tuple[int, int, int]) -> NodePolicy:
         """This policy, with what it does not manage set to ``owner`` (user, group, permission bits)."""
-        uid, gid, mode = (now if wish is None else wish for now, wish in zip(owner, (self.uid, self.gid, self.mode)))
+        uid, gid, mode = self.owner(owner)
         return self._replace(uid=uid, gid=gid, mode=mode)
+
+    def owner(self, now: tuple[int, int, int]) -> tuple[int, int, int]:
+        """Owner, group and permission bits that a node shall have which has ``now``."""
+        return (
+            now[0] if self.uid is None else self.uid,
+            now[1] if self.gid is None else self.gid,
+            now[2] if self.mode is None else self.mode,
+        )
 
 
 class Attachment(NamedTuple):

@@ -31,6 +31,7 @@ from ansible_collections.linuxnet.macvtap.plugins.module_utils._plan import (
     Plan,
     WriteDefinition,
     plan_attachments,
+    predict,
 )
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._report import network_row
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._resolve import Wishes, resolve
@@ -50,7 +51,7 @@ def define(wanted: Network, directory: str, task: Task) -> dict[str, Any]:
         new_text = _new_text(wanted, old, old_text)
         wanted_by = "network %r" % wanted.name
         lowers = [host.lower_device(name, wanted_by) for name in pooled.devices]
-        moved = _moved(old, pooled, host, task) if old is not None else []
+        moved = _moved(old, pooled, host) if old is not None else []
         seen = look_at_taps([attachment.found for attachment in moved if attachment.found], task.policy, required=True)
         steps = plan_attachments(moved, [], seen, host, task.policy)
         return View(
@@ -66,7 +67,8 @@ def define(wanted: Network, directory: str, task: Task) -> dict[str, Any]:
     steps, last = converge(plan, task)
     written = [step.new for step in steps if isinstance(step, WriteDefinition)]
     text = written[-1] if written else _definitions.read_text(path)
-    return {**report(steps), "network": network_row(pooled, last.host, path, text)}
+    host = predict(last.host, last.plan) if task.check_mode else last.host
+    return {**report(steps), "network": network_row(wanted.name, pooled, host, path, text)}
 
 
 def undefine(name: str, directory: str, task: Task) -> dict[str, Any]:
@@ -94,16 +96,15 @@ def undefine(name: str, directory: str, task: Task) -> dict[str, Any]:
         return View(host, Plan(definitions=[] if text is None else [WriteDefinition(name, path, text, None)]))
 
     steps, last = converge(plan, task)
-    removed = _removed(path, before, name)
-    return {**report(steps), "network": network_row(removed, last.host, path, before)}
+    return {**report(steps), "network": network_row(name, _defined(path, before, name), last.host, path, before)}
 
 
-def _removed(path: str, text: str | None, name: str) -> Network:
+def _defined(path: str, text: str | None, name: str) -> Network | None:
     """What was defined; a damaged file, which can be removed all the same, defines nothing."""
     try:
-        return Network(name, None, ()) if text is None else _definitions.parse(path, text, name)
+        return None if text is None else _definitions.parse(path, text, name)
     except _definitions.Damaged:
-        return Network(name, None, ())
+        return None
 
 
 def _new_text(wanted: Network, old: Network | None, old_text: str | None) -> str:
@@ -119,7 +120,7 @@ def _new_text(wanted: Network, old: Network | None, old_text: str | None) -> str
     return old_text if same_definition(old_text, text) else text
 
 
-def _moved(old: Network, new: Network, host: Host, task: Task) -> list[Attachment]:
+def _moved(old: Network, new: Network, host: Host) -> list[Attachment]:
     """The live links of the network, as the new definition wants them; everything else about them stays."""
     if (old.mode, old.devices) == (new.mode, new.devices):
         return []
@@ -131,7 +132,7 @@ def _moved(old: Network, new: Network, host: Host, task: Task) -> list[Attachmen
         if owned.mark.network == new.name and owned.link.lower in old_devices
     ]
     nics = [_as_it_is(owned) for owned in affected]
-    attachments = resolve(nics, {new.name: new}, host, Wishes(), task.policy)
+    attachments = resolve(nics, {new.name: new}, host, Wishes())
     return [
         attachment._replace(
             link=owned.link._replace(
@@ -147,4 +148,3 @@ def _moved(old: Network, new: Network, host: Host, task: Task) -> list[Attachmen
 def _as_it_is(owned: Owned) -> Nic:
     mark = owned.mark
     return Nic(mark.guest, mark.nic, network=mark.network, mac=owned.link.mac, queues=mark.queues)
-

@@ -12,8 +12,8 @@ import grp
 import os
 import pwd
 import re
-
-from typing import Any, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from ansible_collections.linuxnet.macvtap.plugins.module_utils import _names
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._errors import InvalidInput
@@ -121,9 +121,7 @@ def _mode(text: str | None) -> int | None:
         return None
     if not _OCTAL.fullmatch(text):
         # an unquoted 0660 arrives here as "432": without the leading zero it cannot be told what was meant
-        raise InvalidInput(
-            "device_mode %r is not an octal mode of four digits; write it in quotes, like '0660'" % text
-        )
+        raise InvalidInput("device_mode %r is not an octal mode of four digits; write it in quotes, like '0660'" % text)
     return int(text, 8)
 
 

@@ -12,7 +12,8 @@ carries it out.
 
 from __future__ import annotations
 
-from typing import Any, Iterable, Mapping, NamedTuple, Sequence, Union
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple, Union
 
 from ansible_collections.linuxnet.macvtap.plugins.module_utils import _attributes
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._errors import Refused
@@ -25,6 +26,10 @@ from ansible_collections.linuxnet.macvtap.plugins.module_utils._model import (
     Node,
     NodePolicy,
 )
+
+#: what a diff says of one thing, before or after
+_Side = tuple[str, Union[dict[str, Any], str, None]]
+
 
 class Seen(NamedTuple):
     """The tap of one existing link: its true device number, and what lies at the path of its node."""
@@ -101,12 +106,13 @@ Step = Union[WriteDefinition, BringUp, DeleteLink, CreateLink, ChangeLink, MakeN
 class Plan(NamedTuple):
     """Steps of each kind; they are carried out in the order of the fields."""
 
-    definitions: list[WriteDefinition] = []
-    bring_up: list[BringUp] = []
-    delete: list[DeleteLink] = []
-    create: list[CreateLink] = []
-    change: list[ChangeLink] = []
-    nodes: list[Union[MakeNode, OwnNode]] = []
+    definitions: Sequence[WriteDefinition] = ()
+    bring_up: Sequence[BringUp] = ()
+    delete: Sequence[DeleteLink] = ()
+    #: before ``create``, which may want a name or a MAC that a change frees
+    change: Sequence[ChangeLink] = ()
+    create: Sequence[CreateLink] = ()
+    nodes: Sequence[Union[MakeNode, OwnNode]] = ()
 
     def steps(self) -> list[Step]:
         """All steps in order; empty = nothing to do."""
@@ -125,25 +131,26 @@ def plan_attachments(
     :arg seen: the tap of each existing link of ``attachments``, and of ``leaving`` where sysfs shows it.
     :raises Refused: when something that is not ours lies at a node's path.
     """
-    plan = Plan([], [], [], [], [], [])
-    for link in leaving:
-        plan.delete.append(_deletion(link, seen, host, policy))
+    delete = [_deletion(link, seen, host, policy) for link in leaving]
+    change: list[ChangeLink] = []
+    create: list[CreateLink] = []
+    nodes: list[Union[MakeNode, OwnNode]] = []
     for attachment in attachments:
         found, wanted = attachment.found, attachment.link
         if found is None:
-            plan.create.append(CreateLink(wanted, attachment.device, policy.path(wanted.ifindex)))
+            create.append(CreateLink(wanted, attachment.device, policy.path(wanted.ifindex)))
             continue
         names = _attributes.differences(found, wanted)
         own_node = node_steps(wanted.name, *seen[found.ifindex], policy.path(found.ifindex), policy)
         if names and _attributes.needs_recreate(found, wanted):
             deletion = _deletion(found, seen, host, policy)._replace(recreated=True)
-            plan.delete.append(deletion)
-            plan.create.append(CreateLink(wanted, attachment.device, deletion.path, deletion.owner, recreated=True))
+            delete.append(deletion)
+            create.append(CreateLink(wanted, attachment.device, deletion.path, deletion.owner, recreated=True))
             continue
         if names:
-            plan.change.append(ChangeLink(found, wanted, names))
-        plan.nodes.extend(own_node)
-    return plan
+            change.append(ChangeLink(found, wanted, names))
+        nodes.extend(own_node)
+    return Plan(delete=delete, change=change, create=create, nodes=nodes)
 
 
 def _deletion(link: Link, seen: Mapping[int, Seen], host: Host, policy: NodePolicy) -> DeleteLink:
@@ -174,7 +181,11 @@ def node_steps(
     if node is not None and not is_ours and not node.is_stale:
         what = node.kind
         if node.kind == "character device":
-            what += " %d:%d%s" % (node.major, node.minor, " (%s of another link or namespace)" % node.tap if node.tap else "")
+            what += " %d:%d%s" % (
+                node.major,
+                node.minor,
+                " (%s of another link or namespace)" % node.tap if node.tap else "",
+            )
         raise Refused(
             "%s is a %s, but the tap of link %s is device %d:%d; it was left alone: remove it if it is nobody's, or"
             " detach and attach again for another path" % (path, what, ifname, number[0], number[1])
@@ -183,7 +194,7 @@ def node_steps(
     old = (node.uid, node.gid, node.mode) if is_ours and node is not None else (0, 0, 0o600)
     if not is_ours:
         steps.append(MakeNode(path, number, node))
-    new = tuple(value if wanted is None else wanted for value, wanted in zip(old, (policy.uid, policy.gid, policy.mode)))
+    new = policy.owner(old)
     if new != old:
         steps.append(OwnNode(path, number, old, new))
     return steps
@@ -196,7 +207,7 @@ def require_free(plan: Plan, holders: Mapping[tuple[int, int], Sequence[Holder]]
     """
     if force:
         return
-    held = [(step, holders[step.number]) for step in plan.delete if step.number in holders]
+    held = [(step, holders[step.number]) for step in plan.delete if step.number and step.number in holders]
     if not held:
         return
     lines = [
@@ -214,6 +225,44 @@ def require_free(plan: Plan, holders: Mapping[tuple[int, int], Sequence[Holder]]
             "it" if len(held) == 1 else "them",
         )
     )
+
+
+def step_aside(changes: Sequence[ChangeLink]) -> list[tuple[Link, tuple[str, ...]]]:
+    """Links that must give up name or MAC for a moment, since another change of the same plan wants it.
+
+    :returns: (link with the stopgap values, names of the attributes to set) for each.
+    """
+    names = {step.old.name: step for step in changes if "ifname" in step.names}
+    macs = {(step.old.lower, step.old.mac): step for step in changes if "mac" in step.names}
+    wanted_names = {step.new.name for step in changes if "ifname" in step.names}
+    wanted_macs = {(step.new.lower, step.new.mac) for step in changes if "mac" in step.names}
+    aside: dict[int, tuple[Link, tuple[str, ...]]] = {}
+    for step in changes:
+        index = step.old.ifindex
+        link, attributes = step.old, list[str]()
+        if names.get(link.name) is step and link.name in wanted_names:
+            link, attributes = link._replace(name="mv%x" % index), ["ifname"]
+        if macs.get((link.lower, link.mac)) is step and (link.lower, link.mac) in wanted_macs:
+            stopgap = "02:6d:" + index.to_bytes(4, "big").hex(":")
+            link, attributes = link._replace(mac=stopgap), [*attributes, "mac"]
+        if attributes:
+            aside[index] = (link, tuple(attributes))
+    return list(aside.values())
+
+
+def predict(host: Host, plan: Plan) -> Host:
+    """The host as it would be after the plan, for what check mode tells of lower devices."""
+    links = dict(host.links)
+    for deletion in plan.delete:
+        links.pop(deletion.link.ifindex, None)
+    for change in plan.change:
+        links[change.new.ifindex] = change.new
+    for creation in plan.create:
+        links[creation.link.ifindex] = creation.link
+        if creation.link.mode == "passthrough":
+            # the lower device carries the guest's MAC for that time
+            links[creation.link.lower] = links[creation.link.lower]._replace(mac=creation.link.mac)
+    return Host(links)
 
 
 def describe(step: Step) -> str:
@@ -240,7 +289,9 @@ def describe(step: Step) -> str:
             ", ".join("%s %s -> %s" % change for change in _changes(step)),
         )
     if isinstance(step, MakeNode):
-        return "make node %s (%d:%d)%s" % ((step.path,) + step.number + (", replacing a stale one" if step.stale else "",))
+        return "make node %s (%d:%d)%s" % (
+            (step.path,) + step.number + (", replacing a stale one" if step.stale else "",)
+        )
     return "set %s from %d:%d %04o to %d:%d %04o" % ((step.path,) + step.old + step.new)
 
 
@@ -268,12 +319,21 @@ def diff(steps: Sequence[Step]) -> dict[str, dict[str, Any]]:
     after: dict[str, Any] = {}
     for step in steps:
         for side, (key, value) in zip((before, after), _sides(step)):
-            if value is not None:
+            if isinstance(value, dict):
                 side.setdefault(key, {}).update(value)
+            elif value is not None:
+                side[key] = value
     return {side: dict(sorted(values.items())) for side, values in (("before", before), ("after", after))}
 
 
-def _sides(step: Step) -> tuple[tuple[str, dict[str, Any] | None], tuple[str, dict[str, Any] | None]]:
+def _one_line(step: DeleteLink | CreateLink) -> str:
+    """A whole link as one line: a value for each attribute costs Ansible more time than making the link."""
+    values = {row.name: _shown(row.read(step.link)) for row in _attributes.ATTRIBUTES}
+    values.update(device=step.device, ifindex=step.link.ifindex, tap_path=step.path)
+    return " ".join("%s=%s" % item for item in values.items() if item[0] != "mark") + " [%s]" % step.link.alias
+
+
+def _sides(step: Step) -> tuple[_Side, _Side]:
     if isinstance(step, WriteDefinition):
         # as lines, since Ansible prints a diff of dicts as JSON, in which one long text would be one long line
         old, new = (None if text is None else {"definition": text.splitlines()} for text in (step.old, step.new))
@@ -281,9 +341,7 @@ def _sides(step: Step) -> tuple[tuple[str, dict[str, Any] | None], tuple[str, di
     if isinstance(step, BringUp):
         return (step.link.name, {"link_state": "down"}), (step.link.name, {"link_state": "up"})
     if isinstance(step, (DeleteLink, CreateLink)):
-        row = {attribute.name: attribute.read(step.link) for attribute in _attributes.ATTRIBUTES}
-        row.update(device=step.device, ifindex=step.link.ifindex, tap_path=step.path)
-        entry = (step.link.name, row)
+        entry = (step.link.name, _one_line(step))
         return (entry, (entry[0], None)) if isinstance(step, DeleteLink) else ((entry[0], None), entry)
     if isinstance(step, ChangeLink):
         changes = list(_changes(step))
@@ -294,5 +352,7 @@ def _sides(step: Step) -> tuple[tuple[str, dict[str, Any] | None], tuple[str, di
     if isinstance(step, MakeNode):
         return (step.path, {"node": "stale"} if step.stale else None), (step.path, {"node": "%d:%d" % step.number})
     keys = ("uid", "gid", "mode")
-    old_owner, new_owner = ((step.path, dict(zip(keys, owner[:2] + ("%04o" % owner[2],)))) for owner in (step.old, step.new))
+    old_owner, new_owner = (
+        (step.path, dict(zip(keys, owner[:2] + ("%04o" % owner[2],)))) for owner in (step.old, step.new)
+    )
     return old_owner, new_owner

@@ -20,8 +20,8 @@ import random
 import select
 import struct
 import time
-
-from typing import Any, Iterator
+from collections.abc import Iterator
+from typing import Any
 
 from ansible_collections.linuxnet.macvtap.plugins.module_utils import _rtnetlink, _tap_node
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._errors import HostError, InvalidInput
@@ -61,8 +61,8 @@ def probe(device: str, timeout: float) -> dict[str, Any]:
         with open("/proc/self/ns/net", "rb") as namespace:
             _require(links, outside.create(links, namespace.fileno()))
         for link in links:
-            if _rtnetlink.kernel_has_ipv6():
-                _require([link], [_rtnetlink.set_ipv6(link.name, False)])
+            # without IPv6 in the kernel there is nothing to switch off
+            _rtnetlink.set_ipv6(link.name, False)
         _require(links, inside.change([(link, ("link_state",)) for link in links]))
         taps = [stack.enter_context(_open_tap(link)) for link in links]
         return _ask(taps, [bytes.fromhex(link.mac.replace(":", "")) for link in links], timeout)
@@ -132,7 +132,9 @@ def _open_tap(link: Link) -> Iterator[int]:
 def _ask(taps: list[int], macs: list[bytes], timeout: float) -> dict[str, Any]:
     nonce = os.urandom(16)
     frames = {
-        tap: (macs[1 - side] + macs[side] + struct.pack("!H", _ETHERTYPE) + nonce + bytes([side])).ljust(_FRAME_BYTES, b"\0")
+        tap: (macs[1 - side] + macs[side] + struct.pack("!H", _ETHERTYPE) + nonce + bytes([side])).ljust(
+            _FRAME_BYTES, b"\0"
+        )
         for side, tap in enumerate(taps)
     }
     # each side waits for the frame of the other

@@ -9,7 +9,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._host import Host
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._model import IFF_NOARP, Holder, Link, Mark, Network
@@ -29,7 +29,9 @@ class Survey:
         """The problems of one macvtap; empty = none."""
         problems = list(self._of_node(seen, path))
         if self._macs[link.lower, link.mac] > 1:
-            problems.append("duplicate MAC: another macvtap on %s has %s too" % (self._host.device_name(link), link.mac))
+            problems.append(
+                "duplicate MAC: another macvtap on %s has %s too" % (self._host.device_name(link), link.mac)
+            )
         problems += self._of_lower(link)
         mark = self._host.mark(link)
         if mark is not None:

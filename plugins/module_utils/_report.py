@@ -11,8 +11,8 @@ from __future__ import annotations
 import functools
 import grp
 import pwd
-
-from typing import Any, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._attributes import BY_NAME
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._host import Host
@@ -38,9 +38,7 @@ def wanted_row(attachment: Attachment, taps: Mapping[int, Seen], policy: NodePol
     number = seen.number if seen is not None else None
     is_ours = node is not None and (node.major, node.minor) == number
     current = (node.uid, node.gid, node.mode) if is_ours and node is not None else _FRESH_NODE
-    wanted = (policy.uid, policy.gid, policy.mode)
-    owner = [now if wish is None else wish for now, wish in zip(current, wanted)]
-    return _row(attachment.link, mark, attachment.device, number, owner, policy)
+    return _row(attachment.link, mark, attachment.device, number, policy.owner(current), policy)
 
 
 def found_row(link: Link, host: Host, seen: Seen | None, policy: NodePolicy) -> dict[str, Any]:
@@ -84,7 +82,7 @@ def _row(
     }
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def _user_name(uid: int) -> str:
     try:
         return pwd.getpwuid(uid).pw_name
@@ -92,7 +90,7 @@ def _user_name(uid: int) -> str:
         return str(uid)
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def _group_name(gid: int) -> str:
     try:
         return grp.getgrgid(gid).gr_name
@@ -100,12 +98,15 @@ def _group_name(gid: int) -> str:
         return str(gid)
 
 
-def network_row(network: Network, host: Host, path: str, xml: str) -> dict[str, Any]:
-    """A network with its lower devices as they are; facts of a device the host does not have are null."""
+def network_row(name: str, network: Network | None, host: Host, path: str, xml: str | None) -> dict[str, Any]:
+    """A network with its lower devices as they are; facts of a device the host does not have are null.
+
+    :arg network: None = not, or not usably, defined.
+    """
     return {
-        "name": network.name,
-        "mode": network.mode,
-        "devices": [_device_row(name, host) for name in network.devices],
+        "name": name,
+        "mode": network.mode if network else None,
+        "devices": [_device_row(device, host) for device in network.devices] if network else [],
         "path": path,
         "xml": xml,
     }

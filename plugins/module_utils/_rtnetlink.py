@@ -17,8 +17,8 @@ import os
 import random
 import socket
 import struct
-
-from typing import Any, Iterable, Iterator, NamedTuple, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, Callable, NamedTuple, TypeVar
 
 from ansible_collections.linuxnet.macvtap.plugins.module_utils import _attributes
 from ansible_collections.linuxnet.macvtap.plugins.module_utils import _ifinfomsg as wire
@@ -45,6 +45,9 @@ _CHUNK_BYTES = 1 << 18
 _TIMEOUT = 60
 #: a dump during which a link came or went is inconsistent and is taken again
 _DUMP_TRIES = 50
+
+
+_Decoded = TypeVar("_Decoded")
 
 
 class Reply(NamedTuple):
@@ -87,11 +90,7 @@ class Netlink:
 
     def links(self) -> dict[int, Link]:
         """All links of this network namespace by ifindex, without statistics."""
-        for _try in range(_DUMP_TRIES):
-            links = self._dump()
-            if links is not None:
-                return links
-        raise HostError("links came and went all the time: no consistent list of them in %d tries" % _DUMP_TRIES)
+        return {link.ifindex: link for link in self._dump_all(wire.decode_link)}
 
     def create(self, links: Sequence[Link], namespace: int | None = None) -> list[Reply]:
         """Make macvtaps, down, with mode, name, MAC, MTU and flags.
@@ -121,7 +120,7 @@ class Netlink:
             ]
         )
 
-    def delete(self, ifindexes: Sequence[int]) -> None:
+    def delete(self, links: Sequence[Link]) -> None:
         """Delete exactly these links in one request; those that are gone already are no error.
 
         Deleting one by one costs 17 ms each. They are moved to a fresh group, and the group is deleted after a look
@@ -129,31 +128,34 @@ class Netlink:
 
         :raises HostError: when the kernel refuses, or something else got into the group; then none is deleted.
         """
-        if not ifindexes:
+        if not links:
             return
-        before = self.links()
-        wanted = {index for index in ifindexes if index in before}
-        if not wanted:
-            return
-        used = {link.group for link in before.values()}
-        group = next(number for number in iter(lambda: random.getrandbits(31), None) if number not in used)
-        order = sorted(wanted)
-        replies = self._set_groups([(index, group) for index in order])
-        members = {index for index, link in self.links().items() if link.group == group}
-        failed = [reply for reply in replies if reply.errno not in (0, errno.ENODEV)]
-        if failed or members - wanted:
-            self._set_groups([(index, before[index].group) for index in order])
-            raise HostError(
-                "nothing was deleted: the links could not be set apart in a group of their own (%s)"
-                % (_text(failed[0]) if failed else "something else joined it"),
-                failed[0].errno if failed else 0,
-            )
-        if members:
-            request = Request(_RTM_DELLINK, _REQUEST | _ACK, wire.body(0, wire.nla_u32(wire.IFLA_GROUP, group)))
-            reply = self._exchange([request])[0]
-            if reply.errno not in (0, errno.ENODEV):
-                self._set_groups([(index, before[index].group) for index in order])
-                raise HostError("the kernel did not delete the links: %s" % _text(reply), reply.errno)
+        group = self._fresh_group()
+        replies = self._set_groups([(link.ifindex, group) for link in links])
+        try:
+            refused = next((reply for reply in replies if reply.errno not in (0, errno.ENODEV)), None)
+            if refused is not None:
+                raise HostError("the links could not be set apart for deletion: %s" % _text(refused), refused.errno)
+            members = {index for index, other in self._dump_all(wire.decode_group) if other == group}
+            strangers = members - {link.ifindex for link in links}
+            if strangers:
+                raise HostError("nothing was deleted: links %s were put among those to delete" % sorted(strangers))
+            if members:
+                body = wire.body(0, wire.nla_u32(wire.IFLA_GROUP, group))
+                reply = self._exchange([Request(_RTM_DELLINK, _REQUEST | _ACK, body)])[0]
+                if reply.errno not in (0, errno.ENODEV):
+                    raise HostError("the kernel did not delete the links: %s" % _text(reply), reply.errno)
+        except HostError:
+            self._set_groups([(link.ifindex, link.group) for link in links])
+            raise
+
+    def _fresh_group(self) -> int:
+        """A link group that nothing is in."""
+        used = {group for _index, group in self._dump_all(wire.decode_group)}
+        while True:
+            group = random.getrandbits(31)
+            if group not in used:
+                return group
 
     def _set_groups(self, groups: Iterable[tuple[int, int]]) -> list[Reply]:
         return self._exchange(
@@ -163,11 +165,19 @@ class Netlink:
             ]
         )
 
-    def _dump(self) -> dict[int, Link] | None:
+    def _dump_all(self, decode: Callable[[bytes, int, int], _Decoded]) -> list[_Decoded]:
+        """Every link, decoded, from a dump during which nothing changed."""
+        for _try in range(_DUMP_TRIES):
+            decoded = self._dump(decode)
+            if decoded is not None:
+                return decoded
+        raise HostError("links came and went all the time: no consistent list of them in %d tries" % _DUMP_TRIES)
+
+    def _dump(self, decode: Callable[[bytes, int, int], _Decoded]) -> list[_Decoded] | None:
         body = wire.body(0, wire.nla_u32(wire.IFLA_EXT_MASK, _RTEXT_FILTER_SKIP_STATS))
         self._sequence += 1
-        self._socket.send(_HEADER.pack(16 + len(body), _RTM_GETLINK, _REQUEST | _DUMP, self._sequence, 0) + body)
-        links: dict[int, Link] = {}
+        self._send(_HEADER.pack(16 + len(body), _RTM_GETLINK, _REQUEST | _DUMP, self._sequence, 0) + body)
+        decoded: list[_Decoded] = []
         consistent = True
         while True:
             data = self._receive()
@@ -176,12 +186,11 @@ class Netlink:
                     continue
                 consistent = consistent and not flags & _DUMP_INTR
                 if kind == _NLMSG_DONE:
-                    return links if consistent else None
+                    return decoded if consistent else None
                 if kind == _NLMSG_ERROR:
                     reply = _reply(data, start, end, flags)
                     raise HostError("the kernel refused to list the links: %s" % _text(reply), reply.errno)
-                link = wire.decode_link(data, start, end)
-                links[link.ifindex] = link
+                decoded.append(decode(data, start, end))
 
     def _exchange(self, requests: Sequence[Request]) -> list[Reply]:
         replies: list[Reply] = []
@@ -192,7 +201,7 @@ class Netlink:
     def _exchange_batch(self, requests: Sequence[Request]) -> list[Reply]:
         first = self._sequence + 1
         self._sequence += len(requests)
-        self._socket.send(
+        self._send(
             b"".join(
                 _HEADER.pack(16 + len(request.body), request.kind, request.flags, first + number, 0) + request.body
                 for number, request in enumerate(requests)
@@ -206,11 +215,19 @@ class Netlink:
                     replies[sequence] = _reply(data, start, end, flags)
         return [replies[first + number] for number in range(len(requests))]
 
+    def _send(self, data: bytes) -> None:
+        try:
+            self._socket.send(data)
+        except OSError as exc:
+            raise HostError("the kernel did not take a netlink request: %s" % exc.strerror, exc.errno or 0) from exc
+
     def _receive(self) -> bytes:
         try:
             return self._socket.recv(_CHUNK_BYTES)
         except socket.timeout as exc:
             raise HostError("the kernel did not answer a netlink request within %d s" % _TIMEOUT) from exc
+        except OSError as exc:
+            raise HostError("netlink answers were lost: %s" % exc.strerror, exc.errno or 0) from exc
 
 
 def set_ipv6(name: str, enabled: bool) -> Reply:
@@ -218,17 +235,16 @@ def set_ipv6(name: str, enabled: bool) -> Reply:
 
     Address generation "none" is not enough: a router advertisement still gives the link an address.
     """
+    path = "/proc/sys/net/ipv6/conf/%s/disable_ipv6" % name
     try:
-        with open("/proc/sys/net/ipv6/conf/%s/disable_ipv6" % name, "w", encoding="ascii") as file:
-            file.write("0" if enabled else "1")
+        descriptor = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+        try:
+            os.write(descriptor, b"0" if enabled else b"1")
+        finally:
+            os.close(descriptor)
     except OSError as exc:
-        return Reply(exc.errno or errno.EIO, "/proc/sys/net/ipv6/conf/%s/disable_ipv6" % name)
+        return Reply(exc.errno or errno.EIO, path)
     return Reply(0)
-
-
-def kernel_has_ipv6() -> bool:
-    """False where the kernel was booted without IPv6: there is nothing to switch off then."""
-    return os.path.isdir("/proc/sys/net/ipv6")
 
 
 def bring_up(ifindexes: Iterable[int], up: bool = True) -> None:

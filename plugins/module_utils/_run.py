@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import Any, Callable
 
 from ansible.module_utils.basic import AnsibleModule
+
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._errors import MacvtapError
 
 
@@ -28,4 +29,15 @@ def run(work: Callable[[AnsibleModule], dict[str, Any]], **module_arguments: Any
     except OSError as exc:
         # what no room expected of the host: still a sentence, not a traceback
         module.fail_json(msg="the host refused: %s" % exc)
-    module.exit_json(**result)
+    module.exit_json(invocation={"module_args": _as_asked(module.params)}, **result)
+
+
+def _as_asked(params: dict[str, Any]) -> dict[str, Any]:
+    """The options without those left out, which Ansible would return for each of a thousand attachments."""
+    return {
+        key: [_as_asked(entry) if isinstance(entry, dict) else entry for entry in value]
+        if isinstance(value, list)
+        else value
+        for key, value in params.items()
+        if value is not None
+    }

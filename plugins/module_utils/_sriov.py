@@ -11,30 +11,33 @@ from __future__ import annotations
 import os
 import re
 
+from ansible_collections.linuxnet.macvtap.plugins.module_utils import _sysfs
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._errors import InvalidInput
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._model import Network
 
 _VIRTFN = re.compile(r"virtfn(\d+)")
 
 
-def with_devices(network: Network, root: str = "/sys/class/net") -> Network:
+def with_devices(network: Network, root: str | None = None) -> Network:
     """``network`` with the pool that its ``<pf dev=…/>`` stands for; one without ``<pf>`` as it is.
 
     Documentation/ABI/testing/sysfs-bus-pci: ``virtfnN`` links to the Nth VF, whose ``net`` names its interface.
 
+    :arg root: of the sysfs, None = that of this network namespace.
     :raises InvalidInput: no such PF, or none of its VFs is a network interface here.
     """
     if network.pf is None:
         return network
-    device = os.path.join(root, network.pf, "device")
-    if not os.path.isdir(os.path.join(root, network.pf)):
+    interface = os.path.join(root or _sysfs.root(), "class/net", network.pf)
+    device = os.path.join(interface, "device")
+    if not os.path.isdir(interface):
         raise InvalidInput("network %r: physical function %r does not exist on this host" % (network.name, network.pf))
     numbers = sorted(int(match.group(1)) for match in map(_VIRTFN.fullmatch, _list(device)) if match)
     devices = tuple(name for number in numbers for name in _list(os.path.join(device, "virtfn%d" % number, "net")))
     if not devices:
         raise InvalidInput(
-            "network %r: %r has no virtual function with a network interface; create them (sriov_numvfs) or name devices"
-            % (network.name, network.pf)
+            "network %r: %r has no virtual function with a network interface; create some (sriov_numvfs), or name"
+            " devices" % (network.name, network.pf)
         )
     return network._replace(devices=devices)
 

@@ -16,9 +16,10 @@ import os
 import re
 import stat
 import time
+from collections.abc import Iterable
+from typing import Callable
 
-from typing import Callable, Iterable
-
+from ansible_collections.linuxnet.macvtap.plugins.module_utils import _sysfs
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._errors import HostError, Refused
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._model import Holder, Link, Node
 
@@ -38,11 +39,17 @@ _SETTLE_SECONDS = 10.0
 
 def device_number(link: Link) -> tuple[int, int] | None:
     """(major, minor) of a macvtap's tap from sysfs, None when sysfs does not show the link."""
+    # os.open: a third of the time of open(), and there may be thousands
     try:
-        with open("/sys/class/net/%s/macvtap/tap%d/dev" % (link.name, link.ifindex), encoding="ascii") as file:
-            major, _colon, minor = file.read().partition(":")
+        descriptor = os.open(
+            "%s/class/net/%s/macvtap/tap%d/dev" % (_sysfs.root(), link.name, link.ifindex), os.O_RDONLY | os.O_CLOEXEC
+        )
     except (FileNotFoundError, NotADirectoryError):
         return None
+    try:
+        major, _colon, minor = os.read(descriptor, 32).partition(b":")
+    finally:
+        os.close(descriptor)
     return int(major), int(minor)
 
 
@@ -77,7 +84,7 @@ def look(path: str) -> Node | None:
     except FileNotFoundError:
         return None
     except NotADirectoryError as exc:
-        raise HostError("%s cannot be: %s is not a directory" % (path, os.path.dirname(path)), exc.errno) from exc
+        raise HostError("%s cannot be: %s is not a directory" % (path, os.path.dirname(path)), exc.errno or 0) from exc
     kind = next((name for test, name in _KINDS if test(found.st_mode)), "file of unknown type")
     node = Node(path, kind, uid=found.st_uid, gid=found.st_gid, mode=stat.S_IMODE(found.st_mode))
     if not stat.S_ISCHR(found.st_mode):

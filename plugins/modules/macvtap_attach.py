@@ -14,8 +14,8 @@ version_added: 0.1.0
 description:
   - Converges the NICs of one or of many virtual machines, each a macvtap link on a lower device and the tap device node
     C(/dev/tapN) that the virtual machine monitor opens.
-  - A link is made with its MAC, mode and interface index, marked in its alias, silenced for the host's own IP stack, and
-    only then set up. Drift is repaired in place, a link is made again only where the kernel cannot change it.
+  - A link is made with its MAC, mode and interface index, marked in its alias, silenced for the host's own IP stack,
+    and only then set up. Drift is repaired in place, a link is made again only where the kernel cannot change it.
   - A tap that a process holds open is never cut off without O(force=true).
   - Wants and finds are compared once. Check mode shows what would be done, and the same plan is carried out otherwise.
 extends_documentation_fragment:
@@ -423,7 +423,9 @@ def _present(params, task):
                 "%s only selects what state absent removes; with state present write it inside attachments" % selector
             )
     given = {row["name"]: _options.network(**row) for row in params["networks"] or ()}
-    networks = _attachments.definitions_for(nics, _options.directory(params["definitions_dir"], "definitions_dir"), given)
+    networks = _attachments.definitions_for(
+        nics, _options.directory(params["definitions_dir"], "definitions_dir"), given
+    )
     wishes = Wishes(
         params["link_state"],
         params["isolate_host"],
@@ -435,6 +437,9 @@ def _present(params, task):
 
 def _absent(params, task):
     nics = _asked_for(params)
+    for nic in nics or ():
+        if (nic.guest, params["guest"], nic.mac, nic.ifname) == (None, None, None, None):
+            raise InvalidInput("%s selects nothing: it needs a guest, a mac or an ifname" % nic.origin)
     selection = Selection(
         macs=None if params["mac"] is None else [_names.check_mac(mac) for mac in params["mac"]],
         ifnames=params["ifname"],
@@ -444,7 +449,8 @@ def _absent(params, task):
     )
     if selection.is_empty():
         raise InvalidInput(
-            "state absent without a selector would remove everything; give guest, xml, attachments, mac, ifname or network"
+            "state absent without a selector would remove everything; give guest, xml, attachments, mac, ifname or"
+            " network"
         )
     return _attachments.detach(selection, task)
 

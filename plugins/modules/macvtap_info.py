@@ -259,7 +259,15 @@ attachments:
           same with C(tx_).
       type: dict
       returned: success
-      sample: {rx_bytes: 5230, rx_packets: 41, rx_errors: 0, rx_dropped: 0, tx_bytes: 2100, tx_packets: 20, tx_errors: 0, tx_dropped: 0}
+      sample:
+        rx_bytes: 5230
+        rx_packets: 41
+        rx_errors: 0
+        rx_dropped: 0
+        tx_bytes: 2100
+        tx_packets: 20
+        tx_errors: 0
+        tx_dropped: 0
     problems:
       description: What is wrong with the attachment.
       type: list

@@ -83,7 +83,9 @@ _LONGEST = 60
 def work(module):
     timeout = module.params["timeout"]
     if not 0 < timeout <= _LONGEST:
-        raise InvalidInput("timeout %s is not possible; it must be more than 0 and at most %d seconds" % (timeout, _LONGEST))
+        raise InvalidInput(
+            "timeout %s is not possible; it must be more than 0 and at most %d seconds" % (timeout, _LONGEST)
+        )
     return probe(_names.check_ifname(module.params["device"], "device"), timeout)
 
 

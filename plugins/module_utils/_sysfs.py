@@ -1,0 +1,43 @@
+# Copyright (c) 2026, linuxnet.macvtap maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Private to this collection: may change without notice.
+
+"""A sysfs that shows this process's network namespace.
+
+/sys shows the namespace of whoever mounted it: after ``nsenter --net`` it is another's, and a link of the same name and
+ifindex there would be taken for ours, with its tap. So a sysfs of our own is mounted, on a descriptor only: nothing
+else sees it, and it goes with the process.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import os
+
+# the same numbers on every architecture (Linux 5.2)
+_SYS_FSOPEN, _SYS_FSCONFIG, _SYS_FSMOUNT = 430, 431, 432
+_CLOEXEC, _FSCONFIG_CMD_CREATE = 1, 6
+_FALLBACK = "/sys"
+
+
+def root() -> str:
+    """Path of the sysfs to read; plain /sys where the kernel or missing privileges allow no mount."""
+    return _root_of(os.stat("/proc/self/ns/net").st_ino)
+
+
+@functools.lru_cache(maxsize=1)
+def _root_of(_namespace: int) -> str:
+    libc = ctypes.CDLL(None, use_errno=True)
+    context = libc.syscall(_SYS_FSOPEN, b"sysfs", _CLOEXEC)
+    if context < 0:
+        return _FALLBACK
+    try:
+        if libc.syscall(_SYS_FSCONFIG, context, _FSCONFIG_CMD_CREATE, None, None, 0) < 0:
+            return _FALLBACK
+        mount = libc.syscall(_SYS_FSMOUNT, context, _CLOEXEC, 0)
+    finally:
+        os.close(context)
+    return "/proc/self/fd/%d" % mount if mount >= 0 else _FALLBACK
