@@ -232,7 +232,14 @@ class Applier:
     def _undo_changes(self, steps: Sequence[ChangeLink]) -> None:
         """Attribute by attribute: of a message that failed, what came before the failing one stays."""
         self._netlink.change(step_aside([ChangeLink(step.new, step.old, step.names) for step in steps]))
-        back = [(step.old, (name,)) for step in steps for name in reversed(step.names) if name != _attributes.IPV6]
+        present = self._netlink.links()
+        back = [
+            (step.old, (name,))
+            for step in steps
+            # what did not take effect needs no way back
+            for name in reversed(_attributes.differences(present.get(step.old.ifindex, step.old), step.old))
+            if name in step.names and name != _attributes.IPV6
+        ]
         replies = self._netlink.change(back)
         for step in steps:
             if _attributes.IPV6 in step.names:

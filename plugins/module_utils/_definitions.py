@@ -14,7 +14,7 @@ import os
 import tempfile
 from collections.abc import Iterator
 
-from ansible_collections.linuxnet.macvtap.plugins.module_utils._errors import HostError, InvalidInput
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._errors import HostError, InvalidInput, host_error
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._model import Network
 
 _SUFFIX = ".xml"
@@ -42,7 +42,7 @@ def read_text(path: str) -> str | None:
     except FileNotFoundError:
         return None
     except OSError as exc:
-        raise HostError("cannot read definition %s: %s" % (path, exc.strerror), exc.errno or 0) from exc
+        raise host_error("cannot read definition %s" % path, exc) from exc
     except UnicodeDecodeError as exc:
         raise HostError("definition %s is not UTF-8 text; repair or remove it" % path) from exc
     if len(text) > _LARGEST:
@@ -67,7 +67,7 @@ def names(directory: str) -> list[str]:
     except FileNotFoundError:
         return []
     except OSError as exc:
-        raise HostError("cannot list definitions_dir %s: %s" % (directory, exc.strerror), exc.errno or 0) from exc
+        raise host_error("cannot list definitions_dir %s" % directory, exc) from exc
     return sorted(file[: -len(_SUFFIX)] for file in files if file.endswith(_SUFFIX) and not file.startswith("."))
 
 
@@ -100,7 +100,7 @@ def replace(path: str, old: str | None, new: str | None) -> None:
             else:
                 _write(path, new)
     except OSError as exc:
-        raise HostError("cannot write definition %s: %s" % (path, exc.strerror), exc.errno or 0) from exc
+        raise host_error("cannot write definition %s" % path, exc) from exc
 
 
 def _write(path: str, text: str) -> None:

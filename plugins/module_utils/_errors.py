@@ -8,6 +8,8 @@
 
 from __future__ import annotations
 
+import errno
+
 
 class MacvtapError(Exception):
     """Base of everything this collection raises on purpose; the text is shown to the user as it is."""
@@ -24,9 +26,15 @@ class Refused(MacvtapError):
 class HostError(MacvtapError):
     """The host (kernel, sysfs, file system) said no.
 
-    :arg errno: positive errno of the call that failed, or 0 when there was none.
+    :arg number: positive errno of the call that failed, or 0 when there was none.
     """
 
-    def __init__(self, message: str, errno: int = 0) -> None:
+    def __init__(self, message: str, number: int = 0) -> None:
         super().__init__(message)
-        self.errno = errno
+        self.errno = number
+
+
+def host_error(what: str, exc: OSError) -> HostError:
+    """A failed file operation: ``what`` could not be done, why, and what to do where that is known."""
+    remedy = "; run as root (become: true)" if exc.errno in (errno.EPERM, errno.EACCES) else ""
+    return HostError("%s: %s%s" % (what, exc.strerror or exc, remedy), exc.errno or 0)

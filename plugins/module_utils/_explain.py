@@ -47,16 +47,15 @@ def explain(verb: str, link: Link, number: int, text: str = "") -> str:
     :arg number: positive errno.
     :arg text: the kernel's own words, if it sent any.
     """
-    name = errno.errorcode.get(number, str(number))
+    return "cannot %s link %s (ifindex %d, MAC %s): %s" % (verb, link.name, link.ifindex, link.mac, why(number, text))
+
+
+def why(number: int, text: str = "") -> str:
+    """Cause and way out of an errno, without what was being done.
+
+    :arg number: positive errno.
+    :arg text: the kernel's own words, if it sent any.
+    """
     cause, remedy = _MEANINGS.get(number, ("the kernel refused", "see dmesg"))
     own_words = ": %s" % text if text else ""
-    return "cannot %s link %s (ifindex %d, MAC %s): %s (%s%s); %s" % (
-        verb,
-        link.name,
-        link.ifindex,
-        link.mac,
-        cause,
-        name,
-        own_words,
-        remedy,
-    )
+    return "%s (%s%s); %s" % (cause, errno.errorcode.get(number, str(number)), own_words, remedy)

@@ -23,6 +23,7 @@ from typing import Any, Callable, NamedTuple, TypeVar
 from ansible_collections.linuxnet.macvtap.plugins.module_utils import _attributes
 from ansible_collections.linuxnet.macvtap.plugins.module_utils import _ifinfomsg as wire
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._errors import HostError
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._explain import why
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._model import Link
 
 # linux/rtnetlink.h, linux/netlink.h
@@ -135,7 +136,7 @@ class Netlink:
         try:
             refused = next((reply for reply in replies if reply.errno not in (0, errno.ENODEV)), None)
             if refused is not None:
-                raise HostError("the links could not be set apart for deletion: %s" % _text(refused), refused.errno)
+                raise HostError("the links could not be set apart for deletion: %s" % why(*refused), refused.errno)
             members = {index for index, other in self._dump_all(wire.decode_group) if other == group}
             strangers = members - {link.ifindex for link in links}
             if strangers:
@@ -144,7 +145,7 @@ class Netlink:
                 body = wire.body(0, wire.nla_u32(wire.IFLA_GROUP, group))
                 reply = self._exchange([Request(_RTM_DELLINK, _REQUEST | _ACK, body)])[0]
                 if reply.errno not in (0, errno.ENODEV):
-                    raise HostError("the kernel did not delete the links: %s" % _text(reply), reply.errno)
+                    raise HostError("the kernel did not delete the links: %s" % why(*reply), reply.errno)
         except HostError:
             self._set_groups([(link.ifindex, link.group) for link in links])
             raise
@@ -189,7 +190,7 @@ class Netlink:
                     return decoded if consistent else None
                 if kind == _NLMSG_ERROR:
                     reply = _reply(data, start, end, flags)
-                    raise HostError("the kernel refused to list the links: %s" % _text(reply), reply.errno)
+                    raise HostError("the kernel refused to list the links: %s" % why(*reply), reply.errno)
                 decoded.append(decode(data, start, end))
 
     def _exchange(self, requests: Sequence[Request]) -> list[Reply]:
@@ -258,7 +259,7 @@ def bring_up(ifindexes: Iterable[int], up: bool = True) -> None:
             try:
                 route.link("set", index=index, state="up" if up else "down")
             except pyroute2.NetlinkError as exc:
-                raise HostError(str(exc), exc.code) from exc
+                raise HostError(why(exc.code), exc.code) from exc
 
 
 def statistics(ifindexes: Iterable[int]) -> dict[int, dict[str, int]]:
@@ -310,8 +311,3 @@ def _reply(data: bytes, start: int, end: int, flags: int) -> Reply:
             if kind == _NLMSGERR_ATTR_MSG:
                 text = data[first:last].rstrip(b"\0").decode("utf-8", "replace")
     return Reply(number, text)
-
-
-def _text(reply: Reply) -> str:
-    name = errno.errorcode.get(reply.errno, str(reply.errno))
-    return "%s (%s)" % (name, reply.text) if reply.text else name

@@ -20,7 +20,7 @@ from collections.abc import Iterable
 from typing import Callable
 
 from ansible_collections.linuxnet.macvtap.plugins.module_utils import _sysfs
-from ansible_collections.linuxnet.macvtap.plugins.module_utils._errors import HostError, Refused
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._errors import HostError, Refused, host_error
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._model import Holder, Link, Node
 
 _TAP_NAME = re.compile(r"tap(\d{1,10})")
@@ -138,7 +138,7 @@ def make(path: str, number: tuple[int, int]) -> None:
     try:
         os.mknod(path, stat.S_IFCHR | 0o600, os.makedev(*number))
     except OSError as exc:
-        raise HostError("cannot make node %s: %s" % (path, exc.strerror), exc.errno or 0) from exc
+        raise host_error("cannot make node %s" % path, exc) from exc
 
 
 def remove(path: str, number: tuple[int, int]) -> bool:
@@ -151,7 +151,7 @@ def remove(path: str, number: tuple[int, int]) -> bool:
     except FileNotFoundError:
         return False
     except OSError as exc:
-        raise HostError("cannot remove node %s: %s" % (path, exc.strerror), exc.errno or 0) from exc
+        raise host_error("cannot remove node %s" % path, exc) from exc
     return True
 
 
@@ -163,7 +163,7 @@ def own(path: str, number: tuple[int, int], uid: int, gid: int, mode: int) -> No
     try:
         descriptor = os.open(path, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
     except OSError as exc:
-        raise HostError("cannot reach node %s: %s" % (path, exc.strerror), exc.errno or 0) from exc
+        raise host_error("cannot reach node %s" % path, exc) from exc
     try:
         found = os.fstat(descriptor)
         if not stat.S_ISCHR(found.st_mode) or found.st_rdev != os.makedev(*number):
@@ -174,7 +174,7 @@ def own(path: str, number: tuple[int, int], uid: int, gid: int, mode: int) -> No
         if stat.S_IMODE(found.st_mode) != mode:
             os.chmod(same, mode)
     except OSError as exc:
-        raise HostError("cannot set owner and mode of %s: %s" % (path, exc.strerror), exc.errno or 0) from exc
+        raise host_error("cannot set owner and mode of %s" % path, exc) from exc
     finally:
         os.close(descriptor)
 
