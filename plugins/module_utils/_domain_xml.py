@@ -14,7 +14,7 @@ The guide ``docs/docsite/rst/guide_libvirt_xml.rst`` shows the same tables to th
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Optional
 
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._errors import InvalidInput
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._model import MODES, Nic
@@ -169,10 +169,14 @@ def _read_interface(interface: Any, guest: str | None, position: int, where: str
     _check_elements(interface, where)
     attribute_one_of(interface, "trustGuestRxFilters", ("yes", "no"), where)
     read_source = _read_direct_source if kind == "direct" else _read_network_source
+    network, portgroup, device, mode = read_source(source, where)
     return Nic(
         guest=guest,
         nic=position,
-        **read_source(source, where),
+        network=network,
+        portgroup=portgroup,
+        device=device,
+        mode=mode,
         mac=_read_mac(interface, where),
         ifname=_read_target(interface, where),
         mtu=_read_number(interface, "mtu", "size", MTU_RANGE, where),
@@ -195,7 +199,11 @@ def _check_elements(interface: Any, where: str) -> None:
             )
 
 
-def _read_direct_source(source: Any | None, where: str) -> dict[str, str | None]:
+#: network, portgroup, device, mode
+_Source = tuple[Optional[str], Optional[str], Optional[str], Optional[str]]
+
+
+def _read_direct_source(source: Any | None, where: str) -> _Source:
     """Lower device and mode; a running domain adds the network they were chosen from."""
     if source is None or not source.get("dev"):
         raise InvalidInput(f"{where} is of type 'direct' without a lower device; add <source dev='eth0' mode='vepa'/>")
@@ -204,18 +212,18 @@ def _read_direct_source(source: Any | None, where: str) -> dict[str, str | None]
         spelling = "the XML spells it 'passthrough'" if mode == "passthru" else f"write one of {', '.join(MODES)}"
         raise InvalidInput(f"{where} has mode={shown(mode)} on <source>, which is no macvtap mode; {spelling}")
     network = source.get("network")
-    return {
-        "device": check_ifname(source.get("dev"), f"lower device of {where}"),
-        "mode": mode,
-        "network": check_network_name(network) if network else None,
-        "portgroup": source.get("portgroup") or None,
-    }
+    return (
+        check_network_name(network) if network else None,
+        source.get("portgroup") or None,
+        check_ifname(source.get("dev"), f"lower device of {where}"),
+        mode,
+    )
 
 
-def _read_network_source(source: Any | None, where: str) -> dict[str, str | None]:
+def _read_network_source(source: Any | None, where: str) -> _Source:
     if source is None or not source.get("network"):
         raise InvalidInput(f"{where} is of type 'network' without a network; add <source network='vepanet'/>")
-    return {"network": check_network_name(source.get("network")), "portgroup": source.get("portgroup")}
+    return check_network_name(source.get("network")), source.get("portgroup"), None, None
 
 
 def _read_mac(interface: Any, where: str) -> str | None:

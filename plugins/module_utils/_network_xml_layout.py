@@ -98,11 +98,11 @@ def _facts(node: Any, optional: dict[str, list[Any]]) -> tuple[Any, ...]:
 
     :arg optional: receives, by kind, what counts only when both documents have something of the kind.
     """
-    attributes = []
+    attributes: list[Any] = []
     for key, value in sorted(node.items()):
         lost = key.startswith("{") or (node.tag, key, value) in _LOST_ATTRIBUTES
         (optional.setdefault("attributes", []) if lost else attributes).append((key, value))
-    facts = []
+    facts: list[Any] = []
     namespaces: set[str] = set()
     for child in node:
         if not isinstance(child.tag, str):

@@ -75,7 +75,8 @@ def parse_xml(text: str | bytes, where: str) -> Any:
     text = _decode(text, where)
     text = _DECLARATION.sub("", text.lstrip(), count=1) if text.lstrip().startswith("<?xml") else text.strip()
     _check_counts(text, where)
-    if text.startswith("<!DOCTYPE", _PROLOG.match(text).end()):
+    prolog = _PROLOG.match(text)
+    if prolog and text.startswith("<!DOCTYPE", prolog.end()):
         raise InvalidInput(f"{where} has a DTD (<!DOCTYPE …>), which is never read; remove it")
     root = _parse(text, where)
     _check_depth(root, where)
