@@ -115,6 +115,12 @@ def _integer(attachment: Mapping, key: str, place: str, allowed: range, default:
     return number
 
 
+def check_driver(driver: str) -> None:
+    """Refuse what cannot be the name of a QEMU device."""
+    if not _DEVICE_NAME.fullmatch(driver):
+        raise InvalidInput(f"driver {driver!r} is not the name of a QEMU device, like virtio-net-pci")
+
+
 def fd_count(nic: QemuNic, vhost: bool) -> int:
     """How many descriptors the NIC needs: one opening of the tap per queue, and as many of vhost-net."""
     return nic.queues * (2 if vhost else 1)
@@ -179,8 +185,7 @@ def nic_args(
     buses: Mapping[str, str] | None = None,
 ) -> list[str]:
     """QEMU arguments for NICs whose descriptors are inherited from ``first_fd`` on, in order."""
-    if not _DEVICE_NAME.fullmatch(driver):
-        raise InvalidInput(f"driver {driver!r} is not the name of a QEMU device, like virtio-net-pci")
+    check_driver(driver)
     args: list[str] = []
     fd = first_fd
     for nic in nics:

@@ -225,14 +225,16 @@ def _power_down(host: Host, pid: int) -> None:
         if process.wait_until(lambda: not process.is_alive(pid), min(_PRESS_EVERY, remaining)):
             return
         remaining -= _PRESS_EVERY
-    _command(host, "quit")
-    process.wait_until(lambda: not process.is_alive(pid), _QUIT_SECONDS)
+    if _command(host, "quit"):
+        process.wait_until(lambda: not process.is_alive(pid), _QUIT_SECONDS)
 
 
-def _command(host: Host, command: str) -> None:
-    """A command whose failure does not matter: a firmer one follows."""
+def _command(host: Host, command: str) -> bool:
+    """Give a command whose failure is no error, since a firmer one follows; returns whether QEMU took it."""
     with contextlib.suppress(OSError, HostError), Qmp(host.paths.socket, _PRESS_EVERY) as qmp:
         qmp.execute(command)
+        return True
+    return False
 
 
 def _remove(host: Host) -> None:

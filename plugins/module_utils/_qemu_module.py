@@ -21,7 +21,12 @@ from ansible_collections.linuxnet.macvtap.plugins.module_utils import _qemu_conv
 from ansible_collections.linuxnet.macvtap.plugins.module_utils import _qemu_process as process
 from ansible_collections.linuxnet.macvtap.plugins.module_utils import _qemu_supervisor as supervisor
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._errors import HostError, InvalidInput
-from ansible_collections.linuxnet.macvtap.plugins.module_utils._qemu_args import QemuNic, nic_args, nics_of
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._qemu_args import (
+    QemuNic,
+    check_driver,
+    nic_args,
+    nics_of,
+)
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._qemu_guest import (
     Found,
     GuestSpec,
@@ -77,6 +82,7 @@ def _started(module: AnsibleModule) -> dict[str, Any]:
     options = module.params
     paths = paths_of(options["name"], options["runtime_dir"], options["log_dir"])
     nics = nics_of(options["taps"])
+    check_driver(options["driver"])
     for position, tap in enumerate(options["taps"]):
         if tap.get("guest") not in (None, options["name"]):
             raise InvalidInput(f"taps[{position}] belongs to guest {tap['guest']!r} and not to {options['name']!r}")

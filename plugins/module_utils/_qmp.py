@@ -20,7 +20,7 @@ from typing import Any
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._errors import HostError
 
 #: seconds that QEMU may take for a greeting or an answer; it answers at once unless it hangs
-ANSWER_SECONDS = 15.0
+ANSWER_SECONDS = 10.0
 _CHUNK = 65536
 
 

@@ -1,0 +1,147 @@
+# Copyright (c) 2026, linuxnet.macvtap maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Guests for the tests: real ones whose consoles are waited for, never slept for, and paused ones that cost nothing."""
+
+import contextlib
+import os
+import re
+import shutil
+import signal
+import tempfile
+import time
+
+from guest import image
+
+#: seconds for a guest to boot under software emulation beside others, on a busy machine
+BOOT = 180
+#: the guests' user; any that is not root will do, the role makes one of its own
+USER = "nobody"
+QEMU = "macvtap_qemu"
+CONSOLES = "/var/log/qemu-guests"
+
+_PING = re.compile(r"^GUEST \S+ ping (\S+) (ok|lost) ?(\S*)\n", re.MULTILINE)
+
+
+def missing_tools():
+    """What these tests need and the machine lacks, as Debian's package names."""
+    tools = {"qemu-system-x86_64": "qemu-system-x86", "busybox": "busybox-static", "modprobe": "kmod"}
+    environment = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
+    return [package for tool, package in tools.items() if not shutil.which(tool, path=environment)]
+
+
+@contextlib.contextmanager
+def guest_image():
+    """(kernel, initrd) of the test guest, where every user can read them."""
+    with tempfile.TemporaryDirectory(prefix="linuxnet-guest-") as directory:
+        os.chmod(directory, 0o755)
+        yield image.build(directory)
+
+
+class Guest:
+    """A guest on a ModuleHost.
+
+    ``nics``: wanted NICs, each a dict of changes to a VEPA NIC on eth0; ``addresses``: for each of them a list of
+    ADDRESS/LENGTH; ``ping``: addresses that it pings for ever; ``options`` go to the module.
+    """
+
+    def __init__(self, host, boot, name, nics=({},), addresses=(), ping=(), **options):
+        self.host = host
+        self.name = name
+        self.nics = nics
+        self.attachments = self.attach()
+        self.console = f"{CONSOLES}/{name}.console"
+        self.options = {"kernel": boot[0], "initrd": boot[1], "append": self._append(addresses, ping)}
+        self.options.update(memory=128, accelerator="tcg", user=USER, start_timeout=120, **options)
+
+    def attach(self, **changes):
+        """Attach it again, all NICs with ``changes``; returns the attachments."""
+        nics = [{"device": "eth0", **nic, **changes} for nic in self.nics]
+        return self.host.attach(guest=self.name, attachments=nics)["attachments"]
+
+    def _append(self, addresses, ping):
+        words = ["console=ttyS0", "quiet", "panic=-1", f"guest.name={self.name}", f"guest.ping={','.join(ping)}"]
+        for attachment, of_nic in zip(self.attachments, addresses):
+            words.append(f"guest.{attachment['mac'].replace(':', '-')}={','.join(of_nic)}")
+        return " ".join(words)
+
+    def started(self, check=False, **changes):
+        """Run the module with state started; returns its result."""
+        options = {"taps": self.attachments, **self.options, **changes}
+        return self.host.module(QEMU, name=self.name, state="started", check=check, **options)
+
+    def ended(self, state, check=False, stop_timeout=60):
+        """Run the module with state stopped or absent."""
+        return self.host.module(QEMU, name=self.name, state=state, check=check, stop_timeout=stop_timeout)
+
+    def pid(self):
+        """Number of its process in the hypervisor."""
+        return self.host.read(f"/run/qemu-guests/{self.name}.pid")
+
+    def open_taps(self):
+        """Paths of the taps that its process has open, one per descriptor."""
+        links = self.host.run(["sh", "-c", f"readlink /proc/{self.pid()}/fd/*"]).stdout.split("\n")
+        return sorted(link for link in links if link.startswith("/dev/tap"))
+
+    def read(self):
+        """All that the console said so far."""
+        return self.host.run(["cat", self.console]).stdout
+
+    def mark(self):
+        """A place on the console: what comes after it is new."""
+        return len(self.read())
+
+    def wait_for(self, pattern, since=0, timeout=BOOT):
+        """Wait for a line that matches ``GUEST <stamp> <pattern>``; returns the match."""
+        expression = re.compile(r"^GUEST \S+ " + pattern + r"\b.*\n", re.MULTILINE)
+        deadline = time.monotonic() + timeout
+        while True:
+            said = self.read()
+            match = expression.search(said, since)
+            if match:
+                return match
+            assert time.monotonic() < deadline, f"{self.name} did not say {pattern!r} in {timeout} s:\n{said[since:]}"
+            time.sleep(0.1)
+
+    def pings(self, address, since=None, count=5, timeout=120):
+        """The next ``count`` results of pinging ``address``: milliseconds, or None for a lost one."""
+        since = self.mark() if since is None else since
+        deadline = time.monotonic() + timeout
+        while True:
+            said = self.read()
+            found = [match for match in _PING.finditer(said, since) if match.group(1) == address]
+            # The first two may have been on their way when the mark was made.
+            if len(found) >= count + 2:
+                return [float(ping.group(3)) if ping.group(2) == "ok" else None for ping in found[2 : count + 2]]
+            assert time.monotonic() < deadline, f"{self.name} did not ping {address} in {timeout} s:\n{said[since:]}"
+            time.sleep(0.1)
+
+    def reaches(self, address):
+        """Whether the next pings are answered, True or False; an error when only some are."""
+        answered = {result is not None for result in self.pings(address, count=4)}
+        assert len(answered) == 1, f"{self.name} reaches {address} at times"
+        return answered.pop()
+
+
+class Watch:
+    """Pings an address from a namespace without a pause, until asked how many were lost."""
+
+    def __init__(self, namespace, address):
+        self.address = address
+        options = {"stdout": -1, "text": True}
+        # exec: the signal that makes it print its figures must reach it, not the nsenter around it
+        self._pids = f"/run/watch-{address}"
+        script = f"echo $$ >{self._pids}; exec busybox ping -W 5 {address}"
+        self._namespace = namespace
+        self._process = namespace.spawn(["sh", "-c", script], **options)
+
+    def lost(self):
+        """End it; returns (lost, sent)."""
+        pid = self._namespace.run(["cat", self._pids]).stdout.strip()
+        self._namespace.run(["kill", f"-{signal.SIGINT.value}", pid])
+        said = self._process.communicate(timeout=30)[0]
+        sent, received = (
+            int(n) for n in re.search(r"(\d+) packets transmitted, (\d+) packets received", said).groups()
+        )
+        return sent - received, sent
