@@ -3,8 +3,12 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-# unit.sh [OPTION...]: the unit tests; options go to pytest.
+# unit.sh [OPTION...]: the unit tests; options go to pytest, and so do paths instead of all tests.
 set -euo pipefail
 
 cd "$(dirname "$0")/.."
-PYTHONPATH=$PWD/.collections exec "${VENV:-.venv}/bin/python" -m pytest -o cache_dir=.cache/pytest tests/unit "$@"
+paths=(tests/unit)
+for word; do
+    [ ! -e "${word%%::*}" ] || paths=()
+done
+PYTHONPATH=$PWD/.collections exec "${VENV:-.venv}/bin/python" -m pytest -o cache_dir=.cache/pytest "${paths[@]}" "$@"
