@@ -56,8 +56,6 @@ class Applier:
         :raises RaceLost: when looking again and planning anew may help; what was done stays in the journal.
         :raises MacvtapError: the first step that failed; nothing is undone yet.
         """
-        for definition in plan.definitions:
-            self._write_definition(definition)
         self._bring_up(plan.bring_up)
         self._delete(plan.delete)
         self._change(plan.change)
@@ -70,6 +68,8 @@ class Applier:
             self.done.append(node)
         for step in created:
             self._node_of_new_link(step)
+        for definition in plan.definitions:
+            self._write_definition(definition)
 
     def undo(self) -> str:
         """Take back what was done, last first, and say so in a sentence for the error message."""
@@ -116,13 +116,24 @@ class Applier:
     def _delete(self, steps: Sequence[DeleteLink]) -> None:
         if not steps:
             return
-        self._netlink.delete([step.link for step in steps])
+        self._delete_links(steps)
         self.done += steps
-        for step in steps:
-            # the kernel takes its own node along, but not one made by mknod, which would open another guest's tap
-            # as soon as its minor is used again
-            if step.number is not None:
-                _tap_node.remove(step.path, step.number)
+
+    def _delete_links(self, steps: Sequence[DeleteLink]) -> None:
+        """The node first: one made by mknod outlives its link, and opens another guest's tap once its minor is reused."""
+        unlinked = [step for step in steps if step.number and _tap_node.remove(step.path, step.number)]
+        try:
+            self._netlink.delete([step.link for step in steps])
+        except HostError:
+            for step in unlinked:
+                self._restore_node(step)
+            raise
+
+    def _restore_node(self, step: DeleteLink) -> None:
+        number = _tap_node.require_device_number(step.link)
+        policy = NodePolicy(self._policy.directory, *(step.owner or ()))
+        for node_step in node_steps(step.link.name, number, _tap_node.look_at(step.path, number), step.path, policy):
+            self._node(node_step)
 
     def _create(self, steps: Sequence[CreateLink]) -> list[CreateLink]:
         """Made down and silent, marked, and only then up: not one frame leaves with the guest's MAC before."""
@@ -208,12 +219,12 @@ class Applier:
     def _undo_create(self, steps: Sequence[CreateLink]) -> None:
         present = self._netlink.links()
         mine = [step.link for step in steps if _is_made(step.link, present.get(step.link.ifindex))]
-        numbers = {link.ifindex: _tap_node.device_number(present[link.ifindex]) for link in mine}
-        self._netlink.delete(mine)
-        for link in mine:
-            number = numbers[link.ifindex]
-            if number is not None:
-                _tap_node.remove(self._policy.path(link.ifindex), number)
+        self._delete_links(
+            [
+                DeleteLink(link, "", self._policy.path(link.ifindex), _tap_node.device_number(present[link.ifindex]))
+                for link in mine
+            ]
+        )
 
     def _undo_step(self, step: Step) -> None:
         if isinstance(step, WriteDefinition):
@@ -221,9 +232,8 @@ class Applier:
         elif isinstance(step, BringUp):
             _rtnetlink.bring_up([step.link.ifindex], up=False)
         elif isinstance(step, DeleteLink):
-            again = CreateLink(step.link, step.device, step.path, step.owner)
-            self._create([again])
-            self._node_of_new_link(again)
+            self._create([CreateLink(step.link, step.device, step.path)])
+            self._restore_node(step)
         elif isinstance(step, OwnNode):
             _tap_node.own(step.path, step.number, *step.old)
         elif isinstance(step, MakeNode):

@@ -92,8 +92,16 @@ def needs_recreate(found: Link, wanted: Link) -> bool:
 
 
 def must_bounce(found: Link, wanted: Link) -> bool:
-    """True when a live link gets IPv6 back by its new MTU: down meanwhile, or it has an address before it is silent."""
-    return found.is_up and wanted.is_up and found.ipv6_disabled is None and IPV6 in differences(found, wanted)
+    """True when a live link must be down while it is changed.
+
+    Its new MTU may give it IPv6 back, switched on, and so an address before it is silent. And macvlan counts allmulticast
+    of a passthrough link on the lower device when the flag changes, but not when the link goes up or down with it: the
+    lower device's counter would underflow (macvlan_change_rx_flags, macvlan_open).
+    """
+    names = differences(found, wanted)
+    regains_ipv6 = found.ipv6_disabled is None and IPV6 in names
+    miscounts = wanted.mode == "passthrough" and "allmulticast" in names
+    return found.is_up and wanted.is_up and (regains_ipv6 or miscounts)
 
 
 def encode(link: Link, names: tuple[str, ...]) -> tuple[bytes, int, int]:

@@ -11,7 +11,6 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-import tempfile
 from collections.abc import Iterator
 
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._errors import HostError, InvalidInput, host_error
@@ -104,16 +103,20 @@ def replace(path: str, old: str | None, new: str | None) -> None:
 
 
 def _write(path: str, text: str) -> None:
-    descriptor, temporary = tempfile.mkstemp(prefix=".", suffix=".new", dir=os.path.dirname(path))
+    """By way of a file that has one name, under the lock: what a killed run left of it is overwritten by the next."""
+    directory, name = os.path.split(path)
+    temporary = os.path.join(directory, ".%s.new" % name[: -len(_SUFFIX)])
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
     try:
-        with open(descriptor, "w", encoding="utf-8") as file:
+        with open(os.open(temporary, flags, 0o600), "w", encoding="utf-8") as file:
             file.write(text)
             file.flush()
             os.fchmod(file.fileno(), 0o644)
             os.fsync(file.fileno())
         os.rename(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
+    except OSError:
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)
         raise
 
 

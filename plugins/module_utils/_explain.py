@@ -32,6 +32,10 @@ _MEANINGS = {
     errno.EADDRNOTAVAIL: ("the MAC is multicast or zero", "choose a unicast MAC, such as one beginning with 02"),
     errno.ERANGE: ("the name or the mark is too long", "choose a shorter name"),
     errno.EOPNOTSUPP: ("this kernel has no macvtap", "load the module: modprobe macvtap"),
+    errno.EOVERFLOW: (
+        "a counter of the lower device (promiscuity or allmulticast) is full, or was driven below zero before",
+        "'ip -d link' shows it; only making the lower device again, or a reboot, resets it",
+    ),
     errno.EPERM: ("the capability CAP_NET_ADMIN is missing here", "run as root (become: true)"),
     errno.EACCES: ("permission is missing", "run as root (become: true)"),
     errno.EROFS: ("the file system is read-only", "run where /proc/sys can be written"),

@@ -106,13 +106,14 @@ Step = Union[WriteDefinition, BringUp, DeleteLink, CreateLink, ChangeLink, MakeN
 class Plan(NamedTuple):
     """Steps of each kind; they are carried out in the order of the fields."""
 
-    definitions: Sequence[WriteDefinition] = ()
     bring_up: Sequence[BringUp] = ()
     delete: Sequence[DeleteLink] = ()
     #: before ``create``, which may want a name or a MAC that a change frees
     change: Sequence[ChangeLink] = ()
     create: Sequence[CreateLink] = ()
     nodes: Sequence[Union[MakeNode, OwnNode]] = ()
+    #: last, so that a killed run leaves the old one, and the next run finds the difference again
+    definitions: Sequence[WriteDefinition] = ()
 
     def steps(self) -> list[Step]:
         """All steps in order; empty = nothing to do."""

@@ -103,6 +103,8 @@ class Netlink:
         for link in links:
             payload, flags, change = _attributes.encode(link, _attributes.AT_CREATION)
             payload += wire.nla_u32(wire.IFLA_LINK, link.lower)
+            if link.group:
+                payload += wire.nla_u32(wire.IFLA_GROUP, link.group)
             if namespace is not None:
                 payload += wire.nla_u32(wire.IFLA_NET_NS_FD, namespace)
             body = wire.body(link.ifindex, payload, flags, change)

@@ -442,8 +442,10 @@ def _absent(params, task):
             raise InvalidInput("%s selects nothing: it needs a guest, a mac or an ifname" % nic.origin)
     selection = Selection(
         macs=None if params["mac"] is None else [_names.check_mac(mac) for mac in params["mac"]],
-        ifnames=params["ifname"],
-        network=params["network"],
+        ifnames=None
+        if params["ifname"] is None
+        else [_names.check_ifname(name, "ifname") for name in params["ifname"]],
+        network=None if params["network"] is None else _names.check_network_name(params["network"]),
         guest=params["guest"] if nics is None else None,
         nics=None if nics is None else number_nics(nics, params["guest"], required=False),
     )
