@@ -120,7 +120,7 @@ class Applier:
         self.done += steps
 
     def _delete_links(self, steps: Sequence[DeleteLink]) -> None:
-        """The node first: one made by mknod outlives its link, and opens another guest's tap when its minor is reused."""
+        """The node first: one made by mknod outlives its link, and would open another guest's tap one day."""
         unlinked = [step for step in steps if step.number and _tap_node.remove(step.path, step.number)]
         try:
             self._netlink.delete([step.link for step in steps])

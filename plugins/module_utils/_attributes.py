@@ -95,8 +95,8 @@ def must_bounce(found: Link, wanted: Link) -> bool:
     """True when a live link must be down while it is changed.
 
     Its new MTU may give it IPv6 back, switched on, and so an address before it is silent. And macvlan counts
-    allmulticast of a passthrough link on the lower device when the flag changes, but not when the link goes up or down with it: the
-    lower device's counter would underflow (macvlan_change_rx_flags, macvlan_open).
+    allmulticast of a passthrough link on the lower device when the flag changes, but not when the link goes up or down
+    with it: the lower device's counter would underflow (macvlan_change_rx_flags, macvlan_open).
     """
     names = differences(found, wanted)
     regains_ipv6 = found.ipv6_disabled is None and IPV6 in names
