@@ -17,8 +17,9 @@ copy=$(tools/copy_tracked.sh "$cache")
 unset GIT_DIR GIT_INDEX_FILE # set in a git hook, for the checkout and not for the copy
 export ANSIBLE_COLLECTIONS_PATH=$cache
 export ANSIBLE_HOME=$cache/ansible
+export RUFF_CACHE_DIR=$cache/ruff
 
-check_ruff() { ruff check . && ruff format --check .; }
+check_ruff() { (cd "$copy" && ruff check . && ruff format --check .); }
 check_mypy() { MYPYPATH=$cache mypy --cache-dir "$cache/mypy" -p ansible_collections.linuxnet.macvtap.plugins; }
 check_yamllint() { git ls-files -z '*.yml' '*.yaml' .ansible-lint .yamllint | xargs -0 yamllint --strict; }
 check_reuse() { reuse --root "$copy" lint --lines; }
