@@ -1,0 +1,164 @@
+# Copyright (c) 2026, linuxnet.macvtap maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The model of the kernel against the kernel: the property-based tests are worth what the model is."""
+
+import json
+import os
+import pathlib
+import random
+import sys
+import time
+
+import pytest
+
+CHECKOUT = pathlib.Path(__file__).resolve().parents[2]
+HERE = pathlib.Path(__file__).parent
+#: how many random sequences are tried, and from which seed
+SEQUENCES = int(os.environ.get("LINUXNET_SEQUENCES", "100"))
+SEED = int(os.environ.get("LINUXNET_SEED", "1"))
+LENGTH = 25
+
+ETH0, ETH1, SPARE, BRIDGE, PORT = "eth0", "eth1", "spare0", "br9", "port0"
+INDEXES = range(1001, 1005)
+NAMES = [f"m{number}" for number in range(6)]
+MACS = [f"02:00:00:00:00:0{number}" for number in range(3)]
+BAD_MACS = ["00:00:00:00:00:00", "01:00:5e:00:00:01"]
+MTUS = [60, 68, 1000, 1279, 1280, 1400, 1500, 1501, 9000]
+MODES = ["vepa", "vepa", "bridge", "private", "source"]
+ALL_MODES = [*MODES, "passthrough", "passthrough"]
+CALM_NAMES = ["mode", "ifname", "mac", "mtu", "mark", "link_state", "arp", "promiscuous"]
+FLAGS = {"link_state": 0x1, "arp": 0x80, "promiscuous": 0x100, "allmulticast": 0x200}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def collection(tmp_path_factory):
+    """A place from which ``import ansible_collections.linuxnet.macvtap`` finds this checkout."""
+    root = tmp_path_factory.mktemp("collections")
+    (root / "ansible_collections" / "linuxnet").mkdir(parents=True)
+    (root / "ansible_collections" / "linuxnet" / "macvtap").symlink_to(CHECKOUT, target_is_directory=True)
+    sys.path.insert(0, str(root))
+    yield root
+    sys.path.remove(str(root))
+
+
+@pytest.fixture
+def run_inside(hypervisor, collection):
+    """Run a script of this directory in the hypervisor, JSON in and out."""
+
+    def run(script, question):
+        environment = dict(os.environ, PYTHONPATH=str(collection))
+        command = [sys.executable, str(HERE / script)]
+        return json.loads(hypervisor.run(command, input=json.dumps(question), env=environment, timeout=900).stdout)
+
+    return run
+
+
+def random_link(rng, devices, modes):
+    macs = MACS + BAD_MACS + [device["mac"] for device in devices.values()]
+    return {
+        "ifindex": rng.choice(INDEXES),
+        "name": rng.choice(NAMES),
+        "mode": rng.choice(modes),
+        "lower": rng.choice(
+            [*[devices[name]["ifindex"] for name in (ETH0, ETH0, ETH1, BRIDGE, PORT, "lo")], 1001, 4242]
+        ),
+        "mac": rng.choice(macs + MACS * 3),
+        "mtu": rng.choice(MTUS + [1500] * 6),
+        "flags": sum(flag for flag in FLAGS.values() if rng.random() < 0.4),
+        "alias": rng.choice(["", "linuxnet.macvtap guest=web nic=0", "ü", "x" * 254, "x" * 255, "x" * 256]),
+        "group": 0,
+    }
+
+
+def random_sequence(rng, devices):
+    """Operations that begin with links to work on."""
+    # The kernel counts a passthrough link's allmulticast on the lower device when it is switched, but not when the link
+    # goes up or down: one underflow, and the lower device answers EOVERFLOW ever after. So never both in a sequence.
+    modes, names = rng.choice([(MODES, ["mode", "ifname", "mac", "mtu", "mark", *FLAGS]), (ALL_MODES, CALM_NAMES)])
+    start = []
+    for index, name in zip(INDEXES, NAMES):
+        link = random_link(rng, devices, modes)
+        lower = devices[rng.choice([ETH0, ETH0, ETH1, BRIDGE])]["ifindex"]
+        start.append(["create", dict(link, ifindex=index, name=name, lower=lower, mac=rng.choice(MACS))])
+    rest = [random_operation(rng, devices, modes, names) for _step in range(LENGTH - len(start) + 1)]
+    return start[:-1] + rest
+
+
+def random_operation(rng, devices, modes, names):
+    link = random_link(rng, devices, modes)
+    kind = rng.choices(
+        ["create", "up", "change", "lower", "delete", "macvlan", "master", "ipv6"], [30, 20, 30, 10, 6, 5, 5, 4]
+    )[0]
+    if kind == "create":
+        return ["create", link]
+    if kind == "macvlan":
+        return ["macvlan", link]
+    if kind == "up":
+        return ["change", link, ["link_state"]]
+    if kind == "change":
+        return ["change", link, rng.sample(names, rng.choice([1, 1, 1, 2, 3]))]
+    if kind == "lower":
+        lower = dict(link, ifindex=devices[rng.choice([ETH0, ETH0, ETH1, SPARE])]["ifindex"], mtu=rng.choice(MTUS[1:]))
+        return ["change", lower, [rng.choice(["mac", "mtu", "link_state", "mark", "mode"])]]
+    if kind == "delete":
+        return ["delete", rng.sample(list(INDEXES), rng.choice([1, 1, 2, 4]))]
+    if kind == "master":
+        port = devices[rng.choice([ETH0, ETH1, SPARE, PORT])]["ifindex"]
+        return ["master", port, rng.choice([0, devices[BRIDGE]["ifindex"]])]
+    return ["ipv6", rng.choice([*NAMES, ETH0]), rng.random() < 0.5]
+
+
+def model_of(links):
+    from ansible_collections.linuxnet.macvtap.plugins.module_utils._model import Link
+    from ansible_collections.linuxnet.macvtap.tests.unit.plugins.module_utils.kernel_model import KernelModel
+
+    kernel = KernelModel()
+    kernel.links.clear()
+    for row in links:
+        facts = Link(*row)._asdict()
+        index, name = facts.pop("ifindex"), facts.pop("name")
+        del facts["operstate"]
+        kernel.add_device(name, index, netnsid=facts.pop("lower_netnsid"), **facts)
+    return kernel
+
+
+def test_the_model_does_what_the_kernel_does(hypervisor, run_inside):
+    sys.path.insert(0, str(HERE))
+    import sequence_player
+
+    from ansible_collections.linuxnet.macvtap.plugins.module_utils._rtnetlink import Netlink
+
+    hypervisor.ip(
+        f"link add {SPARE} type veth peer name peer0",
+        f"link add {PORT} type veth peer name peer1",
+        # a bridge that was given an address and an MTU does not take them from its ports
+        f"link add {BRIDGE} address 02:00:00:00:0b:01 type bridge",
+        f"link set {BRIDGE} mtu 1400",
+        f"link set {BRIDGE} mtu 1500 up",
+        f"link set {PORT} master {BRIDGE} up",
+        f"link set {SPARE} up",
+    )
+    devices = {row[1]: {"ifindex": row[0], "mac": row[6]} for row in run_inside("sequence_player.py", [])["links"]}
+    rng = random.Random(SEED)
+    sequences = [random_sequence(rng, devices) for _sequence in range(SEQUENCES)]
+    started = time.monotonic()
+    real = run_inside("sequence_player.py", sequences)
+    seconds = time.monotonic() - started
+    refusals = {}
+    for number, (sequence, outcome) in enumerate(zip(sequences, real["outcomes"])):
+        kernel = model_of(real["links"])
+        with kernel.installed(), Netlink() as netlink:
+            modelled = json.loads(json.dumps(sequence_player.play(netlink, sequence)))
+        for step, (operation, wanted, got) in enumerate(zip(sequence, outcome, modelled)):
+            refusals[wanted[0]] = refusals.get(wanted[0], 0) + 1
+            history = "\n".join(map(str, sequence[: step + 1]))
+            where = f"seed {SEED}, sequence {number}, step {step}: {operation}\nafter\n{history}"
+            assert got[0] == wanted[0], f"errno of the model {got[0]}, of the kernel {wanted[0]}: {where}"
+            different = [pair for pair in zip(got[1], wanted[1]) if pair[0] != pair[1]]
+            assert got[1] == wanted[1], f"model and kernel: {different}: {where}"
+    print(
+        f"\n{SEQUENCES} sequences of {LENGTH} operations from seed {SEED}, {seconds:.1f} s in the kernel;"
+        f" by errno: {dict(sorted(refusals.items()))}"
+    )
