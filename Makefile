@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test unit kernel lint sanity molecule clean
+.PHONY: help setup demo test unit kernel lint sanity molecule bench clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 18
@@ -31,6 +31,9 @@ sanity: setup ## ansible-test sanity
 
 molecule: setup ## molecule scenarios of the roles, in the lab (root)
 	@tools/molecule.sh
+
+bench: setup ## side by side with ip, libvirt and a loop over ip; takes an hour on an idle machine (root)
+	@tools/bench.sh
 
 clean: ## remove what setup and the tests have made in the checkout
 	@rm -rf .venv .collections .cache .ansible tests/output

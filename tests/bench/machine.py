@@ -1,0 +1,56 @@
+# Copyright (c) 2026, linuxnet.macvtap maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What the figures were measured on: enough to compare machines, nothing that names one."""
+
+import importlib.metadata
+import os
+import platform
+import re
+import subprocess
+
+
+def describe(checkout):
+    """Return the machine and the versions as a dict of texts and numbers."""
+    return {
+        "kernel": platform.release(),
+        "processor": _first(r"^model name\s*:\s*(.*)$", "/proc/cpuinfo") or platform.machine(),
+        "cores": len(os.sched_getaffinity(0)),
+        "memory_gib": round(int(_first(r"^MemTotal:\s*(\d+)", "/proc/meminfo")) / 1024**2, 1),
+        "distribution": _first(r'^PRETTY_NAME="?([^"\n]*)', "/etc/os-release"),
+        "python": platform.python_version(),
+        **{name: _package(name) for name in ("ansible-core", "pyroute2", "lxml")},
+        "iproute2": _said(["ip", "-V"], r"iproute2-([\w.]+)"),
+        "libvirt": _said(["libvirtd", "--version"], r"([\d.]+)\s*$"),
+        "qemu": _said(["qemu-system-x86_64", "--version"], r"version ([\d.]+)"),
+        "collection": _first(r"^version:\s*(\S+)", os.path.join(checkout, "galaxy.yml")),
+        "commit": _said(["git", "-C", checkout, "describe", "--always", "--dirty", "--exclude=*"], r"(\S+)"),
+    }
+
+
+def load():
+    """Return the number of runnable processes, averaged over the last minute."""
+    return round(os.getloadavg()[0], 2)
+
+
+def _first(pattern, path):
+    with open(path, encoding="utf-8") as file:
+        found = re.search(pattern, file.read(), re.MULTILINE)
+    return found.group(1).strip() if found else None
+
+
+def _package(name):
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _said(command, pattern):
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+    except OSError:
+        return None
+    found = re.search(pattern, done.stdout.strip())
+    return found.group(1) if found else None

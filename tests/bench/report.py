@@ -1,0 +1,134 @@
+# Copyright (c) 2026, linuxnet.macvtap maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""From results.json to what people read: the table of targets, README.md and the plot."""
+
+import inspect
+import json
+import os
+import sys
+
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+from bench import targets
+
+README = """\
+<!--
+{licence}
+-->
+
+# Benchmark
+
+Written by `make bench`; do not edit. Raw samples are in [results.json](results.json).
+
+![seconds over the number of NICs](results.svg)
+
+## Targets
+
+{targets}
+
+Median over {runs} runs, least and most in brackets. *In the module* is the module's own process from after its imports
+to its exit: options, look, plan, apply, look again, result. *Beyond ping* is the whole `ansible` command less the same
+with `ansible.builtin.ping` right before it. Multiples are of what the others took per NIC in the same run: contenders
+take turns.
+
+## All sizes
+
+{sizes}
+
+`ip -batch` makes links with MAC, ifindex, mode, alias, no ARP, no IPv6, all multicast, up, and no device nodes; its
+"unchanged" is one `ip -details -json link show`. It deletes one by one. libvirt creates and destroys a guest with
+{nics} NICs, less the same guest without; the Ansible loop handles {loop} NICs; both are extrapolated from there, and
+so is `ip -batch` deleting more than {most}.
+
+## Where the time goes
+
+{rooms}
+
+Measured apart from the figures above, since looking costs a little.
+
+## Machine
+
+{machine}
+"""
+LICENCE = "\n".join(line[2:] for line in inspect.getcomments(sys.modules[__name__]).splitlines())
+
+
+def write(directory):
+    """Write README.md and results.svg beside results.json; return the table of targets as plain text."""
+    with open(os.path.join(directory, "results.json"), encoding="utf-8") as file:
+        content = json.load(file)
+    samples, results = content["samples"], targets.Results(content["samples"])
+    sizes = sorted({sample["size"] for sample in samples} - {1})
+    size = min(sizes, key=lambda number: abs(number - targets.REFERENCE))
+    rows = targets.table(results, size, max(sizes))
+    head = ["", "target", "measured", "", "of ip -batch", "of libvirt"]
+    verdict = {True: "met", False: "missed"}
+    lines = [[row.what, row.target, row.measured, verdict[row.met], row.of_ip, row.of_libvirt] for row in rows]
+    text = README.format(
+        licence=LICENCE,
+        targets=_markdown(head, lines),
+        sizes=_sizes(results, sizes),
+        rooms="\n\n".join(_rooms(operation, lines, size) for operation, lines in targets.rooms(results, size)),
+        machine=_machine(content["machine"], samples),
+        runs=1 + max(sample["run"] for sample in samples),
+        nics=_counted(samples, "libvirt"),
+        loop=_counted(samples, "Ansible loop"),
+        most=1000,
+    )
+    with open(os.path.join(directory, "README.md"), "w", encoding="utf-8") as file:
+        file.write(text)
+    _plot(results, sizes, size, os.path.join(directory, "results.svg"))
+    return _plain(head, lines)
+
+
+def _plot(results, sizes, reference, path):
+    try:
+        from bench import plot
+    except ImportError as error:
+        print(f"no plot: {error} (tests/requirements-bench.txt)", file=sys.stderr)
+        return
+    plot.draw(results, sizes, reference, path)
+
+
+def _counted(samples, contender):
+    return next((sample["counted"] for sample in samples if sample["contender"] == contender), "no")
+
+
+def _sizes(results, sizes):
+    lines = []
+    for operation in ("create", "unchanged", "remove"):
+        for contender in results.contenders():
+            figures = [results.figure(contender, operation, size) for size in sizes]
+            if any(figures):
+                lines.append([operation, contender, *("-" if figure is None else str(figure) for figure in figures)])
+    return _markdown(["", "", *(f"{size} NICs" for size in sizes)], lines)
+
+
+def _rooms(operation, figures, size):
+    lines = [[name, str(figure)] for name, figure in figures]
+    return _markdown([f"{operation}, {size} NICs", "time"], lines)
+
+
+def _machine(machine, samples):
+    loads = [sample["load"] for sample in samples]
+    lines = [[key.replace("_", " "), str(value)] for key, value in machine.items() if value is not None]
+    lines.append(["load while measuring", f"{min(loads)} to {max(loads)}, the benchmark's own included"])
+    return _markdown(["", ""], lines)
+
+
+def _markdown(head, lines):
+    rows = [head, ["---"] * len(head), *lines]
+    return "\n".join("| " + " | ".join(row) + " |" for row in rows)
+
+
+def _plain(head, lines):
+    widths = [max(len(row[column]) for row in [head, *lines]) for column in range(len(head))]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in [head, *lines]
+    )
+
+
+if __name__ == "__main__":
+    print(write(sys.argv[1]))
