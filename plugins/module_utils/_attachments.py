@@ -8,7 +8,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from ansible_collections.linuxnet.macvtap.plugins.module_utils import _definitions, _sriov
@@ -84,11 +84,22 @@ def _result(steps: list[Step], rows: list[dict[str, Any]]) -> dict[str, Any]:
     return {**report(steps), "attachments": rows, "tap_paths": [row["tap_path"] for row in rows]}
 
 
-def definitions_for(nics: Iterable[Nic], directory: str, given: Mapping[str, Network]) -> dict[str, Network]:
+def definitions_for(nics: Sequence[Nic], directory: str, given: Mapping[str, Network]) -> dict[str, Network]:
     """The definitions that the NICs name: those given with the task first, then those on disk."""
     networks = dict(given)
     for name in sorted({nic.network for nic in nics if nic.network is not None and nic.device is None}):
         network = networks[name] if name in networks else _definitions.read(directory, name)
         if network is not None:
             networks[name] = _sriov.with_devices(network)
+    _require_portgroups(nics, networks)
     return networks
+
+
+def _require_portgroups(nics: Sequence[Nic], networks: Mapping[str, Network]) -> None:
+    for nic in nics:
+        network = networks.get(nic.network or "")
+        # a definition from plain options has no port groups, nor can it tell that the real one has none
+        if nic.portgroup is not None and network is not None and network.xml is not None:
+            from ansible_collections.linuxnet.macvtap.plugins.module_utils._network_xml import choose_portgroup
+
+            choose_portgroup(network, nic.portgroup)

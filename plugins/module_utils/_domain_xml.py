@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from typing import Any, Optional
 
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._errors import InvalidInput
-from ansible_collections.linuxnet.macvtap.plugins.module_utils._model import MODES, Nic
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._model import MAX_QUEUES, MODES, Nic
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._names import (
     check_guest_name,
     check_ifname,
@@ -42,8 +42,6 @@ _OTHER_TYPES = (
 )  # fmt: skip
 #: target names that libvirt made up itself, so nobody wants them (virNetDevReserveName())
 _RESERVED_TARGETS = ("macvtap", "macvlan", "vnet")
-#: the kernel opens a macvtap at most so many times (MAX_TAP_QUEUES, include/linux/if_tap.h)
-MAX_QUEUES = 256
 #: smallest IPv4 MTU (RFC 791) and largest length of an IP packet
 MTU_RANGE = (68, 65535)
 

@@ -18,6 +18,10 @@ from typing import NamedTuple
 MODES = ("vepa", "bridge", "private", "passthrough")
 
 
+#: of one tap (MAX_TAP_QUEUES, linux/if_tap.h): every open is one more
+MAX_QUEUES = 256
+
+
 class PortGroup(NamedTuple):
     """A libvirt ``<portgroup>``: a named variant of a network that a NIC may ask for."""
 

@@ -17,14 +17,12 @@ from typing import Any
 
 from ansible_collections.linuxnet.macvtap.plugins.module_utils import _names
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._errors import InvalidInput
-from ansible_collections.linuxnet.macvtap.plugins.module_utils._model import MODES, Network, Nic, NodePolicy
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._model import MAX_QUEUES, MODES, Network, Nic, NodePolicy
 
 DEFINITIONS_DIR: dict[str, Any] = {"type": "path", "default": "/etc/macvtap/networks"}
 DEVICE_DIR: dict[str, Any] = {"type": "path", "default": "/dev"}
 
 _OCTAL = re.compile(r"0[0-7]{3}")
-#: the kernel takes at most 256 queues per macvtap (MAX_TAP_QUEUES, linux/if_tap.h)
-_MAX_QUEUES = 256
 #: nic numbers are positions; more than this is a slip
 _MAX_NIC = 999_999_999
 
@@ -48,7 +46,7 @@ def _nic(entry: Mapping[str, Any], origin: str) -> Nic:
             mac=_checked(entry, "mac", _names.check_mac),
             ifname=_checked(entry, "ifname", lambda name: _names.check_ifname(name, "ifname")),
             mtu=entry["mtu"],
-            queues=_in_range(entry, "queues", 1, _MAX_QUEUES) or 1,
+            queues=_in_range(entry, "queues", 1, MAX_QUEUES) or 1,
             allmulticast=entry["allmulticast"],
             promiscuous=entry["promiscuous"],
             origin=origin,

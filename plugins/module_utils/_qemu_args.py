@@ -19,10 +19,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._errors import InvalidInput
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._model import MAX_QUEUES
 
 VHOST_PATH = "/dev/vhost-net"
-#: the kernel takes no more than this many openings of one tap (MAX_TAP_QUEUES)
-MAX_QUEUES = 256
 #: stdin, stdout and stderr come before; systemd and every shell count on from here
 FIRST_FD = 3
 

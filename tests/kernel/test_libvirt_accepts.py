@@ -10,7 +10,6 @@ import os
 import pathlib
 import random
 import runpy
-import shutil
 import subprocess
 import time
 
@@ -35,11 +34,6 @@ DOCUMENTS = int(os.environ.get("LINUXNET_DOCUMENTS", "40"))
 SEED = int(os.environ.get("LINUXNET_SEED", "1"))
 UUID = "7d5fc8a1-3c5e-4f0e-9d1a-0a1b2c3d4e5f"
 FORWARD = "<forward mode='vepa' dev='eth0'/>"
-
-pytestmark = pytest.mark.skipif(
-    not (shutil.which("libvirtd") and shutil.which("virsh")),
-    reason="needs libvirt-daemon-system and libvirt-clients",
-)
 
 
 class Libvirt:
