@@ -59,7 +59,7 @@ class Applier:
         self._bring_up(plan.bring_up)
         self._delete(plan.delete)
         self._change(plan.change)
-        created = self._create(plan.create)
+        created, failure = self._create(plan.create)
         if created or plan.nodes:
             # udev gives new nodes their owner some time after the link: it must not overwrite ours
             _tap_node.settle()
@@ -68,6 +68,8 @@ class Applier:
             self.done.append(node)
         for step in created:
             self._node_of_new_link(step)
+        if failure is not None:
+            raise failure
         for definition in plan.definitions:
             self._write_definition(definition)
 
@@ -135,8 +137,11 @@ class Applier:
         for node_step in node_steps(step.link.name, number, _tap_node.look_at(step.path, number), step.path, policy):
             self._node(node_step)
 
-    def _create(self, steps: Sequence[CreateLink]) -> list[CreateLink]:
-        """Made down and silent, marked, and only then up: not one frame leaves with the guest's MAC before."""
+    def _create(self, steps: Sequence[CreateLink]) -> tuple[list[CreateLink], HostError | None]:
+        """Made down and silent, marked, and only then up: not one frame leaves with the guest's MAC before.
+
+        :returns: the steps that worked, all the way, and the failure of one that did not.
+        """
         try:
             replies = self._netlink.create([step.link for step in steps])
         except HostError:
@@ -145,7 +150,7 @@ class Applier:
             raise
         made = [step for step, reply in zip(steps, replies) if not reply.errno]
         self.done += made
-        self._require([step.link for step in steps], replies, "make")
+        failure = self._failure([step.link for step in steps], replies, "make")
         links = [step.link for step in made]
         for link in links:
             if link.ipv6_disabled:
@@ -156,7 +161,7 @@ class Applier:
             for link in links
         ]
         self._require(links, self._netlink.change(rest), "set up")
-        return made
+        return made, failure
 
     def _change(self, steps: Sequence[ChangeLink]) -> None:
         """Everything but "up" first: one message with silence and "up" takes effect in the wrong order."""
@@ -206,13 +211,19 @@ class Applier:
     # -- replies ---------------------------------------------------------------------------------------------------
 
     def _require(self, links: Sequence[Link], replies: Sequence[_rtnetlink.Reply], verb: str) -> None:
+        failure = self._failure(links, replies, verb)
+        if failure is not None:
+            raise failure
+
+    @staticmethod
+    def _failure(links: Sequence[Link], replies: Sequence[_rtnetlink.Reply], verb: str) -> HostError | None:
         failed = [(link, reply) for link, reply in zip(links, replies) if reply.errno]
         if not failed:
-            return
+            return None
         # a real refusal tells more than a race
         link, reply = next(((link, reply) for link, reply in failed if reply.errno not in _RACES), failed[0])
         kind = RaceLost if reply.errno in _RACES else HostError
-        raise kind(explain(verb, link, reply.errno, reply.text), reply.errno)
+        return kind(explain(verb, link, reply.errno, reply.text), reply.errno)
 
     # -- undo ------------------------------------------------------------------------------------------------------
 
@@ -232,7 +243,9 @@ class Applier:
         elif isinstance(step, BringUp):
             _rtnetlink.bring_up([step.link.ifindex], up=False)
         elif isinstance(step, DeleteLink):
-            self._create([CreateLink(step.link, step.device, step.path)])
+            _made, failure = self._create([CreateLink(step.link, step.device, step.path)])
+            if failure is not None:
+                raise failure
             self._restore_node(step)
         elif isinstance(step, OwnNode):
             _tap_node.own(step.path, step.number, *step.old)

@@ -8,17 +8,15 @@
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import os
-from collections.abc import Iterator
 
-from ansible_collections.linuxnet.macvtap.plugins.module_utils._errors import HostError, InvalidInput, host_error
+from ansible_collections.linuxnet.macvtap.plugins.module_utils import _text_file
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._errors import InvalidInput, host_error
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._model import Network
 
 _SUFFIX = ".xml"
-#: bytes; a definition is a few hundred
-_LARGEST = 4 << 20
+#: in messages
+_WHAT = "definition"
 
 
 class Damaged(InvalidInput):
@@ -35,18 +33,7 @@ def read_text(path: str) -> str | None:
 
     :raises HostError: when it cannot be read or is no definition at all.
     """
-    try:
-        with open(path, encoding="utf-8") as file:
-            text = file.read(_LARGEST + 1)
-    except FileNotFoundError:
-        return None
-    except OSError as exc:
-        raise host_error("cannot read definition %s" % path, exc) from exc
-    except UnicodeDecodeError as exc:
-        raise HostError("definition %s is not UTF-8 text; repair or remove it" % path) from exc
-    if len(text) > _LARGEST:
-        raise HostError("definition %s is larger than %d bytes; repair or remove it" % (path, _LARGEST))
-    return text
+    return _text_file.read(path, _WHAT)
 
 
 def read(directory: str, name: str) -> Network | None:
@@ -90,44 +77,4 @@ def replace(path: str, old: str | None, new: str | None) -> None:
     :raises HostError: when somebody else changed the file since ``old`` was read, or it cannot be written; then it is
         as it was.
     """
-    try:
-        with _locked(os.path.dirname(path)):
-            if read_text(path) != old:
-                raise HostError("definition %s was changed by somebody else a moment ago; run again" % path)
-            if new is None:
-                os.unlink(path)
-            else:
-                _write(path, new)
-    except OSError as exc:
-        raise host_error("cannot write definition %s" % path, exc) from exc
-
-
-def _write(path: str, text: str) -> None:
-    """By way of a file that has one name, under the lock: what a killed run left of it is overwritten by the next."""
-    directory, name = os.path.split(path)
-    temporary = os.path.join(directory, ".%s.new" % name[: -len(_SUFFIX)])
-    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
-    try:
-        with open(os.open(temporary, flags, 0o600), "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fchmod(file.fileno(), 0o644)
-            os.fsync(file.fileno())
-        os.rename(temporary, path)
-    except OSError:
-        with contextlib.suppress(OSError):
-            os.unlink(temporary)
-        raise
-
-
-@contextlib.contextmanager
-def _locked(directory: str) -> Iterator[None]:
-    """An exclusive lock on the directory itself: it leaves no lock file behind."""
-    os.makedirs(directory, mode=0o755, exist_ok=True)
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    _text_file.replace(path, old, new, _WHAT)

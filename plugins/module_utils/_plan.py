@@ -320,9 +320,9 @@ def diff(steps: Sequence[Step]) -> dict[str, dict[str, Any]]:
     after: dict[str, Any] = {}
     for step in steps:
         for side, (key, value) in zip((before, after), _sides(step)):
-            if isinstance(value, dict):
+            if isinstance(value, dict) and isinstance(side.get(key, {}), dict):
                 side.setdefault(key, {}).update(value)
-            elif value is not None:
+            elif isinstance(value, str):
                 side[key] = value
     return {side: dict(sorted(values.items())) for side, values in (("before", before), ("after", after))}
 
