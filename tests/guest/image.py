@@ -56,7 +56,9 @@ def _archive(version):
     busybox = shutil.which("busybox")
     if not busybox:
         raise ImageError(f"no busybox here (Debian: {PACKAGES[0]})")
-    entries = [(name, stat.S_IFDIR | 0o755, b"") for name in ("bin", "dev", "etc", "etc/acpi", "modules", "proc", "sys")]
+    entries = [
+        (name, stat.S_IFDIR | 0o755, b"") for name in ("bin", "dev", "etc", "etc/acpi", "modules", "proc", "sys")
+    ]
     # The name of a fixed event of busybox' acpid; it runs what lies there.
     power = b"#!/bin/busybox sh\nexec /init button\n"
     entries += [("etc/acpi/PWRF", stat.S_IFDIR | 0o755, b""), ("etc/acpi/PWRF/00000080", stat.S_IFREG | 0o755, power)]

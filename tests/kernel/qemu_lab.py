@@ -13,6 +13,8 @@ import tempfile
 import time
 
 from guest import image
+from lab import Lab
+from module_host import ModuleHost
 
 #: seconds for a guest to boot under software emulation beside others, on a busy machine
 BOOT = 180
@@ -37,6 +39,13 @@ def guest_image():
     with tempfile.TemporaryDirectory(prefix="linuxnet-guest-") as directory:
         os.chmod(directory, 0o755)
         yield image.build(directory)
+
+
+@contextlib.contextmanager
+def lone_host():
+    """A ModuleHost, the only hypervisor of a lab on a reflecting switch."""
+    with Lab(subnets=("192.0.2.0/24", "2001:db8::/64")) as lab, ModuleHost(lab.hypervisors[0], lab.directory) as host:
+        yield host
 
 
 class Guest:

@@ -10,8 +10,8 @@ QEMU is real, its processors are paused (``-S``): the guests neither boot nor co
 import subprocess
 
 import pytest
-from module_host import ModuleFailed, fresh_host
-from qemu_lab import CONSOLES, QEMU, USER, Guest, guest_image, missing_tools
+from module_host import ModuleFailed
+from qemu_lab import CONSOLES, QEMU, USER, Guest, guest_image, lone_host, missing_tools
 
 pytestmark = pytest.mark.skipif(bool(missing_tools()), reason=f"needs {', '.join(missing_tools())}")
 
@@ -20,7 +20,7 @@ RUN = "/run/qemu-guests"
 
 @pytest.fixture(scope="module")
 def shared():
-    with fresh_host() as host, guest_image() as boot:
+    with lone_host() as host, guest_image() as boot:
         host.boot = boot
         yield host
 
