@@ -1,0 +1,97 @@
+# Copyright (c) 2026, linuxnet.macvtap maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Runs modules of this collection inside a lab namespace, each in a fresh process, without starting Ansible each time.
+
+What runs is the module's own file with the real AnsibleModule; only the controller is left out. Requests and answers
+are lines of JSON on standard input and output:
+
+    {"module": "macvtap_attach", "arguments": {…}}  →  {"status": 0, "stdout": "{…}", "stderr": ""}
+
+A request may also ask for bad luck. The calls that change the host or talk to the kernel (see EFFECTS) are counted from
+1: ``"kill_at": 7`` kills the process with SIGKILL right before the 7th, ``"fail_at": [7, 28]`` lets it fail with errno
+28 instead.
+"""
+
+import json
+import os
+import runpy
+import signal
+import sys
+
+import ansible.module_utils.basic as basic
+
+COLLECTION = "ansible_collections.linuxnet.macvtap.plugins.modules."
+#: names of the C functions through which a module acts: netlink messages, device nodes, sysctls, definition files
+EFFECTS = frozenset("send mknod unlink chown chmod fchmod rename mkdir fsync write".split())
+
+
+def bad_luck(request):
+    """Return a profile function that strikes when the call is reached that ``request`` names, or None."""
+    kill_at = request.get("kill_at")
+    fail_at, number = request.get("fail_at") or (None, None)
+    if kill_at is None and fail_at is None:
+        return None
+    calls = 0
+
+    def strike(_frame, event, function):
+        nonlocal calls
+        if event != "c_call" or getattr(function, "__name__", "") not in EFFECTS:
+            return
+        calls += 1
+        if calls == kill_at:
+            os.kill(os.getpid(), signal.SIGKILL)
+        if calls == fail_at:
+            raise OSError(number, os.strerror(number))
+
+    return strike
+
+
+def run_module(request):
+    """Be the module: never returns."""
+    status = 1
+    try:
+        basic._ANSIBLE_ARGS = json.dumps({"ANSIBLE_MODULE_ARGS": request["arguments"]}).encode()
+        basic._ANSIBLE_PROFILE = "legacy"
+        sys.argv = [request["module"]]
+        sys.setprofile(bad_luck(request))
+        runpy.run_module(COLLECTION + request["module"], run_name="__main__")
+    except SystemExit as exit_:
+        status = exit_.code or 0
+    except BaseException:
+        sys.setprofile(None)
+        sys.excepthook(*sys.exc_info())
+    finally:
+        sys.setprofile(None)
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
+
+
+def answer(request):
+    """Run the module in a process of its own; return how it ended and what it printed."""
+    outputs = [os.memfd_create(name) for name in ("stdout", "stderr")]
+    child = os.fork()
+    if child == 0:
+        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+        for target, output in enumerate(outputs, start=1):
+            os.dup2(output, target)
+        run_module(request)
+    _pid, status = os.waitpid(child, 0)
+    texts = []
+    for output in outputs:
+        with open(output, "rb") as file:
+            file.seek(0)
+            texts.append(file.read().decode(errors="replace"))
+    return {"status": os.waitstatus_to_exitcode(status), "stdout": texts[0], "stderr": texts[1]}
+
+
+def main():
+    """Serve requests until standard input closes."""
+    for line in sys.stdin:
+        print(json.dumps(answer(json.loads(line))), flush=True)
+
+
+if __name__ == "__main__":
+    main()
