@@ -1,0 +1,90 @@
+# Copyright (c) 2026, linuxnet.macvtap maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Private to this collection: may change without notice.
+
+"""Small text files of the host: read whole, replaced atomically, and only when nobody else changed them meanwhile."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import stat
+from collections.abc import Iterator
+
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._errors import HostError, host_error
+
+#: bytes; most have a few hundred
+_LARGEST = 4 << 20
+
+
+def read(path: str, what: str) -> str | None:
+    """The file's text, None when there is none.
+
+    :arg what: what to call the file in messages, such as "definition".
+    :raises HostError: when it cannot be read or is no such text at all.
+    """
+    try:
+        with open(path, encoding="utf-8") as file:
+            text = file.read(_LARGEST + 1)
+    except FileNotFoundError:
+        return None
+    except OSError as exc:
+        raise host_error("cannot read %s %s" % (what, path), exc) from exc
+    except UnicodeDecodeError as exc:
+        raise HostError("%s %s is not UTF-8 text; repair or remove it" % (what, path)) from exc
+    if len(text) > _LARGEST:
+        raise HostError("%s %s is larger than %d bytes; repair or remove it" % (what, path, _LARGEST))
+    return text
+
+
+def replace(path: str, old: str | None, new: str | None, what: str) -> None:
+    """Put ``new`` in the place of ``old`` (None = no file), atomically: a reader sees one or the other, whole.
+
+    :arg what: what to call the file in messages.
+    :raises HostError: when somebody else changed the file since ``old`` was read, or it cannot be written; then it is
+        as it was.
+    """
+    try:
+        with _locked(os.path.dirname(path)):
+            if read(path, what) != old:
+                raise HostError("%s %s was changed by somebody else a moment ago; run again" % (what, path))
+            if new is None:
+                os.unlink(path)
+            else:
+                _write(path, new, 0o644 if old is None else stat.S_IMODE(os.stat(path).st_mode))
+    except OSError as exc:
+        raise host_error("cannot write %s %s" % (what, path), exc) from exc
+
+
+def _write(path: str, text: str, mode: int) -> None:
+    """By way of a file that has one name, under the lock: what a killed run left of it is overwritten by the next."""
+    directory, name = os.path.split(path)
+    temporary = os.path.join(directory, ".%s.new" % os.path.splitext(name)[0])
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
+    try:
+        with open(os.open(temporary, flags, 0o600), "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fchmod(file.fileno(), mode)
+            os.fsync(file.fileno())
+        os.rename(temporary, path)
+    except OSError:
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)
+        raise
+
+
+@contextlib.contextmanager
+def _locked(directory: str) -> Iterator[None]:
+    """An exclusive lock on the directory itself: it leaves no lock file behind."""
+    os.makedirs(directory, mode=0o755, exist_ok=True)
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
