@@ -29,6 +29,9 @@ lint: setup ## static checks
 sanity: setup ## ansible-test sanity
 	@tools/sanity.sh
 
+integration: setup ## integration targets of the modules, in a namespace (root)
+	@tools/integration.sh
+
 molecule: setup ## molecule scenarios of the roles, in the lab (root)
 	@tools/molecule.sh
 

@@ -11,14 +11,14 @@ tools/need_root.sh test
 
 logs=.cache/test
 mkdir -p "$logs"
-for step in setup lint sanity unit demo molecule kernel; do
+for step in setup lint sanity unit integration demo molecule kernel; do
     printf '\n===== %s\n' "$step"
     began=$SECONDS
     if ! "tools/$step.sh" </dev/null 2>&1 | tee "$logs/$step.log"; then
         printf '\n===== %s failed after %d s; the steps after it did not run\n' "$step" $((SECONDS - began))
         exit 1
     fi
-    took+=("$(printf '%-10s %4d s' "$step" $((SECONDS - began)))")
+    took+=("$(printf '%-12s %4d s' "$step" $((SECONDS - began)))")
 done
 
 printf '\n===== all passed\n'
