@@ -6,7 +6,7 @@
 .PHONY: help setup demo test unit kernel lint sanity molecule bench clean
 
 help: ## list the targets
-	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 18
+	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 20
 
 setup: ## install what the other targets need: packages, .venv, .collections
 	@tools/setup.sh
@@ -29,7 +29,7 @@ lint: setup ## static checks
 sanity: setup ## ansible-test sanity
 	@tools/sanity.sh
 
-integration: setup ## integration targets of the modules, in a namespace (root)
+integration: setup ## integration targets of the modules, on a veth pair of their own (root)
 	@tools/integration.sh
 
 molecule: setup ## molecule scenarios of the roles, in the lab (root)
