@@ -8,7 +8,7 @@
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 20
 
-setup: ## install what the other targets need: packages, .venv, .collections
+setup: ## install what the other targets need: packages and .venv
 	@tools/setup.sh
 
 demo: ## guests on taps behind a reflecting switch, in a lab of namespaces (root)
@@ -39,5 +39,5 @@ bench: setup ## side by side with ip, libvirt and a loop over ip; takes an hour 
 	@tools/bench.sh
 
 clean: ## remove what setup and the tests have made in the checkout
-	@rm -rf .venv .collections .cache .ansible tests/output
+	@rm -rf .venv .cache .ansible tests/output
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -17,7 +17,7 @@ find "$copy" -mindepth 1 -maxdepth 1 ! -name tests ! -name .git -exec rm -rf {} 
 find "$copy/tests" -mindepth 1 -maxdepth 1 ! -name output -exec rm -rf {} +
 
 cd "$root"
-git ls-files -z --deduplicate | while IFS= read -r -d '' path; do
+git ls-files -z --deduplicate -- ':!.collections' | while IFS= read -r -d '' path; do
     if [ -e "$path" ] || [ -L "$path" ]; then printf '%s\0' "$path"; fi
 done | tar --null --files-from=- -cf - | tar -xf - -C "$copy"
 

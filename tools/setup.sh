@@ -4,8 +4,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 # setup.sh [demo]: installs what the demo (with "demo") or everything needs, and only what is missing:
-# distribution packages (Debian and its kin, as root), the virtual environment .venv, and .collections, a collection
-# tree whose linuxnet.macvtap is this checkout. Quick when all is there.
+# distribution packages (Debian and its kin, as root) and the virtual environment .venv. Quick when all is there.
 set -euo pipefail
 
 root=$(cd "$(dirname "$0")/.." && pwd)
@@ -62,11 +61,5 @@ make_environment() {
     done
 }
 
-make_collection_tree() {
-    mkdir -p .collections/ansible_collections/linuxnet
-    ln -sfn ../../.. .collections/ansible_collections/linuxnet/macvtap
-}
-
 install_packages
 make_environment
-make_collection_tree
