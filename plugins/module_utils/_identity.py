@@ -25,7 +25,7 @@ _MARK = re.compile(r"linuxnet\.macvtap guest=(\S+) nic=(\d{1,9})(?: network=(\S+
 _READABLE = "!$&'()*+,-./:;@[]^_`{|}~"
 
 #: derived ifindexes: 2^30 … 2^31-1, far from those the kernel counts up from 1
-_INDEX_BASE = 1 << 30
+INDEX_BASE = 1 << 30
 
 #: how many derived MACs of one NIC are tried; a found one among them is kept
 MAC_CANDIDATES = 64
@@ -72,9 +72,9 @@ def derived_macs(prefix: str, guest: str, nic: int) -> Iterator[str]:
 
 def derived_indexes(guest: str, nic: int) -> Iterator[int]:
     """ifindexes for a NIC, best first: the same on every run, after a re-create and after a reboot."""
-    first = int.from_bytes(_digest(guest, nic, 0)[8:12], "big") % _INDEX_BASE
+    first = int.from_bytes(_digest(guest, nic, 0)[8:12], "big") % INDEX_BASE
     for attempt in count():
-        yield _INDEX_BASE + (first + attempt) % _INDEX_BASE
+        yield INDEX_BASE + (first + attempt) % INDEX_BASE
 
 
 def _digest(guest: str, nic: int, attempt: int) -> bytes:

@@ -18,6 +18,9 @@ from ansible_collections.linuxnet.macvtap.plugins.module_utils._attributes impor
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._host import Host
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._interface_xml import interface_xml
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._model import (
+    IFF_ALLMULTI,
+    IFF_NOARP,
+    IFF_PROMISC,
     Attachment,
     Link,
     Mark,
@@ -72,6 +75,9 @@ def _row(
         "mtu": link.mtu,
         "queues": queues,
         "link_state": BY_NAME["link_state"].read(link),
+        "allmulticast": bool(link.flags & IFF_ALLMULTI),
+        "promiscuous": bool(link.flags & IFF_PROMISC),
+        "isolate_host": bool(link.flags & IFF_NOARP) and link.ipv6_disabled is not False,
         "tap_path": policy.path(link.ifindex),
         "tap_major": number[0] if number else None,
         "tap_minor": number[1] if number else None,

@@ -297,6 +297,21 @@ attachments:
       type: str
       returned: success
       sample: up
+    allmulticast:
+      description: Whether all multicast frames reach the guest.
+      type: bool
+      returned: success
+      sample: true
+    promiscuous:
+      description: Whether the link is promiscuous.
+      type: bool
+      returned: success
+      sample: false
+    isolate_host:
+      description: Whether the host's own IP stack is silent on the link.
+      type: bool
+      returned: success
+      sample: true
     tap_path:
       description: Path of the tap device node.
       type: str

@@ -1,0 +1,124 @@
+# Copyright (c) 2026, linuxnet.macvtap maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Private to this collection: may change without notice.
+
+"""What macvtap_persist does: look at the files, plan, write. It needs no link, no netlink and no network."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Collection, Sequence
+from typing import Any, Callable, NamedTuple
+
+from ansible_collections.linuxnet.macvtap.plugins.module_utils import _boot, _boot_files, _text_file
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._errors import HostError, MacvtapError, host_error
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._lock import namespace_lock
+
+#: in messages
+_WHAT = "boot file"
+
+#: what the entries shall be, and which leave: from those found
+Decision = Callable[[list[_boot.Entry]], "tuple[list[_boot.Entry], list[_boot.Entry]]"]
+
+
+class Found(NamedTuple):
+    """The files of a host that matter here."""
+
+    #: text by path, as the host itself calls it
+    texts: dict[str, str]
+    #: the network managers that are to be told: paths of their files
+    managers: tuple[str, ...]
+
+
+def look(root: str = "/") -> Found:
+    """Read what there is.
+
+    :arg root: where the host's file system is mounted.
+    :raises HostError: a file that cannot be read.
+    """
+    texts = {}
+    for directory in (_boot_files.BATCH_DIR, _boot_files.SYSCTL_DIR):
+        for name in _names(_below(root, directory)):
+            path = "%s/%s" % (directory, name)
+            if _boot_files.is_candidate(path):
+                texts[path] = _text_file.read(_below(root, path), _WHAT)
+    for path in (*_boot_files.FIXED, _boot_files.DHCPCD):
+        texts[path] = _text_file.read(_below(root, path), _WHAT)
+    managers = [_boot_files.DHCPCD] if texts[_boot_files.DHCPCD] is not None else []
+    if os.path.isdir(_below(root, os.path.dirname(os.path.dirname(_boot_files.NETWORK_MANAGER)))):
+        managers.append(_boot_files.NETWORK_MANAGER)
+    return Found({path: text for path, text in texts.items() if text is not None}, tuple(managers))
+
+
+def _names(directory: str) -> list[str]:
+    try:
+        return sorted(os.listdir(directory))
+    except FileNotFoundError:
+        return []
+    except OSError as exc:
+        raise host_error("cannot list %s" % directory, exc) from exc
+
+
+def _below(root: str, path: str) -> str:
+    return path if root == "/" else root.rstrip("/") + path
+
+
+def persist(decide: Decision, root: str, check_mode: bool) -> dict[str, Any]:
+    """Make the files so that they hold what ``decide`` says.
+
+    :returns: the result of the module, and under ``written`` the paths that were written.
+    :raises MacvtapError: with what became of the files written before the failure.
+    """
+    with contextlib.ExitStack() as stack:
+        if not check_mode:
+            stack.enter_context(namespace_lock())
+        found = look(root)
+        entries, leaving = decide(_boot_files.read(found.texts))
+        wanted = _boot_files.files(entries, found.texts, found.managers)
+        steps = _boot.plan(found.texts, wanted, _boot_files.is_ours)
+        if not check_mode:
+            _apply(steps, root)
+    return {
+        "changed": bool(steps),
+        "actions": ["forget %s" % entry.title for entry in leaving] + [_boot.describe(step) for step in steps],
+        "diff": _boot.diff(steps),
+        "entries": [_boot.as_row(entry) for entry in entries],
+        "files": sorted(path for path in wanted if path != _boot_files.DHCPCD),
+        "written": [_below(root, step.path) for step in steps if step.new is not None],
+    }
+
+
+def _apply(steps: Sequence[_boot.WriteFile], root: str) -> None:
+    done: list[_boot.WriteFile] = []
+    try:
+        for step in steps:
+            _text_file.replace(_below(root, step.path), step.old, step.new, _WHAT)
+            done.append(step)
+    except MacvtapError as exc:
+        exc.args = ("%s. %s" % (exc, _undo(done, root)), *exc.args[1:])
+        raise
+    finally:
+        # also what an undone step had made
+        for directory in _boot_files.OWN_DIRECTORIES:
+            with contextlib.suppress(OSError):
+                os.rmdir(_below(root, directory))
+
+
+def _undo(done: Collection[_boot.WriteFile], root: str) -> str:
+    failures = []
+    for step in reversed(list(done)):
+        try:
+            _text_file.replace(_below(root, step.path), step.new, step.old, _WHAT)
+        except HostError as exc:
+            failures.append(str(exc))
+    if failures:
+        return "Undoing what the run had begun met: %s" % "; ".join(failures)
+    return "The files are as they were before."
+
+
+def is_systemd_running() -> bool:
+    """As sd_booted(3) tells."""
+    return os.path.isdir("/run/systemd/system")

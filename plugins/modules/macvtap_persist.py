@@ -1,0 +1,296 @@
+#!/usr/bin/python
+# Copyright (c) 2026, linuxnet.macvtap maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: macvtap_persist
+short_description: Let the next boot make the same macvtap links, and keep network managers off them
+author:
+  - linuxnet.macvtap maintainers (@linuxnet)
+version_added: 0.1.0
+description:
+  - Writes the files from which a boot makes the links that M(linuxnet.macvtap.macvtap_attach) made, before any guest
+    starts, with the same names, MACs and interface indexes, and so the same C(/dev/tapN), owners and permissions. The
+    boot needs no Ansible, no Python and no network.
+  - These are batch files for C(ip), a sysctl.d file and an instance of the systemd unit C(macvtap@.service) for each
+    lower device, the unit C(macvtap.target) after which guests start, and a udev rule for the owner of each tap and a
+    name for it, C(/dev/macvtap/IFNAME).
+  - Drop-ins keep udev from renaming the links or changing their MACs, and systemd-networkd, NetworkManager and dhcpcd
+    from configuring them. Those of NetworkManager and dhcpcd are written where these programs are configured.
+  - Touches nothing but files. Neither the links nor their lower devices need to be there.
+  - Each file says who wrote it. A file that something else wrote is never overwritten, and the module fails.
+extends_documentation_fragment:
+  - linuxnet.macvtap.attributes
+  - linuxnet.macvtap.attributes.actiongroup_macvtap
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: full
+  idempotent:
+    support: full
+options:
+  attachments:
+    description:
+      - The attachments, as RV(linuxnet.macvtap.macvtap_attach#module:attachments) has them. Those that it returns in
+        check mode do as well.
+      - With O(state=absent), selects these NICs. Then C(guest) and C(nic) of each do. Without C(nic) it is the order
+        of appearance within the guest.
+    type: list
+    elements: dict
+  state:
+    description:
+      - V(present) lets the next boot make O(attachments), beside what earlier tasks wrote. A guest's NIC that the files
+        have already is brought up to date.
+      - V(absent) takes out what O(attachments), O(guest) and O(network) select, of which at least one must be given.
+        Several narrow the choice. An empty list selects nothing. When nothing is left, all files are removed.
+    type: str
+    choices: [present, absent]
+    default: present
+  guest:
+    description:
+      - With O(state=absent), selects the NICs of these guests.
+      - With O(purge=true), guests whose NICs are to be exact, beside those that O(attachments) names.
+    type: list
+    elements: str
+  network:
+    description: With O(state=absent), selects the NICs on this network.
+    type: str
+  purge:
+    description: With O(state=present), take out other NICs of the guests named.
+    type: bool
+    default: false
+  root:
+    description: Where the file system is mounted whose boot is meant, for example that of an image.
+    type: path
+    default: /
+notes:
+  - Without systemd the files are written all the same, with a warning.
+  - A running systemd learns of new units with C(systemctl daemon-reload). Nothing needs to be enabled.
+  - Links made with O(linuxnet.macvtap.macvtap_attach#module:stable_index=false) are refused, since another link can
+    have their interface index after a boot.
+seealso:
+  - module: linuxnet.macvtap.macvtap_attach
+  - module: linuxnet.macvtap.macvtap_info
+"""
+
+EXAMPLES = r"""
+- name: Attach a guest
+  linuxnet.macvtap.macvtap_attach:
+    attachments:
+      - guest: web
+        network: vepanet
+    device_group: kvm
+    device_mode: "0660"
+  register: taps
+
+- name: Let the next boot do the same
+  linuxnet.macvtap.macvtap_persist:
+    attachments: "{{ taps.attachments }}"
+
+- name: Let the next boot make exactly what this collection made on the host
+  block:
+    - name: See what there is
+      linuxnet.macvtap.macvtap_info:
+      register: macvtaps
+
+    - name: Write it down
+      linuxnet.macvtap.macvtap_persist:
+        attachments: "{{ macvtaps.attachments }}"
+        guest: "{{ macvtaps.boot_only | map(attribute='guest') | unique }}"
+        purge: true
+
+- name: Forget a guest
+  linuxnet.macvtap.macvtap_persist:
+    guest: [web]
+    state: absent
+"""
+
+RETURN = r"""
+entries:
+  description: What the next boot makes, all of it, by guest and NIC.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    guest:
+      description: Name of the guest.
+      type: str
+      returned: success
+      sample: web
+    nic:
+      description: Position of the NIC in its guest.
+      type: int
+      returned: success
+      sample: 0
+    network:
+      description: Name of the network, or V(null).
+      type: str
+      returned: success
+      sample: vepanet
+    queues:
+      description: How often the virtual machine monitor is to open the tap.
+      type: int
+      returned: success
+      sample: 1
+    ifname:
+      description: Name of the link.
+      type: str
+      returned: success
+      sample: macvtap0
+    ifindex:
+      description: Interface index of the link, which gives C(/dev/tapN).
+      type: int
+      returned: success
+      sample: 1602838528
+    mac:
+      description: MAC of link and guest NIC.
+      type: str
+      returned: success
+      sample: 02:9c:1a:5e:40:77
+    mode:
+      description: Mode in libvirt's words.
+      type: str
+      returned: success
+      sample: vepa
+    device:
+      description: Lower device.
+      type: str
+      returned: success
+      sample: eth0
+    mtu:
+      description: MTU in bytes.
+      type: int
+      returned: success
+      sample: 1500
+    link_state:
+      description: V(up) or V(down).
+      type: str
+      returned: success
+      sample: up
+    allmulticast:
+      description: Whether all multicast frames reach the guest.
+      type: bool
+      returned: success
+      sample: true
+    promiscuous:
+      description: Whether the link is promiscuous.
+      type: bool
+      returned: success
+      sample: false
+    isolate_host:
+      description: Whether the host's own IP stack is silent on the link.
+      type: bool
+      returned: success
+      sample: true
+    tap_owner:
+      description: Owner of the tap device node.
+      type: str
+      returned: success
+      sample: root
+    tap_group:
+      description: Group of the tap device node.
+      type: str
+      returned: success
+      sample: kvm
+    tap_mode:
+      description: Permissions of the tap device node.
+      type: str
+      returned: success
+      sample: "0660"
+files:
+  description: The files that are there for it, below O(root), beside a block in C(/etc/dhcpcd.conf).
+  returned: success
+  type: list
+  elements: str
+  sample: [/etc/macvtap/boot/eth0.create, /etc/macvtap/boot/eth0.up]
+systemd:
+  description: Whether systemd runs on the host, and so wants a C(daemon-reload) after a change.
+  returned: success
+  type: bool
+  sample: true
+actions:
+  description: What was done, or would be done in check mode, step by step.
+  returned: success
+  type: list
+  elements: str
+  sample: ["write /etc/macvtap/boot/eth0.create"]
+"""
+
+from functools import partial
+
+from ansible_collections.linuxnet.macvtap.plugins.module_utils import _boot, _names, _options, _persist
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._errors import InvalidInput
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._run import run
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._selinux import relabel
+
+ARGUMENT_SPEC = {
+    "attachments": {"type": "list", "elements": "dict"},
+    "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+    "guest": {"type": "list", "elements": "str"},
+    "network": {"type": "str"},
+    "purge": {"type": "bool", "default": False},
+    "root": {"type": "path", "default": "/"},
+}
+
+
+def _present(params):
+    rows = params["attachments"]
+    if rows is None:
+        raise InvalidInput("state present wants attachments; an empty list adds nothing")
+    if params["network"] is not None:
+        raise InvalidInput("network only selects what state absent takes out; it has no meaning with state present")
+    if params["guest"] is not None and not params["purge"]:
+        raise InvalidInput("guest needs state absent or purge=true")
+    return partial(_boot.merged, wanted=_boot.entries(rows), guests=params["guest"] or (), purge=params["purge"])
+
+
+def _absent(params):
+    rows, guests, network = params["attachments"], params["guest"], params["network"]
+    if rows is None and guests is None and network is None:
+        raise InvalidInput(
+            "state absent without a selector would forget everything; give attachments, guest or network"
+        )
+    if params["purge"]:
+        raise InvalidInput("purge has no meaning with state absent")
+    return partial(_boot.without, keys=None if rows is None else _boot.keys_of(rows), guests=guests, network=network)
+
+
+def work(module):
+    params = module.params
+    for guest in params["guest"] or ():
+        _names.check_guest_name(guest)
+    root = _options.directory(params["root"], "root")
+    decide = (_present if params["state"] == "present" else _absent)(params)
+    result = _persist.persist(decide, root, module.check_mode)
+    written = result.pop("written")
+    if root == "/" and not module.check_mode:
+        relabel(module, written)
+    _warn(module, result, params)
+    return {**result, "systemd": _persist.is_systemd_running()}
+
+
+def _warn(module, result, params):
+    if params["state"] == "absent" or not result["entries"]:
+        return
+    if params["root"] == "/" and not _persist.is_systemd_running():
+        module.warn(
+            "systemd does not run on this host: the files are written, but nothing makes links from them; let your own"
+            " boot scripts run 'ip -force -batch' on those in /etc/macvtap/boot"
+        )
+    elsewhere = sorted(
+        {row["tap_path"] for row in params["attachments"] if not row.get("tap_path", "/dev/").startswith("/dev/")}
+    )
+    if elsewhere:
+        module.warn("the kernel makes nodes in /dev only, so the next boot will not make %s" % ", ".join(elsewhere[:5]))
+
+
+def main():
+    run(work, argument_spec=ARGUMENT_SPEC)
+
+
+if __name__ == "__main__":
+    main()
