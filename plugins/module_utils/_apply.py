@@ -123,8 +123,11 @@ class Applier:
 
     def _delete_links(self, steps: Sequence[DeleteLink]) -> None:
         """The node first: one made by mknod outlives its link, and would open another guest's tap one day."""
-        unlinked = [step for step in steps if step.number and _tap_node.remove(step.path, step.number)]
+        unlinked = []
         try:
+            for step in steps:
+                if step.number and _tap_node.remove(step.path, step.number):
+                    unlinked.append(step)
             self._netlink.delete([step.link for step in steps])
         except HostError:
             for step in unlinked:

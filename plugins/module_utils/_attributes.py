@@ -63,7 +63,7 @@ ATTRIBUTES = (
     Attribute("arp", lambda link: not link.flags & IFF_NOARP, flag=IFF_NOARP),
     # written through /proc/sys: netlink cannot (see IPV6)
     Attribute("ipv6", lambda link: None if link.ipv6_disabled is None else not link.ipv6_disabled),
-    Attribute("mark", lambda link: link.alias, lambda link: wire.nla_alias(link.alias)),
+    Attribute("mark", lambda link: link.alias, lambda link: wire.nla_mark(link.alias, link.group)),
     Attribute("link_state", lambda link: "up" if link.flags & IFF_UP else "down", flag=IFF_UP),
 )
 BY_NAME = {attribute.name: attribute for attribute in ATTRIBUTES}

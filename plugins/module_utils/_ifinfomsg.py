@@ -70,9 +70,12 @@ def nla_text(kind: int, text: str) -> bytes:
     return nla(kind, text.encode("utf-8", "surrogateescape") + b"\0")
 
 
-def nla_alias(alias: str) -> bytes:
-    """Without the final NUL, which the kernel would count among the 255 bytes it allows; "" removes the alias."""
-    return nla(IFLA_IFALIAS, alias.encode("utf-8", "surrogateescape"))
+def nla_mark(alias: str, group: int) -> bytes:
+    """The alias, and the group that a link has from then on (see :data:`_model.MAKING_GROUP`).
+
+    Without the final NUL, which the kernel would count among the 255 bytes it allows; "" removes the alias.
+    """
+    return nla(IFLA_IFALIAS, alias.encode("utf-8", "surrogateescape")) + nla_u32(IFLA_GROUP, group)
 
 
 def nla_mac(mac: str) -> bytes:

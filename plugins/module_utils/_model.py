@@ -77,6 +77,10 @@ IFF_PROMISC = 0x100
 IFF_ALLMULTI = 0x200
 
 
+#: link group of a link from its creation until it is marked ("mvtp"): the kernel takes no alias at creation
+MAKING_GROUP = 0x6D767470
+
+
 class Link(NamedTuple):
     """A network link as the kernel reports it, or as it shall be."""
 

@@ -15,7 +15,7 @@ from typing import NamedTuple, cast
 from ansible_collections.linuxnet.macvtap.plugins.module_utils import _identity
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._errors import InvalidInput, Refused
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._host import Host
-from ansible_collections.linuxnet.macvtap.plugins.module_utils._model import Link, Network, Nic
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._model import MAKING_GROUP, Link, Network, Nic
 
 #: derived ifindexes under which a link without a mark is recognised as one of a run that was killed
 _ADOPTION_CANDIDATES = 16
@@ -57,6 +57,7 @@ class Placement:
             for link in host.macvtaps
             if host.mark(link) is None and link.ifindex not in gone and link.lower_netnsid is None
         }
+        self._in_the_making = [link for link in self._unmarked.values() if link.group == MAKING_GROUP]
 
     def place_all(self, nics: Sequence[Nic]) -> list[Place]:
         """A place for every NIC, in order.
@@ -131,6 +132,7 @@ class Placement:
         ]
         named = self._host.by_name.get(nic.ifname) if nic.ifname else None
         candidates.append(self._unmarked.get(named.ifindex) if named is not None else None)
+        candidates += self._in_the_making
         lowers = {device.ifindex for device in pool}
         macs = {nic.mac} if nic.mac else set(_identity.derived_macs(self._prefix, *key(nic)))
         for link in candidates:

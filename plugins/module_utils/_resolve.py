@@ -20,6 +20,7 @@ from ansible_collections.linuxnet.macvtap.plugins.module_utils._model import (
     IFF_NOARP,
     IFF_PROMISC,
     IFF_UP,
+    MAKING_GROUP,
     Attachment,
     Link,
     Mark,
@@ -204,6 +205,11 @@ def _path_is_free(index: int, host: Host, place: Place) -> bool:
     )
 
 
+def _group(found: Link | None) -> int:
+    """The link group is the user's, but for the one in which links are made."""
+    return 0 if found is None or found.group == MAKING_GROUP else found.group
+
+
 def _attachment(place: Place, mac: str, name: str, index: int, wishes: Wishes) -> Attachment:
     nic, device = place.nic, place.device
     if nic.mtu is not None and not _MIN_MTU <= nic.mtu <= device.mtu:
@@ -228,6 +234,7 @@ def _attachment(place: Place, mac: str, name: str, index: int, wishes: Wishes) -
         mtu=nic.mtu or device.mtu,
         flags=flags,
         alias=_identity.mark_text(Mark(*key(nic), nic.network, nic.queues)),
+        group=_group(place.found),
         ipv6_disabled=wishes.isolate_host,
     )
     return Attachment(*key(nic), nic.network, device.name, nic.queues, link, place.found, nic.origin)

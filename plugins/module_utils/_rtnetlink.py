@@ -24,7 +24,7 @@ from ansible_collections.linuxnet.macvtap.plugins.module_utils import _attribute
 from ansible_collections.linuxnet.macvtap.plugins.module_utils import _ifinfomsg as wire
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._errors import HostError
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._explain import why
-from ansible_collections.linuxnet.macvtap.plugins.module_utils._model import Link
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._model import MAKING_GROUP, Link
 
 # linux/rtnetlink.h, linux/netlink.h
 _RTM_NEWLINK, _RTM_DELLINK, _RTM_GETLINK = 16, 17, 18
@@ -94,7 +94,7 @@ class Netlink:
         return {link.ifindex: link for link in self._dump_all(wire.decode_link)}
 
     def create(self, links: Sequence[Link], namespace: int | None = None) -> list[Reply]:
-        """Make macvtaps, down, with mode, name, MAC, MTU and flags.
+        """Make macvtaps, down, with mode, name, MAC, MTU and flags, in :data:`MAKING_GROUP` until they are marked.
 
         :arg namespace: descriptor of the network namespace to make them in, None = this one.
         :returns: one reply per link, in order; the others are made although one fails.
@@ -103,8 +103,7 @@ class Netlink:
         for link in links:
             payload, flags, change = _attributes.encode(link, _attributes.AT_CREATION)
             payload += wire.nla_u32(wire.IFLA_LINK, link.lower)
-            if link.group:
-                payload += wire.nla_u32(wire.IFLA_GROUP, link.group)
+            payload += wire.nla_u32(wire.IFLA_GROUP, MAKING_GROUP)
             if namespace is not None:
                 payload += wire.nla_u32(wire.IFLA_NET_NS_FD, namespace)
             body = wire.body(link.ifindex, payload, flags, change)
