@@ -12,7 +12,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
@@ -22,7 +21,7 @@ from bench import contenders, fleet, libvirt, machine, report, targets
 
 CHECKOUT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 OUTPUT = os.path.join(CHECKOUT, "docs", "benchmarks")
-CHOICES = ("module", "command", "ip", "loop", "libvirt")
+CHOICES = ("module", "command", "playbook", "ip", "loop", "libvirt")
 
 
 def parse(words):
@@ -33,13 +32,15 @@ def parse(words):
     parser.add_argument("--contenders", default=",".join(CHOICES), help="comma-separated (default: all)")
     parser.add_argument("--nics", type=int, default=25, help="of the libvirt guest")
     parser.add_argument("--output", default=OUTPUT, help="directory for results.json, results.svg, README.md")
-    parser.add_argument("--wait", type=float, default=0, metavar="LOAD", help="before each turn, for a load below")
+    parser.add_argument(
+        "--quiet", type=float, metavar="CORES", help="before each turn, wait until others use less than this"
+    )
     parser.add_argument("--fleet", type=int, metavar="HOSTS", help="measure a play over so many hypervisors instead")
     return parser.parse_args(words)
 
 
-def measure(options, collections):
-    """Let the contenders take their turns; return the samples."""
+def measure(options, collections, save):
+    """Let the contenders take their turns; hand the samples so far to ``save`` after each round."""
     sizes = [int(size) for size in options.sizes.split(",")]
     chosen = options.contenders.split(",")
     reference = min(sizes, key=lambda size: abs(size - targets.REFERENCE))
@@ -51,6 +52,7 @@ def measure(options, collections):
             "module": lambda: contenders.InModule(first, collections),
             "ip": lambda: contenders.IpBatch(first),
             "command": lambda: contenders.WholeCommand(ansible),
+            "playbook": lambda: contenders.Playbook(ansible),
             "loop": lambda: contenders.AnsibleLoop(ansible),
             "libvirt": lambda: libvirt.Libvirt(second, options.nics),
         }
@@ -63,18 +65,20 @@ def measure(options, collections):
                 for name, player in players.items():
                     if (name in ("loop", "libvirt") and size != reference) or (size == 1 and name == "ip"):
                         continue
-                    samples += turn(player, size, run, first, options.wait)
-    return samples
+                    samples += turn(player, size, run, first, options.quiet)
+                save(samples)
 
 
 def turn(player, size, run, hypervisor, quiet):
     """One contender's turn, as samples for the JSON file."""
-    while quiet and machine.load() > quiet:
-        time.sleep(1)
-    load, samples = machine.load(), []
+    if quiet:
+        machine.wait_for_quiet(quiet)
+    others, samples = machine.Others(), []
     try:
         for sample in player.turn(size):
-            samples.append({"contender": player.name, "run": run, "load": load, **sample._asdict()})
+            row = {**sample._asdict(), "more": dict(sample.more)}
+            samples.append({"contender": player.name, "run": run, "others": others.busy(), **row})
+            others = machine.Others()
             took = targets.seconds(sample.seconds)
             print(f"{player.name}, {size}, run {run + 1}: {sample.operation} {took}", flush=True)
     finally:
@@ -93,18 +97,22 @@ def snapshot():
 
 def main(options):
     """Measure, write, print."""
-    os.makedirs(options.output, exist_ok=True)
     description = machine.describe(CHECKOUT)
     collections = snapshot()
+
+    def save(name, **content):
+        os.makedirs(options.output, exist_ok=True)
+        with open(os.path.join(options.output, name), "w", encoding="utf-8") as file:
+            json.dump({"machine": description, **content}, file, indent=1)
+            file.write("\n")
+
     if options.fleet:
-        rows = fleet.measure(options.fleet, options.runs, collections)
-        name, content = "fleet.json", {"machine": description, "hosts": options.fleet, "rows": rows}
+        rows = fleet.measure(options.fleet, options.runs, collections, options.quiet)
+        save("fleet.json", hosts=options.fleet, rows=rows)
+        print(fleet.text(rows))
     else:
-        name, content = "results.json", {"machine": description, "samples": measure(options, collections)}
-    with open(os.path.join(options.output, name), "w", encoding="utf-8") as file:
-        json.dump(content, file, indent=1)
-        file.write("\n")
-    print(fleet.text(content) if options.fleet else report.write(options.output))
+        measure(options, collections, lambda samples: save("results.json", samples=samples))
+        print(report.write(options.output))
 
 
 if __name__ == "__main__":

@@ -161,7 +161,7 @@ class Fleet:
         return sizes
 
 
-def measure(hosts, runs, collections):
+def measure(hosts, runs, collections, quiet=None):
     """Return rows for fleet.json: every play, over all hosts and over one, ``runs`` times in turn."""
     rows = []
     with Lab(hypervisors=hosts) as lab:
@@ -175,9 +175,12 @@ def measure(hosts, runs, collections):
         rows.append({"shipped_bytes": fleet.shipped_bytes()})
         for run in range(runs):
             for name, count, connection in plays:
-                load = machine.load()
+                if quiet:
+                    machine.wait_for_quiet(quiet)
+                others = machine.Others()
                 cost = fleet.play(name, count, connection)
-                rows.append({"play": name, "hosts": count, "connection": connection, "run": run, "load": load, **cost})
+                cost["others"] = others.busy()
+                rows.append({"play": name, "hosts": count, "connection": connection, "run": run, **cost})
                 print(f"{name}, {count} hosts by {connection}, run {run + 1}: {cost['seconds']:.2f} s", flush=True)
     return rows
 
@@ -194,16 +197,16 @@ COLUMNS = (
 )
 
 
-def text(content):
+def text(rows):
     """The rows as a plain table: medians, least and most of the seconds in all."""
     lines = [["play", "hosts", "by", *(title for title, _value in COLUMNS), "least", "most"]]
     groups = {}
-    for row in content["rows"]:
+    for row in rows:
         if "play" in row:
             groups.setdefault((row["play"], row["hosts"], row["connection"]), []).append(row)
-    for (play, hosts, connection), rows in groups.items():
-        cells = [f"{statistics.median(map(value, rows)):.3f}" for _title, value in COLUMNS]
-        spread = [f"{choose(row['seconds'] for row in rows):.2f}" for choose in (min, max)]
+    for (play, hosts, connection), group in groups.items():
+        cells = [f"{statistics.median(map(value, group)):.3f}" for _title, value in COLUMNS]
+        spread = [f"{choose(row['seconds'] for row in group):.2f}" for choose in (min, max)]
         lines.append([play, str(hosts), connection, *cells, *spread])
     widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
     return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(line, widths)).rstrip() for line in lines)

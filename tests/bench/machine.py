@@ -8,7 +8,9 @@ import importlib.metadata
 import os
 import platform
 import re
+import resource
 import subprocess
+import time
 
 
 def describe(checkout):
@@ -29,9 +31,34 @@ def describe(checkout):
     }
 
 
-def load():
-    """Return the number of runnable processes, averaged over the last minute."""
-    return round(os.getloadavg()[0], 2)
+class Others:
+    """How busy the machine is with what is not ours, in processors, from the making of this object to ``busy()``."""
+
+    def __init__(self):
+        self._start = self._read()
+
+    def busy(self):
+        """Processors in use by others, hypervisor and kernel threads included."""
+        clock, all_of_it, ours = (now - then for now, then in zip(self._read(), self._start))
+        return round(max(0.0, all_of_it - ours) / clock, 2)
+
+    @staticmethod
+    def _read():
+        with open("/proc/stat", encoding="ascii") as file:
+            user, nice, system, _idle, _wait, interrupt, soft, steal = map(int, file.readline().split()[1:9])
+        busy = (user + nice + system + interrupt + soft + steal) / os.sysconf("SC_CLK_TCK")
+        usages = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+        return time.monotonic(), busy, sum(usage.ru_utime + usage.ru_stime for usage in usages)
+
+
+def wait_for_quiet(busy, patience=600):
+    """Wait until others use less than ``busy`` processors for a second, for ``patience`` seconds at most."""
+    deadline = time.monotonic() + patience
+    while time.monotonic() < deadline:
+        others = Others()
+        time.sleep(1)
+        if others.busy() < busy:
+            return
 
 
 def _first(pattern, path):

@@ -13,6 +13,7 @@ import matplotlib.pyplot as plt
 LOOKS = {
     "module": ("linuxnet.macvtap, in the module", "#0072b2", "o"),
     "command": ("linuxnet.macvtap, whole ansible command less ping", "#56b4e9", "s"),
+    "playbook": ("linuxnet.macvtap, whole playbook less ping", "#999999", "x"),
     "ip -batch": ("ip -batch", "#009e73", "^"),
     "libvirt": ("libvirt, extrapolated", "#d55e00", "D"),
     "Ansible loop": ("Ansible loop over ip, extrapolated", "#cc79a7", "v"),

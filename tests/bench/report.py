@@ -7,6 +7,7 @@
 import inspect
 import json
 import os
+import statistics
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -112,9 +113,9 @@ def _rooms(operation, figures, size):
 
 
 def _machine(machine, samples):
-    loads = [sample["load"] for sample in samples]
+    others = [sample["others"] for sample in samples]
     lines = [[key.replace("_", " "), str(value)] for key, value in machine.items() if value is not None]
-    lines.append(["load while measuring", f"{min(loads)} to {max(loads)}, the benchmark's own included"])
+    lines.append(["processors in use by others", f"{statistics.median(others)}, at most {max(others)}"])
     return _markdown(["", ""], lines)
 
 

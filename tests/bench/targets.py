@@ -32,6 +32,11 @@ def seconds(value):
     return f"{value:.2f} s" if abs(value) < 9.95 else f"{value:.0f} s"
 
 
+def _whole(sample):
+    """Seconds for all NICs, extrapolated where fewer were counted."""
+    return sample["seconds"] * sample["size"] / sample["counted"]
+
+
 class Results:
     """Samples by contender, operation and size."""
 
@@ -53,18 +58,17 @@ class Results:
 
         ``value`` takes a number from a sample; default: its seconds, extrapolated where fewer NICs were counted.
         """
-        value = value or (lambda sample: sample["seconds"] * (sample["size"] / sample["counted"]))
-        return self.over([value(sample) for sample in self.samples(contender, operation, size)])
+        return self.over([(value or _whole)(sample) for sample in self.samples(contender, operation, size)])
 
     def ratio(self, contender, other, operation, size):
         """How many times as long as ``other`` the contender took, run by run; None without both."""
         pairs = zip(self.samples(contender, operation, size), self.samples(other, operation, size))
-        return self.over([(a["seconds"] / a["counted"]) / (b["seconds"] / b["counted"]) for a, b in pairs])
+        return self.over([_whole(a) / _whole(b) for a, b in pairs])
 
     def growth(self, contender, operation, small, large):
         """How many times as long the ``large`` size took as the ``small``, run by run; None without both."""
         pairs = zip(self.samples(contender, operation, small), self.samples(contender, operation, large))
-        return self.over([b["seconds"] / a["seconds"] for a, b in pairs])
+        return self.over([_whole(b) / _whole(a) for a, b in pairs])
 
     @staticmethod
     def over(values):
@@ -127,6 +131,9 @@ def table(results, size=REFERENCE, large=LARGE):
         for operation in ("create", "unchanged", "remove") if large > size else ():
             growth = results.growth(contender, operation, size, large)
             add(f"growth {size} to {large}, {operation}, {where}", "4.4 x", 4.4, growth, text=_multiple)
+            other = results.growth("ip -batch", operation, size, large)
+            if growth is not None and other is not None:
+                rows[-1] = rows[-1]._replace(of_ip=f"that of ip: {_multiple(other)}")
     nodes = results.figure(
         module, "repair nodes, by room", size, lambda sample: sample["more"]["rooms"].get("tap nodes", 0.0)
     )
