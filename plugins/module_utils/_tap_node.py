@@ -12,12 +12,12 @@ namespace and /dev is one, so the node of that name may be another guest's NIC.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import stat
-import time
+import subprocess
 from collections.abc import Iterable
-from typing import Callable
 
 from ansible_collections.linuxnet.macvtap.plugins.module_utils import _sysfs
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._errors import HostError, Refused, host_error
@@ -34,7 +34,7 @@ _KINDS = (
     (stat.S_ISSOCK, "socket"),
 )
 #: seconds to wait for udev to be done with the nodes; the same bound as udevadm settle in boot scripts
-_SETTLE_SECONDS = 10.0
+_SETTLE_SECONDS = 10
 
 
 def device_number(link: Link) -> tuple[int, int] | None:
@@ -195,16 +195,18 @@ def holders(numbers: Iterable[tuple[int, int]]) -> dict[tuple[int, int], list[Ho
 
 
 def settle() -> None:
-    """Wait, with a bound, until udev has handled the events so far: it sets owner and mode of nodes some time later."""
+    """Wait, with a bound, until udev has handled the events so far: it sets owner and mode of nodes some time later.
+
+    That /run/udev/queue is not there says nothing: udevd makes it when it has read an event, and on a busy host that is
+    later than we look. ``udevadm settle`` asks the daemon itself first (udev_ctrl_send_ping), over a protocol of
+    systemd's own.
+    """
     if not os.path.exists("/run/udev/control"):
         return
-    _wait(lambda: not os.path.exists("/run/udev/queue"), _SETTLE_SECONDS)
-
-
-def _wait(condition: Callable[[], bool], seconds: float) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition() and time.monotonic() < deadline:
-        time.sleep(0.005)
+    command = ["udevadm", "settle", "--timeout=%d" % _SETTLE_SECONDS]
+    # a time-out is no failure: what is waited for may be some other device's event, and we did what we could
+    with contextlib.suppress(FileNotFoundError, subprocess.TimeoutExpired):
+        subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=2 * _SETTLE_SECONDS)
 
 
 def _open_devices(pid: str) -> Iterable[int]:
