@@ -12,7 +12,7 @@ are compared with the wanted ones.
 
 from __future__ import annotations
 
-import os
+import posixpath
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -116,9 +116,9 @@ def paths_of(name: str, runtime_dir: str, log_dir: str) -> Paths:
     """
     if not name or name in (".", "..") or "/" in name or not name.isprintable():
         raise InvalidInput(f"guest name {name!r} cannot be: no slash, no control character, not empty, not . or ..")
-    directory = os.path.join(runtime_dir, name)
-    socket = os.path.join(directory, "qmp.sock")
-    if len(os.fsencode(socket)) > _LONGEST_SOCKET:
+    directory = posixpath.join(runtime_dir, name)
+    socket = posixpath.join(directory, "qmp.sock")
+    if len(socket.encode("utf-8", "surrogateescape")) > _LONGEST_SOCKET:
         raise InvalidInput(
             f"guest name {name!r} is too long: the path of its QMP socket, {socket}, takes more than {_LONGEST_SOCKET}"
             " bytes; choose a shorter name or runtime_dir"
@@ -126,9 +126,9 @@ def paths_of(name: str, runtime_dir: str, log_dir: str) -> Paths:
     return Paths(
         directory=directory,
         socket=socket,
-        pid_file=os.path.join(runtime_dir, name + ".pid"),
-        console=os.path.join(log_dir, name + ".console"),
-        log=os.path.join(log_dir, name + ".log"),
+        pid_file=posixpath.join(runtime_dir, name + ".pid"),
+        console=posixpath.join(log_dir, name + ".console"),
+        log=posixpath.join(log_dir, name + ".log"),
     )
 
 
