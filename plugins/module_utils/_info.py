@@ -10,12 +10,19 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible_collections.linuxnet.macvtap.plugins.module_utils import _definitions, _rtnetlink, _sriov, _tap_node
+from ansible_collections.linuxnet.macvtap.plugins.module_utils import (
+    _boot,
+    _definitions,
+    _persist,
+    _rtnetlink,
+    _sriov,
+    _tap_node,
+)
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._converge import look_at_host, look_at_taps
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._errors import InvalidInput
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._host import Host
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._model import Network, NodePolicy
-from ansible_collections.linuxnet.macvtap.plugins.module_utils._problems import Survey
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._problems import Survey, of_boot
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._report import found_row, network_row
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._select import Selection, select
 
@@ -34,18 +41,22 @@ def survey(selection: Selection, everything: bool, policy: NodePolicy, directory
     seen = look_at_taps(links, policy)
     holders = _tap_node.holders(tap.number for tap in seen.values())
     counters = _rtnetlink.statistics(link.ifindex for link in links) if links else {}
+    boot, boot_problems = _persist.known()
     attachments = []
     for link in links:
         tap = seen.get(link.ifindex)
         users = holders.get(tap.number, []) if tap is not None else []
+        row = found_row(link, host, tap, policy)
+        entry = boot.get((row["guest"], row["nic"]))
         attachments.append(
             {
-                **found_row(link, host, tap, policy),
+                **row,
                 "managed": host.mark(link) is not None,
                 "operstate": link.operstate,
                 "holders": [user._asdict() for user in users],
                 "statistics": counters.get(link.ifindex, {}),
-                "problems": told.of_link(link, tap, policy.path(link.ifindex), users),
+                "persistent": entry is not None,
+                "problems": told.of_link(link, tap, policy.path(link.ifindex), users) + of_boot(entry, row),
             }
         )
     rows = [_network(network, told, host, directory) for network in networks.values()]
@@ -54,7 +65,20 @@ def survey(selection: Selection, everything: bool, policy: NodePolicy, directory
     return {
         "networks": sorted((row for row in rows if wanted in (None, row["name"])), key=lambda row: row["name"]),
         "attachments": attachments,
+        "boot_only": [_boot.as_row(entry) for entry in boot.values() if _is_boot_only(entry, host, selection)],
+        "boot_problems": boot_problems,
     }
+
+
+def _is_boot_only(entry: _boot.Entry, host: Host, selection: Selection) -> bool:
+    """Whether no such link is live, and the filters mean it."""
+    return (
+        entry.key not in host.owned
+        and selection.guest in (None, entry.mark.guest)
+        and selection.network in (None, entry.mark.network)
+        and selection.device in (None, entry.device)
+        and (selection.macs is None or entry.mac in selection.macs)
+    )
 
 
 def _definitions_here(directory: str) -> tuple[dict[str, Network], dict[str, str]]:

@@ -119,6 +119,14 @@ def _undo(done: Collection[_boot.WriteFile], root: str) -> str:
     return "The files are as they were before."
 
 
+def known() -> tuple[dict[tuple[str, int], _boot.Entry], list[str]]:
+    """What the next boot makes, by guest and NIC, and what is wrong with the files."""
+    try:
+        return {entry.key: entry for entry in _boot_files.read(look().texts)}, []
+    except MacvtapError as exc:
+        return {}, [str(exc)]
+
+
 def is_systemd_running() -> bool:
     """As sd_booted(3) tells."""
     return os.path.isdir("/run/systemd/system")

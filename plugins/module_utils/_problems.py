@@ -10,10 +10,21 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._boot import Entry, differences
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._host import Host
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._model import IFF_NOARP, Holder, Link, Mark, Network
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._plan import Seen
+
+
+def of_boot(entry: Entry | None, row: Mapping[str, Any]) -> list[str]:
+    """What the next boot makes of a link that it is to make.
+
+    :arg row: the live link as a row of a result.
+    """
+    changes = differences(entry, row) if entry is not None else []
+    return ["the next boot makes it otherwise: %s" % ", ".join(changes)] if changes else []
 
 
 class Survey:

@@ -370,6 +370,7 @@ from ansible_collections.linuxnet.macvtap.plugins.module_utils._model import MOD
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._resolve import Wishes, number_nics
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._run import run
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._select import Selection
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._selinux import relabel
 
 _MODE = {"type": "str", "choices": list(MODES)}
 ARGUMENT_SPEC = {
@@ -477,7 +478,15 @@ def work(module):
     if params["guest"] is not None:
         _names.check_guest_name(params["guest"])
     task = Task(_options.node_policy(params), params["force"], module.check_mode)
-    return (_present if params["state"] == "present" else _absent)(params, task)
+    if params["state"] == "absent":
+        return _absent(params, task)
+    result = _present(params, task)
+    relabelled = relabel(module, result["tap_paths"])
+    return {
+        **result,
+        "changed": result["changed"] or bool(relabelled),
+        "actions": result["actions"] + ["set the SELinux context of %s" % path for path in relabelled],
+    }
 
 
 def main():

@@ -283,12 +283,31 @@ attachments:
         tx_packets: 20
         tx_errors: 0
         tx_dropped: 0
+    persistent:
+      description: Whether the next boot makes this NIC, see M(linuxnet.macvtap.macvtap_persist).
+      type: bool
+      returned: success
+      sample: true
     problems:
-      description: What is wrong with the attachment.
+      description: What is wrong with the attachment, and what the next boot makes otherwise.
       type: list
       elements: str
       returned: success
       sample: ["node missing: nothing lies at /dev/tap1602838528"]
+boot_only:
+  description:
+    - NICs that the next boot makes and that are not live, as RV(linuxnet.macvtap.macvtap_persist#module:entries) has
+      them.
+  returned: success
+  type: list
+  elements: dict
+  sample: []
+boot_problems:
+  description: What is wrong with the files from which the next boot makes links.
+  returned: success
+  type: list
+  elements: str
+  sample: []
 """
 
 from ansible_collections.linuxnet.macvtap.plugins.module_utils import _names, _options
