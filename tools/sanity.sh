@@ -4,7 +4,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 # sanity.sh [OPTION...]: ansible-test sanity with all tests on the Python of .venv, then compile and import on every
-# other Python from 3.9 on that this machine has. One interpreter is enough. Options go to ansible-test.
+# other Python from 3.9 on that this machine has. One interpreter is enough. With options for ansible-test only the
+# first run is made, with them: sanity.sh --test pylint
 set -euo pipefail
 
 # shellcheck source=tools/ansible_test_env.sh
@@ -19,6 +20,8 @@ for version in 3.9 3.10 3.11 3.12 3.13 3.14; do
     others+=("$version")
 done
 
+[ $# -eq 0 ] || others=()
+
 cd "$copy"
 failed=()
 run() {
@@ -30,7 +33,7 @@ printf '\n== ansible-core %s, Python %s: all tests\n' "$core" "$main"
 run "$main" "$@"
 for version in "${others[@]}"; do
     printf '\n== ansible-core %s, Python %s: compile, import\n' "$core" "$version"
-    run "$version" --test compile --test import "$@"
+    run "$version" --test compile --test import
 done
 
 if [ ${#failed[@]} -gt 0 ]; then
