@@ -48,7 +48,8 @@ def run_inside(hypervisor, collection):
     """Run a script of this directory in the hypervisor, JSON in and out."""
 
     def run(script, question):
-        environment = dict(os.environ, PYTHONPATH=str(collection))
+        paths = [str(collection), *filter(None, [os.environ.get("PYTHONPATH")])]
+        environment = dict(os.environ, PYTHONPATH=os.pathsep.join(paths))
         command = [sys.executable, str(HERE / script)]
         return json.loads(hypervisor.run(command, input=json.dumps(question), env=environment, timeout=900).stdout)
 
@@ -162,3 +163,56 @@ def test_the_model_does_what_the_kernel_does(hypervisor, run_inside):
         f"\n{SEQUENCES} sequences of {LENGTH} operations from seed {SEED}, {seconds:.1f} s in the kernel;"
         f" by errno: {dict(sorted(refusals.items()))}"
     )
+
+
+def many_links():
+    """Commands that make hundreds of links of every kind that the kernel is likely to have."""
+    lines = []
+    for number in range(40):
+        lines += [
+            f"link add va{number} type veth peer name vb{number}",
+            f"link add bridge{number} type bridge",
+            f"link set vb{number} master bridge{number}",
+            f"link set bridge{number} alias {'ü' * (number + 1)}",
+        ]
+        for mode in ("vepa", "bridge", "private", "source"):
+            lines.append(f"link add t{mode}{number} link va{number} type macvtap mode {mode}")
+            lines.append(f"link add v{mode}{number} link va{number} type macvlan mode {mode}")
+        lines += [
+            f"link set tvepa{number} up allmulticast on arp off",
+            f"link set tbridge{number} group {number} mtu {68 + 20 * number} promisc on",
+            f"link set va{number} up",
+        ]
+    return [*lines, "link add passthru0 link eth1 type macvtap mode passthru"]
+
+
+#: kinds that this or that kernel does not have, made one by one
+OPTIONAL = [
+    "link add dummy9 type dummy",
+    "link add ifb9 type ifb",
+    "link add vxlan9 type vxlan id 9 dstport 4789",
+    "link add vlan9 link eth0 type vlan id 9",
+    "link add ipvlan9 link eth1 type ipvlan",
+    "link add bond9 type bond",
+    "link add vrf9 type vrf table 9",
+    "link add gre9 type gretap local 192.0.2.11 remote 192.0.2.12",
+    "link add sit9 type sit local 192.0.2.11 remote 192.0.2.12",
+    "link add wg9 type wireguard",
+    "tuntap add tap9 mode tap",
+    "tuntap add tun9 mode tun",
+]
+
+
+def test_a_dump_with_links_of_many_kinds_is_decoded_as_by_pyroute2(hypervisor, run_inside):
+    from lab import CommandFailed
+
+    hypervisor.ip(*many_links())
+    for line in OPTIONAL:
+        try:
+            hypervisor.ip(line)
+        except CommandFailed:
+            continue
+    answer = run_inside("dump_comparer.py", None)
+    print(f"\npyroute2 {answer['pyroute2']}, links of kinds {answer['kinds']}")
+    assert answer["different"] == []
+    assert sum(answer["kinds"].values()) > 400
