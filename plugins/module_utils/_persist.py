@@ -95,8 +95,9 @@ def _apply(steps: Sequence[_boot.WriteFile], root: str) -> None:
     done: list[_boot.WriteFile] = []
     try:
         for step in steps:
-            _text_file.replace(_below(root, step.path), step.old, step.new, _WHAT)
+            # before it is done: a write that fails at its end has taken effect
             done.append(step)
+            _text_file.replace(_below(root, step.path), step.old, step.new, _WHAT)
     except MacvtapError as exc:
         exc.args = ("%s. %s" % (exc, _undo(done, root)), *exc.args[1:])
         raise
@@ -110,8 +111,10 @@ def _apply(steps: Sequence[_boot.WriteFile], root: str) -> None:
 def _undo(done: Collection[_boot.WriteFile], root: str) -> str:
     failures = []
     for step in reversed(list(done)):
+        path = _below(root, step.path)
         try:
-            _text_file.replace(_below(root, step.path), step.new, step.old, _WHAT)
+            if _text_file.read(path, _WHAT) != step.old:
+                _text_file.replace(path, step.new, step.old, _WHAT)
         except HostError as exc:
             failures.append(str(exc))
     if failures:
