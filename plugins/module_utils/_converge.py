@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Callable, NamedTuple
 
-from ansible_collections.linuxnet.macvtap.plugins.module_utils import _rtnetlink, _tap_node
+from ansible_collections.linuxnet.macvtap.plugins.module_utils import _holders, _rtnetlink, _tap_node
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._apply import Applier, RaceLost
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._errors import HostError, MacvtapError
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._host import Host
@@ -95,7 +95,7 @@ def converge(plan_for: Callable[[Host], View], task: Task) -> tuple[list[Step], 
 
 def _require_free(plan: Plan, task: Task) -> None:
     if plan.delete and not task.force:
-        require_free(plan, _tap_node.holders(step.number for step in plan.delete if step.number is not None), False)
+        require_free(plan, _holders.holders(step.number for step in plan.delete if step.number is not None), False)
 
 
 def look_at_host(netlink: _rtnetlink.Netlink, policy: NodePolicy) -> Host:

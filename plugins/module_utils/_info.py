@@ -16,7 +16,6 @@ from ansible_collections.linuxnet.macvtap.plugins.module_utils import (
     _persist,
     _rtnetlink,
     _sriov,
-    _tap_node,
 )
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._converge import look_at_host, look_at_taps
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._errors import InvalidInput
@@ -39,7 +38,7 @@ def survey(selection: Selection, everything: bool, policy: NodePolicy, directory
     told = Survey(host, networks)
     links = select(host, selection, everything)
     seen = look_at_taps(links, policy)
-    holders = _tap_node.holders(tap.number for tap in seen.values())
+    holders = _holders.holders(tap.number for tap in seen.values())
     counters = _rtnetlink.statistics(link.ifindex for link in links) if links else {}
     boot, boot_problems = _persist.known()
     attachments = []

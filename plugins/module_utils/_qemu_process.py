@@ -17,8 +17,9 @@ import stat
 import subprocess
 import time
 from collections.abc import Callable, Sequence
+from typing import Any
 
-from ansible_collections.linuxnet.macvtap.plugins.module_utils import _tap_node
+from ansible_collections.linuxnet.macvtap.plugins.module_utils import _holders, _tap_node
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._errors import HostError, InvalidInput, Refused
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._qemu_args import FIRST_FD, QemuNic, fd_paths
 
@@ -88,7 +89,7 @@ def check_taps(nics: Sequence[QemuNic], own_pid: int | None) -> None:
                 " its link: the link was made anew or belongs to another namespace; attach again"
             )
     numbers = [nic.tap_number for nic in nics if nic.tap_number is not None]
-    for number, holders in _tap_node.holders(numbers).items():
+    for number, holders in _holders.holders(numbers).items():
         others = [holder for holder in holders if holder.pid != own_pid]
         if others:
             nic = next(nic for nic in nics if nic.tap_number == number)
@@ -162,7 +163,7 @@ def spawn(command: Sequence[str], descriptors: Sequence[int], log: int) -> int:
     base = FIRST_FD + len(descriptors)
     moved = [fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, base) for descriptor in [*descriptors, log]]
     try:
-        actions = [(os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDONLY, 0)]
+        actions: list[tuple[Any, ...]] = [(os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDONLY, 0)]
         actions += [(os.POSIX_SPAWN_DUP2, moved[-1], target) for target in (1, 2)]
         actions += [(os.POSIX_SPAWN_DUP2, source, target) for target, source in enumerate(moved[:-1], FIRST_FD)]
         # Whatever Ansible's connection left open for us is not for the guest.

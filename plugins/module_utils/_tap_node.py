@@ -4,7 +4,7 @@
 
 # Private to this collection: may change without notice.
 
-"""Tap device nodes: what lies at their paths, whose they are, and who holds them open.
+"""Tap device nodes: what lies at their paths, and whose they are.
 
 A node is told by its device number, never by its name: ``/dev/tapN`` carries an ifindex, ifindexes are per network
 namespace and /dev is one, so the node of that name may be another guest's NIC.
@@ -21,7 +21,7 @@ from collections.abc import Iterable
 
 from ansible_collections.linuxnet.macvtap.plugins.module_utils import _sysfs
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._errors import HostError, Refused, host_error
-from ansible_collections.linuxnet.macvtap.plugins.module_utils._model import Holder, Link, Node
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._model import Link, Node
 
 _TAP_NAME = re.compile(r"tap(\d{1,10})")
 _KINDS = (
@@ -179,21 +179,6 @@ def own(path: str, number: tuple[int, int], uid: int, gid: int, mode: int) -> No
         os.close(descriptor)
 
 
-def holders(numbers: Iterable[tuple[int, int]]) -> dict[tuple[int, int], list[Holder]]:
-    """The processes that have one of these devices open, from one pass over /proc.
-
-    Opening the node would not tell: macvtap has no exclusive open, and every open adds a queue.
-    """
-    devices = {os.makedev(*number): number for number in numbers}
-    found: dict[tuple[int, int], list[Holder]] = {}
-    if not devices:
-        return found
-    for pid in filter(str.isdigit, os.listdir("/proc")):
-        for number in {devices[device] for device in _open_devices(pid) if device in devices}:
-            found.setdefault(number, []).append(Holder(int(pid), _command(pid)))
-    return found
-
-
 def settle() -> None:
     """Wait, with a bound, until udev has handled the events so far: it sets owner and mode of nodes some time later.
 
@@ -207,31 +192,6 @@ def settle() -> None:
     # a time-out is no failure: what is waited for may be some other device's event, and we did what we could
     with contextlib.suppress(FileNotFoundError, subprocess.TimeoutExpired):
         subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=2 * _SETTLE_SECONDS)
-
-
-def _open_devices(pid: str) -> Iterable[int]:
-    directory = "/proc/%s/fd" % pid
-    try:
-        names = os.listdir(directory)
-    except OSError:
-        # the process ended, or is a kernel thread
-        return
-    for name in names:
-        try:
-            found = os.stat("%s/%s" % (directory, name))
-        except OSError:
-            # closed meanwhile, or on a dead network file system: no tap
-            continue
-        if stat.S_ISCHR(found.st_mode):
-            yield found.st_rdev
-
-
-def _command(pid: str) -> str:
-    try:
-        with open("/proc/%s/comm" % pid, encoding="utf-8", errors="replace") as file:
-            return file.read().strip()
-    except OSError:
-        return "?"
 
 
 def _macvtap_major() -> int:

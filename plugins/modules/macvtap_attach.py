@@ -205,7 +205,7 @@ EXAMPLES = r"""
         network: vepanet
       - guest: db
         network: vepanet
-        mac: 52:54:00:12:34:56
+        mac: "52:54:00:12:34:56"
     device_group: kvm
     device_mode: "0660"
   register: taps
@@ -230,7 +230,7 @@ EXAMPLES = r"""
   linuxnet.macvtap.macvtap_attach:
     state: absent
     mac:
-      - 52:54:00:12:34:56
+      - "52:54:00:12:34:56"
 """
 
 RETURN = r"""

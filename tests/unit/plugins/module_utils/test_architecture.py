@@ -18,19 +18,17 @@ TOUCHES_A_HOST = {"ctypes", "fcntl", "os", "pathlib", "pyroute2", "select", "shu
 NAMES = sorted(path.stem for path in ROOMS.glob("_*.py") if path.stem != "__init__")
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def room(name: str) -> ast.Module:
     return ast.parse((ROOMS / f"{name}.py").read_text(encoding="utf-8"))
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def imports(name: str) -> frozenset[str]:
     """Top-level modules, and names of rooms, that a room imports anywhere."""
     found = set()
     for node in ast.walk(room(name)):
-        if isinstance(node, ast.Import):
-            found.update(alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module == PREFIX:
+        if isinstance(node, ast.Import) or (isinstance(node, ast.ImportFrom) and node.module == PREFIX):
             found.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             found.add(node.module or "")
