@@ -13,6 +13,7 @@ from typing import Any
 from ansible_collections.linuxnet.macvtap.plugins.module_utils import (
     _boot,
     _definitions,
+    _holders,
     _persist,
     _rtnetlink,
     _sriov,
