@@ -164,7 +164,12 @@ def _choose_names(places: Sequence[Place], others: Sequence[Link]) -> list[str]:
                 "%s: the name %s is taken by another link (%s, ifindex %d); choose another ifname or leave it out"
                 % (place.label, holder.name, holder.kind or "no macvtap", holder.ifindex)
             )
-    names = [place.nic.ifname or (place.found.name if place.found is not None else None) for place in places]
+    asked = {place.nic.ifname for place in places}
+    names = [
+        # an existing link keeps its name, unless another NIC asks for just that one
+        place.nic.ifname or (place.found.name if place.found is not None and place.found.name not in asked else None)
+        for place in places
+    ]
     used = set(taken).union(name for name in names if name)
     free = (name for name in map("macvtap%d".__mod__, count()) if name not in used)
     return [name or next(free) for name in names]

@@ -27,7 +27,11 @@ def read(path: str, what: str) -> str | None:
     :raises HostError: when it cannot be read or is no such text at all.
     """
     try:
-        with open(path, encoding="utf-8") as file:
+        # a FIFO or a device would keep the reader waiting, or never end
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        with open(descriptor, encoding="utf-8") as file:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                raise HostError("%s %s is no regular file; remove it" % (what, path))
             text = file.read(_LARGEST + 1)
     except FileNotFoundError:
         return None

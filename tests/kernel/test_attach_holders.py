@@ -59,7 +59,9 @@ def test_all_holders_are_named(host, rows):
 
 
 def test_the_pid_named_is_that_of_the_holder(host, rows):
-    shell = host.spawn(["sh", "-c", f"exec 3<>{rows[0]['tap_path']}; echo $$; exec sleep infinity"], stdout=-1, text=True)
+    shell = host.spawn(
+        ["sh", "-c", f"exec 3<>{rows[0]['tap_path']}; echo $$; exec sleep infinity"], stdout=-1, text=True
+    )
     pid = shell.stdout.readline().strip()
     sentence = None
     while sentence is None or "(sh)" in sentence:  # until the exec
@@ -131,3 +133,12 @@ def test_a_network_makes_a_held_link_again_only_with_force(host, change):
     result = host.converges(NETWORK, name="vepanet", force=True, **change)
     assert any(action.startswith("recreate macvtap0") for action in result["actions"])
     assert not host.attach(attachments=[{"guest": "web", "network": "vepanet"}])["changed"]
+
+
+def test_a_descriptor_of_a_tap_that_is_gone_holds_nobodys(host, rows):
+    """The kernel gives the minor of a deleted link to the next one, although a process still has its node open."""
+    host.attach(state="absent", guest="b", force=True)
+    again = host.attach(attachments=[{"guest": "d", "device": "eth0"}])["attachments"][0]
+    minor = (again["tap_major"], again["tap_minor"])
+    assert minor == (rows[1]["tap_major"], rows[1]["tap_minor"])
+    assert host.attach(state="absent", guest="d")["changed"]
