@@ -14,7 +14,6 @@ from ansible_collections.linuxnet.macvtap.plugins.module_utils import (
     _boot,
     _definitions,
     _holders,
-    _holders,
     _persist,
     _rtnetlink,
     _sriov,
