@@ -4,9 +4,9 @@
 
 """A small model of what the kernel does with macvtaps and their tap nodes, for tests without root.
 
-The model sits behind the socket: it takes the very bytes that are meant for the kernel and answers with bytes. Its rules
-are those of net/core/rtnetlink.c, drivers/net/macvlan.c and drivers/net/tap.c as of Linux 6; tests/kernel holds it
-against the real kernel with random sequences.
+The model sits behind the socket: it takes the very bytes that are meant for the kernel and answers with bytes. Its
+rules are those of net/core/rtnetlink.c, drivers/net/macvlan.c and drivers/net/tap.c as of Linux 6; tests/kernel holds
+it against the real kernel with random sequences.
 
     kernel = KernelModel()
     eth0 = kernel.add_device("eth0")
@@ -28,7 +28,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any, Callable
 from unittest import mock
 
-from ansible_collections.linuxnet.macvtap.plugins.module_utils import _converge, _rtnetlink, _tap_node
+from ansible_collections.linuxnet.macvtap.plugins.module_utils import _converge, _holders, _rtnetlink, _tap_node
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._errors import HostError, Refused
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._model import Holder, Node
 
@@ -186,10 +186,10 @@ class KernelModel:
                     make=self.make_node,
                     remove=self.remove_node,
                     own=self.own_node,
-                    holders=self.holders_of,
                     settle=lambda: None,
                 )
             )
+            stack.enter_context(mock.patch.object(_holders, "holders", self.holders_of))
             stack.enter_context(mock.patch.object(_converge, "namespace_lock", contextlib.nullcontext))
             yield self
 
