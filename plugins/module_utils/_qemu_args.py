@@ -89,14 +89,15 @@ def _nic_of(attachment: Any, position: int) -> QemuNic:
     path = str(attachment["tap_path"])
     if not path.startswith("/") or not path.isprintable():
         raise InvalidInput(f"{place}: tap_path {path!r} is not an absolute path of printable characters")
-    number = (attachment.get("tap_major"), attachment.get("tap_minor"))
+    major = _integer(attachment, "tap_major", place, range(2**12))
+    minor = _integer(attachment, "tap_minor", place, range(2**20))
     return QemuNic(
         nic=_integer(attachment, "nic", place, range(2**31), position),
         mac=mac,
         mtu=_integer(attachment, "mtu", place, range(68, 65536)),
         queues=_integer(attachment, "queues", place, range(1, MAX_QUEUES + 1), 1),
         tap_path=path,
-        tap_number=None if None in number else (int(number[0]), int(number[1])),
+        tap_number=None if major is None or minor is None else (major, minor),
         ifname=attachment.get("ifname"),
     )
 

@@ -42,6 +42,13 @@ _PRESS_EVERY = 5.0
 _QUIT_SECONDS = 10.0
 
 
+_UNIT_STEPS = ("define", "enable", "disable")
+
+
+class StartFailed(HostError):
+    """QEMU did not start."""
+
+
 class Host(NamedTuple):
     """How to reach one guest here."""
 
@@ -117,7 +124,19 @@ def check(
 
 
 def apply(steps: Sequence[Step], wanted: Wanted, host: Host, found: Found) -> None:
-    """Carry out the steps. A start that fails leaves nothing running, a NIC that fails leaves the others alone."""
+    """Carry out the steps.
+
+    A start that fails leaves nothing running and the unit as it was; a NIC that fails leaves the others alone.
+    """
+    try:
+        _apply(steps, wanted, host, found)
+    except StartFailed:
+        if host.systemd and any(step.kind in _UNIT_STEPS for step in steps):
+            host.systemd.restore(found.unit, found.enabled)
+        raise
+
+
+def _apply(steps: Sequence[Step], wanted: Wanted, host: Host, found: Found) -> None:
     for step in steps:
         if step.kind == "stop" and found.running:
             stop(host, found.running.pid)
@@ -150,7 +169,7 @@ def start(host: Host, wanted: Wanted) -> int:
     """Start the guest and wait until QEMU answers.
 
     :return: its pid.
-    :raises HostError: QEMU ended at once or stays silent; the text holds its own words, and nothing of it is left.
+    :raises StartFailed: QEMU ended at once or stays silent; the text holds its own words, and nothing of it is left.
     """
     if host.user is None:
         raise HostError("nobody to run the guest as")
@@ -167,7 +186,7 @@ def start(host: Host, wanted: Wanted) -> int:
         except MacvtapError as error:
             host.pid_file.stopped()
             said = process.last_words(host.paths.log, offset)
-            raise HostError(
+            raise StartFailed(
                 f"guest {wanted.name} does not start: {error}" + (f"; QEMU says: {said}" if said else "")
             ) from error
     try:
@@ -175,7 +194,7 @@ def start(host: Host, wanted: Wanted) -> int:
     except MacvtapError as error:
         _end(host, pid)
         said = process.last_words(host.paths.log, offset) or "nothing"
-        raise HostError(f"guest {wanted.name} does not start: {error}; QEMU says: {said}") from error
+        raise StartFailed(f"guest {wanted.name} does not start: {error}; QEMU says: {said}") from error
     return pid
 
 

@@ -12,7 +12,9 @@ are compared with the wanted ones.
 
 from __future__ import annotations
 
+import hashlib
 import posixpath
+import re
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -21,6 +23,8 @@ from ansible_collections.linuxnet.macvtap.plugins.module_utils._qemu_args import
 
 #: what a socket address holds (sun_path), without the final zero
 _LONGEST_SOCKET = 107
+_LONGEST_STEM = 40
+_PLAIN_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,52}")
 
 
 class Paths(NamedTuple):
@@ -112,24 +116,37 @@ class Step(NamedTuple):
 def paths_of(name: str, runtime_dir: str, log_dir: str) -> Paths:
     """Where the guest's files lie.
 
-    :raises InvalidInput: the name can be no file name, or is too long for the address of a socket.
+    :raises InvalidInput: the name cannot be a guest's, or runtime_dir is too long for the address of a socket.
     """
-    if not name or name in (".", "..") or "/" in name or not name.isprintable():
-        raise InvalidInput(f"guest name {name!r} cannot be: no slash, no control character, not empty, not . or ..")
-    directory = posixpath.join(runtime_dir, name)
+    stem = file_name(name)
+    directory = posixpath.join(runtime_dir, stem)
     socket = posixpath.join(directory, "qmp.sock")
     if len(socket.encode("utf-8", "surrogateescape")) > _LONGEST_SOCKET:
         raise InvalidInput(
-            f"guest name {name!r} is too long: the path of its QMP socket, {socket}, takes more than {_LONGEST_SOCKET}"
-            " bytes; choose a shorter name or runtime_dir"
+            f"runtime_dir {runtime_dir} is too long: the path of a QMP socket, {socket}, takes more than"
+            f" {_LONGEST_SOCKET} bytes; choose a shorter one"
         )
     return Paths(
         directory=directory,
         socket=socket,
-        pid_file=posixpath.join(runtime_dir, name + ".pid"),
-        console=posixpath.join(log_dir, name + ".console"),
-        log=posixpath.join(log_dir, name + ".log"),
+        pid_file=posixpath.join(runtime_dir, stem + ".pid"),
+        console=posixpath.join(log_dir, stem + ".console"),
+        log=posixpath.join(log_dir, stem + ".log"),
     )
+
+
+def file_name(guest: str) -> str:
+    """The guest's name where it names files, sockets and units: a plain one as it is.
+
+    Any other keeps its plain characters and gets a digest: blanks and quotes mean something to systemd, and the address
+    of a socket is short.
+    """
+    if not guest or guest in (".", "..") or "/" in guest or not guest.isprintable():
+        raise InvalidInput(f"guest name {guest!r} cannot be: no slash, no control character, not empty, not . or ..")
+    if _PLAIN_NAME.fullmatch(guest):
+        return guest
+    plain = re.sub(r"[^A-Za-z0-9_-]+", "_", guest)[:_LONGEST_STEM]
+    return f"{plain}-{hashlib.sha256(guest.encode()).hexdigest()[:12]}"
 
 
 def check_spec(spec: GuestSpec) -> None:

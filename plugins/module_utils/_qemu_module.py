@@ -200,7 +200,7 @@ def _result(
     wanted: Wanted, found: Found, steps: list[Step], host: converge.Host, accelerator: str | None
 ) -> dict[str, Any]:
     before = _state_of(found)
-    after = {"state": wanted.state}
+    after: dict[str, Any] = {"state": wanted.state}
     if wanted.state == "started":
         after.update(command=list(wanted.base), nics={f"nic{nic.nic}": nic.mac for nic in wanted.nics})
     kept = {nic.nic: nic.mac for nic in wanted.nics}

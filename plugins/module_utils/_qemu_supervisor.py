@@ -123,6 +123,14 @@ class Systemd:
         """Start it at boot, or not."""
         self._systemctl("enable" if wanted else "disable", self.unit)
 
+    def restore(self, text: str | None, enabled: bool) -> None:
+        """Put the unit back as it was found."""
+        if text is None:
+            self.remove()
+            return
+        self.define(text)
+        self.enable(enabled)
+
     def remove(self) -> None:
         """Forget the unit."""
         self._systemctl("disable", self.unit, check=False)

@@ -12,6 +12,7 @@ over to ``setpriv``; either way QEMU starts as its own user with the descriptors
 
 from __future__ import annotations
 
+import re
 import shlex
 import string
 from collections.abc import Sequence
@@ -25,10 +26,11 @@ from ansible_collections.linuxnet.macvtap.plugins.module_utils._qemu_args import
     open_files,
     redirections,
 )
-from ansible_collections.linuxnet.macvtap.plugins.module_utils._qemu_guest import Paths
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._qemu_guest import Paths, file_name
 
 #: the first systemd that knows ``OpenFile=``
 OPEN_FILE_VERSION = 253
+_RUNTIME = re.compile(r"/run/[A-Za-z0-9_./-]+")
 _UNIT_CHARACTERS = frozenset(string.ascii_letters + string.digits + ":_.")
 #: dash, the /bin/sh of Debian, knows descriptors of one digit only
 _LAST_FD_OF_SH = 9
@@ -46,7 +48,7 @@ Group={group}
 {groups}RuntimeDirectory={runtime}
 RuntimeDirectoryMode=0700
 NoNewPrivileges=yes
-{open_files}ExecStart={start}
+{capabilities}{open_files}ExecStart={start}
 ExecStop=-{stop}
 TimeoutStopSec={timeout}
 KillMode=mixed
@@ -76,12 +78,12 @@ class UnitSpec(NamedTuple):
 
 
 def unit_name(guest: str) -> str:
-    """Name of the unit, the guest's name escaped as ``systemd-escape`` does."""
-    return f"qemu-guest-{escape(guest)}.service"
+    """Name of the guest's unit."""
+    return f"qemu-guest-{file_name(guest)}.service"
 
 
 def escape(text: str) -> str:
-    """A text inside a unit name."""
+    """A text inside a unit name, as ``systemd-escape`` does."""
     words = []
     for position, byte in enumerate(text.encode()):
         plain = chr(byte) in _UNIT_CHARACTERS and not (position == 0 and chr(byte) == ".")
@@ -91,8 +93,11 @@ def escape(text: str) -> str:
 
 def unit_text(spec: UnitSpec, command: Sequence[str], nics: Sequence[QemuNic], paths: Paths) -> str:
     """The unit file."""
-    if not paths.directory.startswith("/run/"):
-        raise InvalidInput(f"runtime_dir must lie below /run with systemd, which makes it; not {paths.directory}")
+    if not _RUNTIME.fullmatch(paths.directory):
+        raise InvalidInput(
+            "with systemd, which makes it, runtime_dir must lie below /run and have a plain name; not"
+            f" {paths.directory}"
+        )
     hands_over = spec.systemd_version >= OPEN_FILE_VERSION
     devices = [f"sys-subsystem-net-devices-{escape(nic.ifname)}.device" for nic in nics if nic.ifname and spec.udev]
     files = open_files(nics, spec.vhost) if hands_over else []
@@ -104,8 +109,10 @@ def unit_text(spec: UnitSpec, command: Sequence[str], nics: Sequence[QemuNic], p
         user=spec.user,
         group=spec.group,
         groups=f"SupplementaryGroups={spec.extra_group}\n" if spec.extra_group else "",
-        runtime=_word(paths.directory[len("/run/") :]).replace("$$", "$"),
+        runtime=_plain(paths.directory[len("/run/") :]),
         open_files="".join(f"OpenFile={file}\n" for file in files),
+        # An empty set would take setpriv's own right to change the user, which drops the capabilities itself.
+        capabilities="" if start.startswith("!") else "CapabilityBoundingSet=\n",
         start=start,
         stop=_words([*spec.stop_command, paths.socket, str(spec.stop_timeout)]),
         timeout=spec.stop_timeout + 15,

@@ -33,7 +33,9 @@ attributes:
     support: full
 options:
   name:
-    description: Name of the guest.
+    description:
+      - Name of the guest.
+      - It also names the unit, the logs and the socket, with blanks and the like replaced and a digest added.
     type: str
     required: true
   state:

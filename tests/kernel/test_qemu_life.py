@@ -233,15 +233,15 @@ def test_what_cannot_be_is_refused_by_name(web, changes, words):
     assert words in refused(web, **changes)
 
 
-@pytest.mark.parametrize("name", ["a/b", "..", "", "a\nb", "x" * 200])
-def test_a_name_that_can_be_no_file_is_refused(host, name):
+@pytest.mark.parametrize("name", ["a/b", "..", "", "a\nb"])
+def test_a_name_that_no_guest_can_have_is_refused(host, name):
     for state in ("started", "stopped", "absent"):
         with pytest.raises(ModuleFailed, match="guest name"):
             host.module(QEMU, name=name, state=state, kernel=host.boot[0], user=USER)
 
 
-def test_a_name_of_blanks_commas_and_quotes_works(host):
-    name = "a b,c=d'e\"f"
+@pytest.mark.parametrize("name", ["a b,c=d'e\"f", "x" * 100])
+def test_a_name_of_blanks_commas_and_quotes_and_a_long_one_work(host, name):
     attached = host.attach(guest=name, attachments=[{"device": "eth0"}])["attachments"]
     options = {"kernel": host.boot[0], "user": USER, "accelerator": "tcg", "extra_args": ["-S"], "taps": attached}
     host.module(QEMU, name=name, **options)

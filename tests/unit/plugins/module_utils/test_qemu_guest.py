@@ -1,0 +1,149 @@
+# Copyright (c) 2026, linuxnet.macvtap maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Guests as QEMU command lines, and the steps from what runs to what is wanted."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._errors import InvalidInput
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._qemu_args import QemuNic, nic_args, without_nics
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._qemu_guest import (
+    Found,
+    GuestSpec,
+    LiveNic,
+    Running,
+    Wanted,
+    base_command,
+    check_spec,
+    file_name,
+    paths_of,
+    plan,
+)
+
+PATHS = paths_of("web", "/run/qemu-guests", "/var/log/qemu-guests")
+SPEC = GuestSpec(name="web", binary="/usr/bin/qemu-system-x86_64", accelerator="tcg", kernel="/boot/vmlinuz")
+BASE = tuple(base_command(SPEC, PATHS))
+MAC = "02:00:00:00:00:01"
+
+
+def nic(number=0, **changes):
+    values = {"mac": MAC, "mtu": 1500, "queues": 1, "tap_path": f"/dev/tap{number}", "tap_number": (246, number)}
+    return QemuNic(nic=number, **{**values, **changes})
+
+
+def running(*nics, base=BASE, held=None):
+    """A guest that runs with these NICs."""
+    live = {nic.nic: LiveNic(nic.mac, nic.mtu or 0) for nic in nics}
+    devices = {nic.tap_number: nic.queues for nic in nics} if held is None else held
+    return Found(Running(7, base, live, devices), files=("/run/qemu-guests/web",))
+
+
+def kinds(wanted, found):
+    return [step.kind for step in plan(wanted, found)]
+
+
+def started(*nics, **changes):
+    return Wanted(**{"name": "web", "state": "started", "base": BASE, "nics": nics, **changes})
+
+
+NOTHING = Found(None)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "found", "expected"),
+    [
+        (started(nic()), NOTHING, ["start"]),
+        (started(nic()), running(nic()), []),
+        (started(nic()), running(nic(), base=(*BASE, "-S")), ["stop", "start"]),
+        (started(nic(0), nic(1)), running(nic(0)), ["plug"]),
+        (started(nic(0)), running(nic(0), nic(1)), ["unplug"]),
+        (started(), running(nic(0)), ["unplug"]),
+        (started(nic(mac="02:00:00:00:00:02")), running(nic()), ["unplug", "plug"]),
+        (started(nic(mtu=9000)), running(nic()), ["unplug", "plug"]),
+        (started(nic(queues=2)), running(nic()), ["unplug", "plug"]),
+        # the link was made anew: QEMU still holds the old device
+        (started(nic(tap_number=(246, 9))), running(nic()), ["unplug", "plug"]),
+        # check mode, the link will be made anew
+        (started(nic(tap_number=None)), running(nic()), ["unplug", "plug"]),
+        (started(nic(), unit="new", enabled=True), NOTHING, ["define", "enable", "start"]),
+        (started(nic(), unit="new", enabled=True), running(nic())._replace(unit="old", enabled=True), ["define"]),
+        (started(nic(), unit="same"), running(nic())._replace(unit="same", enabled=True), ["disable"]),
+        (Wanted("web", "stopped"), NOTHING, []),
+        (Wanted("web", "stopped"), running(nic()), ["stop"]),
+        (Wanted("web", "absent"), NOTHING, []),
+        (Wanted("web", "absent"), running(nic()), ["stop", "remove"]),
+        (Wanted("web", "absent"), Found(None, files=("/var/log/qemu-guests/web.log",)), ["remove"]),
+        (Wanted("web", "absent"), Found(None, unit="old"), ["remove"]),
+    ],
+)
+def test_the_plan_is_the_difference(wanted, found, expected):
+    assert kinds(wanted, found) == expected
+
+
+def test_a_restart_says_what_changes():
+    base = tuple("256M" if word == "512M" else word for word in BASE)
+    assert "from 256M to 512M" in plan(started(nic()), running(nic(), base=base))[0].text
+
+
+def test_the_command_line_without_its_nics_is_the_base():
+    nics = [nic(0), nic(1, queues=2)]
+    extra = ["-netdev", "user,id=net9", "-device", "virtio-net-pci,netdev=net9,id=mgmt"]
+    base = base_command(SPEC._replace(extra_args=tuple(extra)), PATHS)
+    assert without_nics([*base, *nic_args(nics)]) == base
+    assert without_nics([*base, *nic_args(nics, vhost=True, driver="e1000")]) == base
+
+
+def test_values_cannot_become_options():
+    command = base_command(SPEC._replace(name="a,b", image="/srv/a,b.img"), paths_of("a,b", "/run/x", "/var/log/x"))
+    assert "guest=a,,b" in command
+    assert "socket,id=qmp,path=/run/x/a_b-1eb7c54d5283/qmp.sock,server=on,wait=off" in command
+    assert "file=/srv/a,,b.img,format=qcow2,if=virtio" in command
+
+
+def test_kvm_gets_the_hosts_processor_unless_told_otherwise():
+    assert "-cpu" not in BASE
+    kvm = SPEC._replace(accelerator="kvm")
+    assert base_command(kvm, PATHS)[base_command(kvm, PATHS).index("-cpu") + 1] == "host"
+    assert "qemu64" in base_command(kvm._replace(cpu="qemu64"), PATHS)
+
+
+@pytest.mark.parametrize("name", ["web", "web-1.example", "_x"])
+def test_a_plain_name_names_the_files(name):
+    assert file_name(name) == name
+
+
+@pytest.mark.parametrize("name", ["a b", "-a", ".hidden", "ü", "x" * 200, 'q"uo\\te', "%n", "$x"])
+def test_any_other_name_is_made_plain_and_stays_unique(name):
+    assert re.fullmatch(r"[A-Za-z0-9_-]{1,53}", file_name(name))
+    assert file_name(name) != file_name(name + "x")
+    assert paths_of(name, "/run/qemu-guests", "/var/log/qemu-guests").socket.startswith("/run/qemu-guests/")
+
+
+def test_a_runtime_directory_that_is_too_long_is_refused():
+    with pytest.raises(InvalidInput, match=r"runtime_dir .* is too long"):
+        paths_of("web", "/run/" + "x" * 100, "/var/log/qemu-guests")
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "a/b", "a\nb", "a\0b"])
+def test_a_name_that_no_guest_can_have_is_refused(name):
+    with pytest.raises(InvalidInput, match="guest name"):
+        paths_of(name, "/run/qemu-guests", "/var/log/qemu-guests")
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"kernel": None}, "neither image nor kernel"),
+        ({"kernel": None, "image": "/a", "append": "quiet"}, "has append but no kernel"),
+        ({"cpus": 0}, "cpus 0 is less than 1"),
+        ({"memory": -1}, "memory -1 is less than 1"),
+    ],
+)
+def test_what_cannot_start_is_refused(changes, words):
+    with pytest.raises(InvalidInput, match=words):
+        check_spec(SPEC._replace(**changes))
