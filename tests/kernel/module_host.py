@@ -16,6 +16,7 @@ import contextlib
 import json
 import os
 import pathlib
+import select
 import subprocess
 import sys
 
@@ -27,6 +28,9 @@ CHECKOUT = pathlib.Path(__file__).resolve().parents[2]
 RUNNER = pathlib.Path(__file__).with_name("module_runner.py")
 ATTACH, NETWORK = "macvtap_attach", "macvtap_network"
 DEFINITIONS = "/etc/macvtap/networks"
+
+#: seconds after which a module counts as hanging
+PATIENCE = 60
 
 #: Makes a used hypervisor as good as new.
 RESET = """
@@ -59,7 +63,8 @@ def files(directory):
             if stat.S_ISREG(found.st_mode):
                 with open(os.path.join(top, name), "rb") as file:
                     text = file.read().decode(errors="replace")
-            yield os.path.join(top, name), [found.st_mode, found.st_uid, found.st_gid, found.st_rdev, found.st_ino, text]
+            facts = [found.st_mode, found.st_uid, found.st_gid, found.st_rdev, found.st_ino, text]
+            yield os.path.join(top, name), facts
 def ipv6(link):
     try:
         with open("/proc/sys/net/ipv6/conf/%s/disable_ipv6" % link) as file:
@@ -156,6 +161,7 @@ class ModuleHost:
     @staticmethod
     def receive(runner):
         """Wait for the runner's module; returns and raises as :meth:`module`."""
+        assert select.select([runner.stdout], [], [], PATIENCE)[0], "the module hangs"
         answer = json.loads(runner.stdout.readline())
         if answer["status"] < 0:
             raise Killed("killed by signal %d" % -answer["status"])
@@ -250,7 +256,9 @@ class ModuleHost:
         """Whether the path of an attachment is the device node of its own tap."""
         number = "%s:%s" % (row["tap_major"], row["tap_minor"])
         node = self.node(row["tap_path"])
-        return node is not None and node[:2] == ("character special file", number) and number == self.number_in_sysfs(row)
+        return (
+            node is not None and node[:2] == ("character special file", number) and number == self.number_in_sysfs(row)
+        )
 
     def taps(self):
         """What is called like a tap in /dev."""
@@ -283,9 +291,13 @@ def end(process):
 
 
 def without_numbers(result):
-    """A result without the device numbers, which check mode cannot know."""
+    """A result without what check mode cannot know: device numbers, and what a lower device says once it is up."""
     rows = [{**row, "tap_major": None, "tap_minor": None} for row in result.get("attachments", ())]
-    return {**result, "attachments": rows}
+    known = {**result, "attachments": rows}
+    if "network" in result:
+        devices = [{**device, "operstate": None} for device in result["network"]["devices"]]
+        known["network"] = {**result["network"], "devices": devices}
+    return known
 
 
 def second_namespace(host, sysfs=True):

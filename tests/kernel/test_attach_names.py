@@ -9,9 +9,25 @@ from module_host import ATTACH, NETWORK
 
 ODD_NAMES = [
     "a b", " lead", "trail ", "ü", "日本", "a=b", "a%20b", "%", "nic=1 network=x", "q'\"<&>;$(id)`", "-x", ".x", "\\",
-    "a,b", "#{x}", "{{ 7*7 }}", "!x", "*", "~", "\u202e", "\xa0", "x.xml", "linuxnet.macvtap guest=web nic=0", "0", "x" * 100,
+    "a,b", "#{x}", "{{ 7*7 }}", "!x", "*", "~", "\u202e", "\xa0", "x.xml", "linuxnet.macvtap guest=web nic=0", "0",
+    "x" * 100,
 ]  # fmt: skip
-ODD_LINK_NAMES = ["x" * 15, "ü" * 7, "a'b", 'a"b', "a<b&c>", "-x", "a=b", "a;b", "$(id)", "*", "a.b", "a\\b", "..a", "{{x}}"]
+ODD_LINK_NAMES = [
+    "x" * 15,
+    "ü" * 7,
+    "a'b",
+    'a"b',
+    "a<b&c>",
+    "-x",
+    "a=b",
+    "a;b",
+    "$(id)",
+    "*",
+    "a.b",
+    "a\\b",
+    "..a",
+    "{{x}}",
+]
 
 
 def guests(*names, **more):
@@ -41,7 +57,9 @@ def test_a_link_may_have_every_name_the_kernel_takes(host, name):
     assert host.detach(ifname=[name])["attachments"][0]["ifname"] == name
 
 
-@pytest.mark.parametrize("name", ["x" * 16, "ü" * 8, "a/b", "a b", "a:b", "%d", "macvtap%d", ".", "..", "", "a\x07", "à"])
+@pytest.mark.parametrize(
+    "name", ["x" * 16, "ü" * 8, "a/b", "a b", "a:b", "%d", "macvtap%d", ".", "..", "", "a\x07", "à"]
+)
 def test_a_name_the_kernel_does_not_take_is_refused(host, name):
     sentence = host.refusal(ATTACH, attachments=guests("web", ifname=name))
     assert sentence.startswith("attachments[0]: the ifname ")

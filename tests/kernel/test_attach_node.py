@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The tap node: the right device or none. What lies at its path and is not ours is never followed, changed or removed."""
+"""The tap node: the right device or none. What lies there and is not ours is never followed, changed or removed."""
 
 import pytest
 from module_host import ATTACH, second_namespace

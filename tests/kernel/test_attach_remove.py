@@ -160,7 +160,10 @@ def test_purge_without_any_guest_removes_nothing(crowd):
 
 def test_purge_frees_names_and_macs_for_the_same_task(crowd):
     row = crowd.rows["a", 1]
-    wanted = [{"nic": 0, "network": "vepanet"}, {"nic": 5, "device": "eth1", "mac": row["mac"], "ifname": row["ifname"]}]
+    wanted = [
+        {"nic": 0, "network": "vepanet"},
+        {"nic": 5, "device": "eth1", "mac": row["mac"], "ifname": row["ifname"]},
+    ]
     crowd.converges(ATTACH, guest="a", attachments=wanted, purge=True)
 
 
