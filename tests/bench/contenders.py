@@ -178,7 +178,8 @@ class WholeCommand:
             yield Sample(operation, size, size, *beyond, {"whole": whole[0], "ping": ping[0], "bare ping": bare[0]})
 
     def _run(self, module, arguments, *options):
-        return self._ansible.run("ansible", "hypervisor0", *options, "-m", module, "-a", json.dumps(arguments))
+        words = ["-a", json.dumps(arguments)] if arguments else []
+        return self._ansible.run("ansible", "hypervisor0", *options, "-m", module, *words)
 
 
 class Playbook(WholeCommand):

@@ -51,7 +51,7 @@ class Others:
         return time.monotonic(), busy, sum(usage.ru_utime + usage.ru_stime for usage in usages)
 
 
-def wait_for_quiet(busy, patience=600):
+def wait_for_quiet(busy, patience=120):
     """Wait until others use less than ``busy`` processors for a second, for ``patience`` seconds at most."""
     deadline = time.monotonic() + patience
     while time.monotonic() < deadline:
