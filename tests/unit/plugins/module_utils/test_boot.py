@@ -1,0 +1,225 @@
+# Copyright (c) 2026, linuxnet.macvtap maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Boot entries: from rows to texts and back, merged and taken out."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ansible_collections.linuxnet.macvtap.plugins.module_utils import _boot, _boot_files
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._errors import InvalidInput, Refused
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._identity import derived_indexes
+
+CREATE, UP = (_boot_files.batch_path("eth0", suffix) for suffix in (_boot_files.CREATE, _boot_files.UP))
+MANAGERS = (_boot_files.NETWORK_MANAGER, _boot_files.DHCPCD)
+
+
+def row(guest="web", nic=0, **values):
+    """A row as macvtap_attach returns it."""
+    return {
+        "guest": guest,
+        "nic": nic,
+        "network": "vepanet",
+        "ifname": "mv-%s%d" % (guest[:8], nic),
+        "ifindex": next(derived_indexes(guest, nic)),
+        "mac": "02:00:00:00:00:01",
+        "mode": "vepa",
+        "device": "eth0",
+        "mtu": 1500,
+        "queues": 1,
+        "link_state": "up",
+        "allmulticast": True,
+        "promiscuous": False,
+        "isolate_host": True,
+        "tap_path": "/dev/tap1",
+        "tap_owner": "root",
+        "tap_group": "kvm",
+        "tap_mode": "0660",
+        "libvirt_xml": "<interface/>",
+        **values,
+    }
+
+
+def entries(*rows):
+    return _boot.entries(rows or [row()])
+
+
+def texts(made, found=None, managers=MANAGERS):
+    return _boot_files.files(_boot.in_order(made), found or {}, managers)
+
+
+def test_batch_files_create_silent_and_set_up_later():
+    made = texts(entries(row(promiscuous=True, queues=2)))
+    index = next(derived_indexes("web", 0))
+    assert made[CREATE].splitlines()[1:] == [
+        f"link add link eth0 name mv-web0 index {index} address 02:00:00:00:00:01 arp off allmulticast on promisc on"
+        " type macvtap mode vepa",
+        f'link set dev if{index} alias "linuxnet.macvtap guest=web nic=0 network=vepanet queues=2"',
+    ]
+    assert made[UP].splitlines()[1:] == [f"link set dev if{index} mtu 1500", f"link set dev if{index} up"]
+
+
+def test_a_passthrough_link_gets_its_mac_again_and_one_that_is_down_is_not_set_up():
+    up = texts(entries(row(mode="passthrough", link_state="down", isolate_host=False)))
+    assert "address 02:00:00:00:00:01" in up[UP] and " up\n" not in up[UP]
+    assert "mode passthru\n" in up[CREATE] and "arp off" not in up[CREATE]
+    assert "disable_ipv6" not in up["/etc/sysctl.d/90-macvtap-eth0.conf"]
+
+
+def test_every_file_says_who_wrote_it_and_ends_with_a_newline():
+    for text in texts(entries()).values():
+        assert text.startswith(_boot_files.HEADER) and text.endswith("\n")
+
+
+NAMES = st.text(st.characters(blacklist_categories=("Cs", "Cc"), max_codepoint=0x2FF), min_size=1, max_size=20)
+PLAIN = st.from_regex(r"[A-Za-z0-9_][A-Za-z0-9_.+-]{0,13}", fullmatch=True)
+
+
+@settings(deadline=None, max_examples=60)
+@given(guest=NAMES, network=NAMES.filter(lambda name: "/" not in name and name not in (".", "..")), device=PLAIN)
+def test_what_is_written_is_read_again_whatever_the_names(guest, network, device):
+    rows = [
+        row(guest, number, network=name, device=device, ifname="link%d" % number, mode=mode, queues=number + 1, mtu=mtu)
+        for number, (name, mode, mtu) in enumerate([(network, "vepa", 68), (None, "passthrough", 9000)])
+    ]
+    made = _boot.in_order(entries(*rows))
+    written = texts(made)
+    assert _boot_files.read(written) == made
+    assert texts(_boot_files.read(written)) == written
+    for path, text in written.items():
+        assert _boot_files.is_candidate(path) and _boot_files.is_ours(path, text)
+        # one line is one statement, whatever a name holds
+        assert len(text.splitlines()) == text.count("\n")
+    for line in written[_boot_files.batch_path(device, _boot_files.CREATE)].splitlines()[1:]:
+        assert "#" not in line and "\\" not in line and line.count('"') in (0, 2)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"ifname": "a*"}, "the name 'a.' of the link has characters that mean something else"),
+        ({"device": 'e"h'}, "of the lower device has characters that mean something else"),
+        ({"tap_group": "domain users"}, "of the group of the tap has characters .* use its number"),
+        ({"tap_owner": 'x", RUN+="/bin/sh'}, "of the owner of the tap has characters"),
+        ({"tap_mode": "660"}, "tap_mode '660' is not an octal mode"),
+        ({"ifindex": 12}, "ifindex 12 was chosen by the kernel.*stable_index=true"),
+        ({"mac": "02:00:00:00:00:01 up"}, "MAC address"),
+        ({"mode": "passthru"}, "mode 'passthru' is none of: vepa, bridge, private, passthrough"),
+        ({"link_state": "up\nlink delete eth0"}, "link_state .* is none of"),
+        ({"mtu": "1500 up"}, "mtu '1500 up' is not a number"),
+        ({"guest": None}, "it has no guest; pass attachments as macvtap_attach returns them"),
+        ({"guest": "a\nb"}, "contains the character"),
+        ({"nic": True}, "nic True is not a number"),
+    ],
+)
+def test_what_cannot_be_written_is_refused_by_name(values, message):
+    with pytest.raises(InvalidInput, match=r"attachments\[1\]: .*" + message):
+        entries(row("other"), {**row(), **values})
+
+
+def test_a_name_an_index_or_a_nic_twice_is_refused():
+    for values in ({"nic": 0, "ifname": "x"}, {"nic": 1, "ifname": "mv-web0"}):
+        with pytest.raises(InvalidInput, match="have the same"):
+            entries(row(), row(**values))
+
+
+def test_rows_without_facts_of_a_node_take_the_kernels():
+    made = entries(row(tap_owner=None, tap_group=None, tap_mode=None))
+    assert made[0][-3:] == ("root", "root", "0600")
+
+
+def test_entries_of_other_tasks_stay():
+    found = entries(row("a"), row("b"))
+    merged, leaving = _boot.merged(found, entries(row("b", mtu=1400), row("c")), (), False)
+    assert [(entry.key, entry.mtu) for entry in merged] == [(("a", 0), 1500), (("b", 0), 1400), (("c", 0), 1500)]
+    assert leaving == []
+
+
+def test_an_entry_whose_name_another_link_has_now_leaves():
+    found = entries(row("old", ifname="macvtap0"))
+    merged, leaving = _boot.merged(found, entries(row("new", ifname="macvtap0")), (), False)
+    assert [entry.key for entry in merged] == [("new", 0)] and leaving == found
+
+
+def test_purge_makes_guests_exact():
+    found = entries(row("a"), row("a", 1), row("b"), row("c"))
+    merged, leaving = _boot.merged(found, entries(row("a")), ["b"], True)
+    assert [entry.key for entry in merged] == [("a", 0), ("c", 0)]
+    assert [entry.key for entry in leaving] == [("a", 1), ("b", 0)]
+
+
+def test_selectors_narrow_the_choice_and_an_empty_one_selects_nothing():
+    found = entries(row("a"), row("a", 1, network="other"), row("b"))
+
+    def left(keys=None, guests=None, network=None):
+        return [entry.key for entry in _boot.without(found, keys, guests, network)[0]]
+
+    assert left(guests=["a"]) == [("b", 0)]
+    assert left(guests=["a"], network="other") == [("a", 0), ("b", 0)]
+    assert left(keys=_boot.keys_of([{"guest": "a"}, {"guest": "a"}, {"guest": None}])) == [("b", 0)]
+    assert len(left(keys=set())) == len(left(guests=[])) == 3
+
+
+def test_the_last_entry_takes_every_file_along_and_what_others_wrote_stays():
+    found = texts(entries())
+    foreign = {_boot_files.DHCPCD: "hostname\n"}
+    steps = _boot.plan({**found, **foreign}, texts([], foreign), _boot_files.is_ours)
+    assert {step.path for step in steps} == set(found) and all(step.new is None for step in steps)
+    # what pulls the others in goes first
+    assert steps[0].path == _boot_files.BOOT
+
+
+def test_a_foreign_file_is_refused_only_where_ours_would_be():
+    mine = {_boot_files.UDEV_RULES: "# mine\n"}
+    with pytest.raises(Refused, match="was not written by this collection"):
+        _boot.plan(mine, texts(entries()), _boot_files.is_ours)
+    assert _boot.plan(mine, {}, _boot_files.is_ours) == []
+
+
+def test_a_changed_line_is_named():
+    found = texts(entries())
+    found[UP] += "link delete eth0\n"
+    with pytest.raises(Refused, match=r"eth0\.up, line 4 is not as this collection writes it: 'link delete eth0'"):
+        _boot_files.read(found)
+
+
+def test_a_file_cut_off_loses_its_links_and_nothing_else():
+    found = texts(entries(row("a"), row("b", device="eth1")))
+    found[CREATE] = _boot_files.HEADER
+    assert [entry.key for entry in _boot_files.read(found)] == [("b", 0)]
+
+
+def test_managers_that_are_not_there_are_not_told():
+    made = texts(entries(), managers=())
+    assert _boot_files.NETWORK_MANAGER not in made and _boot_files.DHCPCD not in made
+
+
+def test_the_block_in_dhcpcd_conf_comes_first_and_goes_without_a_trace():
+    original = "hostname\ninterface eth0\nmetric 100\n"
+    with_block = texts(entries(), {_boot_files.DHCPCD: original})[_boot_files.DHCPCD]
+    assert with_block.splitlines()[1] == "denyinterfaces mv-web0" and with_block.endswith(original)
+    again = texts(entries(), {_boot_files.DHCPCD: with_block})[_boot_files.DHCPCD]
+    assert again == with_block
+    assert texts([], {_boot_files.DHCPCD: with_block})[_boot_files.DHCPCD] == original
+
+
+def test_what_differs_between_live_and_booted():
+    (entry,) = entries()
+    assert _boot.differences(entry, row()) == []
+    assert _boot.differences(entry, row(mtu=1400, network=None, tap_mode=None)) == [
+        "mtu 1400 -> 1500",
+        "network None -> vepanet",
+    ]
+
+
+def test_the_diff_is_a_text_for_each_file():
+    steps = [_boot.WriteFile("/a", None, "x\n"), _boot.WriteFile("/b", "y\n", None)]
+    assert _boot.diff(steps) == [
+        {"before_header": "/a (absent)", "after_header": "/a", "before": "", "after": "x\n"},
+        {"before_header": "/b", "after_header": "/b (absent)", "before": "y\n", "after": ""},
+    ]
+    assert [_boot.describe(step) for step in steps] == ["write /a", "remove /b"]
