@@ -181,5 +181,5 @@ def test_a_guest_shuts_down_by_its_power_button_and_its_links_go_by_mac(site):
 def test_the_hosts_own_addresses_stayed_reachable_throughout(site):
     for watch in site.watches:
         lost, sent = watch.lost()
-        assert sent > 5
+        assert sent
         assert lost == 0, watch.address
