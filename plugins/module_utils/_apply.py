@@ -104,8 +104,9 @@ class Applier:
     # -- steps -----------------------------------------------------------------------------------------------------
 
     def _write_definition(self, step: WriteDefinition) -> None:
-        _definitions.replace(step.path, step.old, step.new)
+        # journalled before it is done: the file may be in place although its directory could not be synced
         self.done.append(step)
+        _definitions.replace(step.path, step.old, step.new)
 
     def _bring_up(self, steps: Sequence[BringUp]) -> None:
         for step in steps:

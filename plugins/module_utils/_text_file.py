@@ -53,7 +53,11 @@ def replace(path: str, old: str | None, new: str | None, what: str) -> None:
     """
     try:
         with _locked(os.path.dirname(path)):
-            if read(path, what) != old:
+            found = read(path, what)
+            if found == new:
+                # what a failed run is undone with may not have happened
+                return
+            if found != old:
                 raise HostError("%s %s was changed by somebody else a moment ago; run again" % (what, path))
             if new is None:
                 os.unlink(path)
