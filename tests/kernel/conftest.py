@@ -12,7 +12,8 @@ import pytest
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 from lab import Lab
-from module_host import host, module_host  # noqa: F401 - fixtures
+
+pytest_plugins = ["module_host"]
 
 
 def pytest_collection_modifyitems(items):

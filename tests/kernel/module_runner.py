@@ -21,7 +21,7 @@ import runpy
 import signal
 import sys
 
-import ansible.module_utils.basic as basic
+from ansible.module_utils import basic
 
 PLUGINS = "ansible_collections.linuxnet.macvtap.plugins."
 #: imported once, before the modules: half of the time of a run goes into imports

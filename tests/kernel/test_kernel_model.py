@@ -118,10 +118,10 @@ def model_of(links):
     kernel = KernelModel()
     kernel.links.clear()
     for row in links:
-        facts = Link(*row)._asdict()
-        index, name = facts.pop("ifindex"), facts.pop("name")
-        del facts["operstate"]
-        kernel.add_device(name, index, netnsid=facts.pop("lower_netnsid"), **facts)
+        link = Link(*row)
+        told_apart = ("ifindex", "name", "operstate", "lower_netnsid")
+        facts = {field: value for field, value in link._asdict().items() if field not in told_apart}
+        kernel.add_device(link.name, link.ifindex, netnsid=link.lower_netnsid, **facts)
     return kernel
 
 

@@ -28,11 +28,11 @@ SPEC = UnitSpec(
     vhost=False,
 )
 NIC = QemuNic(0, "02:00:00:00:00:01", 1500, 2, "/dev/tap7", (246, 3), "macvtap0")
-COMMAND = ["/bin/true", "-name", "guest=web"]
+COMMAND = ("/bin/true", "-name", "guest=web")
 
 
 def text(spec=SPEC, nics=(NIC,), command=COMMAND, name="web", runtime="/run/qemu-guests"):
-    return unit_text(spec, command, list(nics), paths_of(name, runtime, "/var/log/qemu-guests"))
+    return unit_text(spec, list(command), list(nics), paths_of(name, runtime, "/var/log/qemu-guests"))
 
 
 def setting(unit, key):

@@ -146,7 +146,7 @@ def write_nic(nic, reserved=False):
 
 def mutate(draw, text):
     """``text`` with a few pieces cut, doubled, swapped or written over."""
-    for _ in range(draw(st.integers(1, 4))):
+    for _cut in range(draw(st.integers(1, 4))):
         start = draw(st.integers(0, len(text)))
         end = draw(st.integers(start, min(len(text), start + 30)))
         noise = draw(
