@@ -14,6 +14,10 @@ requirements=(tests/requirements.txt)
 
 # git and make: the checks copy the tracked files. kmod: the kernel loads macvtap and friends on demand.
 packages=(git iproute2 kmod make mount procps python3 python3-venv util-linux)
+# Guests: QEMU, and what their image is made of.
+packages+=(busybox-static qemu-system-x86)
+# Clients and neighbours of our links, for the tests.
+[ "${1:-}" = demo ] || packages+=(dhcpcd-base libvirt-clients libvirt-daemon-system network-manager systemd udev)
 
 install_packages() {
     command -v dpkg-query >/dev/null || return 0
@@ -29,7 +33,35 @@ install_packages() {
     echo "setup: installing ${missing[*]}"
     export DEBIAN_FRONTEND=noninteractive
     apt-get update -qq
-    apt-get install -qq -y --no-install-recommends "${missing[@]}" >/dev/null
+    without_starting_services apt-get install -qq -y --no-install-recommends "${missing[@]}" >/dev/null
+}
+
+# The tests start what they need themselves, in namespaces of their own: no package may start a daemon here.
+without_starting_services() {
+    local policy=/usr/sbin/policy-rc.d
+    if [ -e "$policy" ]; then
+        "$@"
+        return
+    fi
+    trap "rm -f $policy" EXIT
+    printf '#!/bin/sh\nexit 101\n' >"$policy"
+    chmod 755 "$policy"
+    "$@"
+    rm -f "$policy"
+    trap - EXIT
+}
+
+# Guests boot the distribution's own kernel. Where none is installed (a container), one is unpacked here, not installed.
+fetch_guest_kernel() {
+    local root=.cache/guest-kernel package
+    if compgen -G '/boot/vmlinuz-*' >/dev/null || compgen -G "$root/boot/vmlinuz-*" >/dev/null; then return; fi
+    command -v apt-get >/dev/null || return 0
+    echo "setup: unpacking a kernel for the guests"
+    apt-get update -qq
+    package=$(apt-cache depends "linux-image-cloud-$(dpkg --print-architecture)" | sed -n 's/^ *Depends: //p' | head -n 1)
+    mkdir -p "$root"
+    (cd "$root" && apt-get download -qq -o APT::Sandbox::User=root "$package" && dpkg -x ./*.deb . && rm ./*.deb)
+    depmod --basedir "$root" "$(basename "$root"/lib/modules/*)"
 }
 
 # Prints the distribution's own interpreter where it is new enough for the controller, else the first on PATH that is.
@@ -62,4 +94,5 @@ make_environment() {
 }
 
 install_packages
+fetch_guest_kernel
 make_environment

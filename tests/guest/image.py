@@ -18,6 +18,8 @@ import sys
 import zlib
 
 HERE = os.path.dirname(os.path.abspath(__file__))
+#: where kernels are looked for: what is installed, and what tools/setup.sh unpacked without installing it
+ROOTS = ("/", os.path.join(os.path.dirname(os.path.dirname(HERE)), ".cache", "guest-kernel"))
 PACKAGES = ("busybox-static", "linux-image-cloud-amd64")
 #: what the guest must be able to do beyond what the kernel has built in
 MODULES = ("virtio_pci", "virtio_net", "evdev", "button")
@@ -29,12 +31,12 @@ class ImageError(Exception):
 
 def build(directory):
     """Write ``kernel`` and ``initrd`` into ``directory`` and return their paths; raises ImageError."""
-    kernel, version = _newest_kernel()
+    kernel, version, root = _newest_kernel()
     paths = os.path.join(directory, "kernel"), os.path.join(directory, "initrd")
     # A copy: distributions may keep their kernels readable for root alone, and a guest runs without root.
     shutil.copyfile(kernel, paths[0])
     with open(paths[1], "wb") as file:
-        file.write(gzip.compress(_archive(version), compresslevel=1, mtime=0))
+        file.write(gzip.compress(_archive(version, root), compresslevel=1, mtime=0))
     for path in paths:
         os.chmod(path, 0o644)
     return paths
@@ -42,17 +44,19 @@ def build(directory):
 
 def _newest_kernel():
     found = []
-    for path in glob.glob("/boot/vmlinuz-*"):
-        version = path.partition("vmlinuz-")[2]
-        if os.path.isdir(f"/lib/modules/{version}/kernel"):
-            # The cloud kernel has no drivers of real hardware: it boots faster.
-            found.append(("cloud" in version, [int(part) for part in re.findall(r"\d+", version)], path, version))
+    for root in ROOTS:
+        for path in glob.glob(os.path.join(root, "boot/vmlinuz-*")):
+            version = path.partition("vmlinuz-")[2]
+            if os.path.isdir(os.path.join(root, "lib/modules", version, "kernel")):
+                # The cloud kernel has no drivers of real hardware: it boots faster.
+                newness = [int(part) for part in re.findall(r"\d+", version)]
+                found.append(("cloud" in version, newness, path, version, root))
     if not found:
-        raise ImageError(f"no kernel with modules in /boot (Debian: {PACKAGES[1]})")
+        raise ImageError(f"no kernel with modules in {' or '.join(ROOTS)} (Debian: {PACKAGES[1]})")
     return max(found)[2:]
 
 
-def _archive(version):
+def _archive(version, root):
     busybox = shutil.which("busybox")
     if not busybox:
         raise ImageError(f"no busybox here (Debian: {PACKAGES[0]})")
@@ -60,11 +64,11 @@ def _archive(version):
         (name, stat.S_IFDIR | 0o755, b"") for name in ("bin", "dev", "etc", "etc/acpi", "modules", "proc", "sys")
     ]
     # The name of a fixed event of busybox' acpid; it runs what lies there.
-    power = b"#!/bin/busybox sh\nexec /init button\n"
+    power = b"#!/bin/sh\nexec /init button\n"
     entries += [("etc/acpi/PWRF", stat.S_IFDIR | 0o755, b""), ("etc/acpi/PWRF/00000080", stat.S_IFREG | 0o755, power)]
-    entries += [("bin/busybox", stat.S_IFREG | 0o755, _read(busybox))]
+    entries += [("bin/busybox", stat.S_IFREG | 0o755, _read(busybox)), ("bin/sh", stat.S_IFLNK | 0o777, b"busybox")]
     entries += [("init", stat.S_IFREG | 0o755, _read(os.path.join(HERE, "init")))]
-    modules = _modules(version)
+    modules = _modules(version, root)
     for path in modules:
         entries.append((f"modules/{os.path.basename(path)}", stat.S_IFREG | 0o644, _read(path)))
     order = "".join(os.path.basename(path) + "\n" for path in modules)
@@ -72,9 +76,10 @@ def _archive(version):
     return b"".join(_cpio(*entry) for entry in entries) + _cpio("TRAILER!!!", 0, b"")
 
 
-def _modules(version):
+def _modules(version, root):
     """Paths of the modules and of what they need, in the order to load them; built-in ones have none."""
-    command = ["modprobe", "--set-version", version, "--show-depends", "--ignore-install", "--all", *MODULES]
+    command = ["modprobe", "--dirname", root, "--set-version", version]
+    command += ["--show-depends", "--ignore-install", "--all", *MODULES]
     # modprobe lives in /usr/sbin, which is not on everybody's path
     environment = dict(os.environ, PATH=os.environ.get("PATH", "") + ":/usr/sbin:/sbin")
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)

@@ -7,7 +7,6 @@
 import contextlib
 import os
 import re
-import shutil
 import signal
 import tempfile
 import time
@@ -24,13 +23,6 @@ QEMU = "macvtap_qemu"
 CONSOLES = "/var/log/qemu-guests"
 
 _PING = re.compile(r"^GUEST \S+ ping (\S+) (ok|lost) ?(\S*)\n", re.MULTILINE)
-
-
-def missing_tools():
-    """What these tests need and the machine lacks, as Debian's package names."""
-    tools = {"qemu-system-x86_64": "qemu-system-x86", "busybox": "busybox-static", "modprobe": "kmod"}
-    environment = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
-    return [package for tool, package in tools.items() if not shutil.which(tool, path=environment)]
 
 
 @contextlib.contextmanager

@@ -12,9 +12,7 @@ import contextlib
 import pytest
 from lab import Lab
 from module_host import ModuleHost
-from qemu_lab import Guest, Watch, guest_image, missing_tools
-
-pytestmark = pytest.mark.skipif(bool(missing_tools()), reason=f"needs {', '.join(missing_tools())}")
+from qemu_lab import Guest, Watch, guest_image
 
 WEB, MAIL, FAR = ("192.0.2.101", "2001:db8::101"), ("192.0.2.102", "2001:db8::102"), ("192.0.2.103", "2001:db8::103")
 #: of the second NIC of mail; web has an address in the same network
