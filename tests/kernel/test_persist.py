@@ -23,15 +23,17 @@ NETWORKD = "/usr/lib/systemd/systemd-networkd"
 SYSCTL = "/usr/lib/systemd/systemd-sysctl"
 GROUP, OTHER_GROUP = "daemon", "mail"
 
+#: part of every guest's name where nodes are in devtmpfs, which is one for all that runs on the machine
+RUN = str(os.getpid())
 #: as bad as names of guests and networks can be, shell, systemd, udev, ip and libvirt taken together
-WORST = "w'e\"b $HOME `id` %i %n; # \\ ü || ../*[a]"
+WORST = RUN + " w'e\"b $HOME `id` %i %n; # \\ ü || ../*[a]"
 #: all that a NIC can ask for
 NICS = [
     {"guest": WORST, "network": "n'e\"t $x # %I"},
-    {"guest": "db", "device": "eth1", "mode": "bridge", "mac": "52:54:00:00:00:01", "mtu": 1400, "queues": 4},
-    {"guest": "db", "device": "eth0", "ifname": "db-1.x", "promiscuous": True, "allmulticast": False},
-    {"guest": "alone", "device": "eth2", "mode": "passthrough", "mac": "52:54:00:00:00:02"},
-    {"guest": "quiet", "device": "eth0", "mode": "private"},
+    {"guest": "db" + RUN, "device": "eth1", "mode": "bridge", "mac": "52:54:00:00:00:01", "mtu": 1400, "queues": 4},
+    {"guest": "db" + RUN, "device": "eth0", "ifname": "db-1.x", "promiscuous": True, "allmulticast": False},
+    {"guest": "alone" + RUN, "device": "eth2", "mode": "passthrough", "mac": "52:54:00:00:00:02"},
+    {"guest": "quiet" + RUN, "device": "eth0", "mode": "private"},
 ]
 OWNED = {"device_group": GROUP, "device_mode": "0660"}
 
@@ -44,10 +46,10 @@ $(ls -d etc/NetworkManager etc/dhcpcd.conf)"""
 
 
 def need(program):
-    """Skip where the machine lacks a program; return its path."""
+    """Path of a program that the test cannot do without."""
     path = shutil.which(program, path=os.environ["PATH"] + ":/usr/sbin:/usr/lib/systemd")
     if path is None:
-        pytest.skip("needs %s (Debian: systemd, udev, network-manager, dhcpcd-base)" % program)
+        pytest.fail("needs %s (Debian: systemd, udev, network-manager, dhcpcd-base)" % program)
     return path
 
 
@@ -63,7 +65,13 @@ def three_uplinks():
     with Lab(uplinks=("eth0", "eth1", "eth2")) as lab, ModuleHost(lab.hypervisors[0], lab.directory) as made:
         # udev handles nodes that the kernel makes, and that is in devtmpfs only
         made.run(["mount", "-t", "devtmpfs", "lab-devtmpfs", "/dev"])
-        yield made
+        # devtmpfs is the machine's: udev's links go into a directory of our own
+        made.run(["sh", "-c", "mkdir -p /dev/macvtap && mount -t tmpfs lab-links /dev/macvtap"])
+        try:
+            yield made
+        finally:
+            made.run(["umount", "/dev/macvtap"])
+            made.run(["rmdir", "/dev/macvtap"], check=False)
 
 
 def start_udev(host):
@@ -168,6 +176,88 @@ def test_a_missing_lower_device_fails_its_own_instance_only(host):
     assert list(host.links()) == [row_of(made, "a")["ifname"]]
 
 
+#: Leaves of the units of the machine what a boot of the links needs, with udev for the uplinks only.
+SMALL_SYSTEM = """
+rm -rf /usr/lib/systemd/system/*.wants /etc/systemd/system/*.wants /usr/lib/systemd/system-generators
+mkdir -p /etc/systemd/system/sysinit.target.wants /etc/systemd/system.conf.d
+for unit in systemd-udevd systemd-udev-trigger; do
+    ln -s /usr/lib/systemd/system/$unit.service /etc/systemd/system/sysinit.target.wants/
+done
+mkdir /etc/systemd/system/systemd-udev-trigger.service.d
+printf '[Service]\\nExecStart=\\nExecStart=udevadm trigger --subsystem-match=net --action=add\\n' \
+    >/etc/systemd/system/systemd-udev-trigger.service.d/uplinks.conf
+printf '[Manager]\\nDefaultDeviceTimeoutSec=3s\\n' >/etc/systemd/system.conf.d/lab.conf
+printf '[Unit]\\nWants=qemu-guest-x.service\\n' >/etc/systemd/system/multi-user.target.d/lab.conf
+printf '[Service]\\nType=oneshot\\nRemainAfterExit=yes\\nExecStart=ls /dev/macvtap/macvtap0\\n' \
+    >/etc/systemd/system/qemu-guest-x.service
+mount -t tmpfs lab-cgroup /sys/fs/cgroup && mkdir /sys/fs/cgroup/systemd
+mount -t cgroup -o none,name=linuxnet-lab lab-cgroup /sys/fs/cgroup/systemd
+"""
+#: A hierarchy of cgroups outlives its mount while it has members.
+NO_CGROUPS = """
+cd /sys/fs/cgroup && umount systemd
+mount -t cgroup -o none,name=linuxnet-lab lab-cgroup systemd
+find systemd -mindepth 1 -depth -type d -exec rmdir {} +
+umount systemd
+! grep -q linuxnet-lab /proc/self/cgroup
+"""
+
+
+@contextlib.contextmanager
+def booted_systemd(host):
+    """Boot systemd as process 1 on the files of ``host``; gives a function that runs a command beside it."""
+    need("systemd-udevd")
+    if host.run(["sh", "-c", SMALL_SYSTEM], check=False).returncode:
+        pytest.skip("needs a private copy of /usr, and cgroups to mount")
+    unshare = ["unshare", "--pid", "--mount", "--fork", "--kill-child=KILL", "--mount-proc"]
+    systemd = host.spawn(
+        [*unshare, "env", "container=lab", "/usr/lib/systemd/systemd", "--system", "--unit=multi-user.target"],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        wait_for(lambda: host.run(["test", "-e", "/run/systemd/private"], check=False).returncode == 0, "systemd")
+        pid = host.run(["pgrep", "-x", "systemd"]).stdout.split()[-1]
+
+        def beside(*command):
+            return host.run(
+                ["nsenter", "--target", pid, "--pid", "--mount", "--", *command], check=False
+            ).stdout.strip()
+
+        yield beside
+    finally:
+        systemd.kill()
+        systemd.wait()
+        wait_for(lambda: host.run(["sh", "-c", NO_CGROUPS], check=False).returncode == 0, "the end of systemd")
+
+
+def test_systemd_boots_the_links_before_the_guests_and_names_the_instance_that_failed():
+    guests = ["up" + RUN, "late" + RUN]
+    nics = [{"guest": guest, "device": "eth%d" % number} for number, guest in enumerate(guests)]
+    with three_uplinks() as host:
+        made = host.attach(attachments=nics, **OWNED)
+        host.module(PERSIST, attachments=made["attachments"])
+        for guest in guests:
+            host.detach(guest=guest)
+        host.ip("link set eth1 name gone")
+        with booted_systemd(host) as beside:
+            wait_for(lambda: beside("systemctl", "is-active", "multi-user.target") == "active", "multi-user.target", 60)
+            states = beside("systemctl", "is-active", "macvtap@eth0", "macvtap@eth1", "macvtap.target", "qemu-guest-x")
+            assert states.split() == ["active", "failed", "active", "active"]
+            assert "macvtap@eth1.service" in beside("systemctl", "--failed", "--plain", "--no-legend")
+            assert list(host.links()) == [made["attachments"][0]["ifname"]]
+            # the device comes late, and its links with it
+            host.ip("link set gone name eth1", "link set eth1 up")
+            wait_for(lambda: beside("systemctl", "is-active", "macvtap@eth1") == "active", "macvtap@eth1")
+            again = host.attach(attachments=nics, check=True, **OWNED)
+            assert (again["changed"], again["actions"]) == (False, [])
+            # links that are there are no failure
+            beside("systemctl", "restart", "macvtap@eth0")
+            assert beside("systemctl", "is-active", "macvtap@eth0") == "active"
+        for guest in guests:
+            host.detach(guest=guest)
+
+
 def test_a_link_that_took_the_name_is_left_alone(host):
     made = host.attach(attachments=[{"guest": "a", "device": "eth0", "ifname": "mv0"}])
     host.module(PERSIST, attachments=made["attachments"])
@@ -206,7 +296,7 @@ def test_files_of_an_awkward_lower_device(host):
 
 def test_udev_that_wakes_late_does_not_overwrite_the_owner():
     with three_uplinks() as host:
-        rule = f'SUBSYSTEM=="macvtap", GROUP="{OTHER_GROUP}", MODE="0666", SYMLINK+="seen/%k"'
+        rule = f'SUBSYSTEM=="macvtap", GROUP="{OTHER_GROUP}", MODE="0666", SYMLINK+="macvtap/seen-%k"'
         host.run(["tee", "/etc/udev/rules.d/60-other.rules"], input=rule + "\n")
         start_udev(host)
         pid = host.run(["pgrep", "-o", "-f", UDEVD]).stdout.strip()
@@ -214,14 +304,17 @@ def test_udev_that_wakes_late_does_not_overwrite_the_owner():
         host.run(["kill", "-STOP", pid])
         waker = host.spawn(["sh", "-c", f"sleep 1; kill -CONT {pid}"])
         row = row_of(
-            host.attach(attachments=[{"guest": "a", "device": "eth0"}], device_group=GROUP, device_mode="0640"), "a"
+            host.attach(attachments=[{"guest": "a" + RUN, "device": "eth0"}], device_group=GROUP, device_mode="0640"),
+            "a" + RUN,
         )
         waker.wait()
         host.run(["udevadm", "settle", "--timeout=10"])
         # udev did come to the node, and its rule matched
-        assert host.run(["readlink", "-f", "/dev/seen/tap%d" % row["ifindex"]]).stdout.strip() == row["tap_path"]
+        assert (
+            host.run(["readlink", "-f", "/dev/macvtap/seen-tap%d" % row["ifindex"]]).stdout.strip() == row["tap_path"]
+        )
         group = host.run(["stat", "-c", "%G %a", row["tap_path"]]).stdout.strip()
-        host.detach(guest="a")
+        host.detach(guest="a" + RUN)
         assert group == f"{GROUP} 640"
 
 
@@ -230,16 +323,16 @@ def test_macs_are_not_rewritten_by_a_policy():
         host.run(["mkdir", "-p", "/etc/systemd/network"])
         policy = "[Match]\nOriginalName=*\n\n[Link]\nMACAddressPolicy=random\nName=stolen\n"
         host.run(["tee", "/etc/systemd/network/50-random.link"], input=policy)
-        made = host.attach(attachments=[{"guest": "a", "device": "eth0"}])
+        made = host.attach(attachments=[{"guest": "a" + RUN, "device": "eth0"}])
         host.module(PERSIST, attachments=made["attachments"])
-        host.detach(guest="a")
+        host.detach(guest="a" + RUN)
         start_udev(host)
         assert [done.returncode for done in play_boot(host, "eth0")] == [0, 0, 0, 0]
-        row = row_of(made, "a")
+        row = row_of(made, "a" + RUN)
         assert host.link(row["ifname"])["address"] == row["mac"]
         chosen = host.run(["udevadm", "info", "/sys/class/net/" + row["ifname"]]).stdout
         assert "ID_NET_LINK_FILE=/etc/systemd/network/05-macvtap.link" in chosen
-        host.detach(guest="a")
+        host.detach(guest="a" + RUN)
 
 
 def test_networkd_keeps_off(host):
