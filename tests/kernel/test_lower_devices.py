@@ -37,7 +37,7 @@ def test_a_macvtap_on_it(host, kind):
         assert [network["name"] for network in told["networks"]] == ["n"]
         assert host.link(done["attachments"][0]["ifname"])["link"] == "lower0"
         if kind in ("bridge", "bond", "team"):
-            with pytest.raises(ModuleFailed, match="is a port of .* lower0"):
+            with pytest.raises(ModuleFailed, match=r"is a port of .* lower0"):
                 host.attach(attachments=[{"guest": "c", "device": "eth1"}])
         host.detach(guest="a")
         host.detach(guest="b")
