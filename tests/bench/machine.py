@@ -26,6 +26,7 @@ def describe(checkout):
         "iproute2": _said(["ip", "-V"], r"iproute2-([\w.]+)"),
         "libvirt": _said(["libvirtd", "--version"], r"([\d.]+)\s*$"),
         "qemu": _said(["qemu-system-x86_64", "--version"], r"version ([\d.]+)"),
+        "nice value of the benchmark's session": _first(r"nice (\S+)", "/proc/self/autogroup"),
         "collection": _first(r"^version:\s*(\S+)", os.path.join(checkout, "galaxy.yml")),
         "commit": _said(["git", "-C", checkout, "describe", "--always", "--dirty", "--exclude=*"], r"(\S+)"),
     }
@@ -62,8 +63,11 @@ def wait_for_quiet(busy, patience=120):
 
 
 def _first(pattern, path):
-    with open(path, encoding="utf-8") as file:
-        found = re.search(pattern, file.read(), re.MULTILINE)
+    try:
+        with open(path, encoding="utf-8") as file:
+            found = re.search(pattern, file.read(), re.MULTILINE)
+    except OSError:
+        return None
     return found.group(1).strip() if found else None
 
 
