@@ -17,6 +17,7 @@ from ansible_collections.linuxnet.macvtap.plugins.module_utils._model import (
     IFF_NOARP,
     IFF_PROMISC,
     IFF_UP,
+    MAKING_GROUP,
     Mark,
     Network,
     Nic,
@@ -258,6 +259,21 @@ def test_a_link_of_the_wanted_name_and_mac_is_adopted():
 def test_a_link_that_differs_in_device_mac_or_kind_is_not_adopted(change):
     left = macvtap(WEB_INDEX, "macvtap0", mac=WEB_MAC)._replace(**change)
     assert one(host(left), Nic("web", device="eth0")).found is None
+
+
+@pytest.mark.xfail(strict=True, reason="the MAC of a passthrough link is not compared")
+def test_a_passthrough_link_of_somebody_else_is_not_adopted_for_its_name():
+    left = macvtap(10, "web0", mode="passthrough", mac="02:00:00:00:00:09")
+    with pytest.raises(Refused, match="web0"):
+        one(host(left), Nic("web", network="vepanet", ifname="web0"))
+
+
+@pytest.mark.xfail(strict=True, reason="a link that one NIC has claimed remains a candidate for the next")
+def test_two_nics_never_adopt_the_same_link():
+    left = macvtap(10, "macvtap0", mode="passthrough", group=MAKING_GROUP, mac="52:54:00:00:00:02")
+    second = left._replace(ifindex=11, name="macvtap1", lower=ETH1, mac="52:54:00:00:00:03")
+    found = [a.found for a in resolved(host(left, second), *[Nic(guest, network="exclusive") for guest in ("a", "b")])]
+    assert found == [left, second]
 
 
 def test_a_link_marked_for_another_is_not_adopted():
