@@ -12,13 +12,15 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(CHECKOUT / "tests"))
 
-from lab import Lab, frame_through  # noqa: E402 - the path above makes it importable
+from guest import image  # noqa: E402 - the path above makes it importable
+from lab import Lab, frame_through  # noqa: E402
 
 COLUMNS = ("guest", "nic", "ifname", "ifindex", "mac", "mode", "device", "tap_path")
 
@@ -39,11 +41,15 @@ def expect(condition, text):
     print(f"   ok: {text}", flush=True)
 
 
-def play(lab, *options):
-    """Run the playbook with these options; return (number of changed tasks, taps by guest)."""
-    taps = os.path.join(lab.directory, "taps.json")
-    command = [Path(sys.executable).with_name("ansible-playbook"), "-i", lab.write_inventory(), "playbook.yml"]
-    command += ["-e", f"demo_taps_file={taps}", *options]
+def taps_file(lab):
+    """Path at which the playbooks leave and find the taps."""
+    return os.path.join(lab.directory, "taps.json")
+
+
+def play(lab, playbook, *options):
+    """Run a playbook of tests/demo with these options; return the number of changed tasks."""
+    command = [Path(sys.executable).with_name("ansible-playbook"), "-i", lab.write_inventory(), playbook]
+    command += ["-e", f"demo_taps_file={taps_file(lab)}", *options]
     environment = dict(
         os.environ,
         ANSIBLE_CONFIG=str(CHECKOUT / "ansible.cfg"),
@@ -63,7 +69,13 @@ def play(lab, *options):
     if process.returncode:
         raise Unexpected("the playbook succeeds")
     changed = re.findall(r"\bchanged=(\d+)", "".join(lines))
-    return sum(map(int, changed)), json.loads(Path(taps).read_text(encoding="utf-8"))
+    return sum(map(int, changed))
+
+
+def attach(lab, *options):
+    """Run the role; return (number of changed tasks, taps by guest)."""
+    changed = play(lab, "playbook.yml", *options)
+    return changed, json.loads(Path(taps_file(lab)).read_text(encoding="utf-8"))
 
 
 def print_table(attachments):
@@ -85,7 +97,7 @@ def show(lab):
     hypervisor = lab.hypervisors[0]
 
     headline("Define the network and attach the guests, from libvirt XML (tests/demo/*.xml)")
-    changed, taps = play(lab)
+    changed, taps = attach(lab)
     expect(changed > 0, "the first run changes the host")
     attachments = [attachment for guest in taps.values() for attachment in guest]
     print_table(attachments)
@@ -102,17 +114,54 @@ def show(lab):
     expect(frame_through(*first, *second), "the switch port reflects again: both arrive")
 
     headline("Run the playbook again")
-    changed, again = play(lab)
+    changed, again = attach(lab)
     expect(changed == 0, "the second run changes nothing")
     expect(again == taps, "the second run returns the same taps")
 
+    with tempfile.TemporaryDirectory(prefix="linuxnet-guest-") as directory:
+        # for the user that QEMU runs as
+        os.chmod(directory, 0o755)
+        show_guests(lab, directory)
+
     headline("Take everything down")
-    play(lab, "-e", "vepa_network_state=absent")
+    attach(lab, "-e", "vepa_network_state=absent")
     left = leftovers(hypervisor)
     expect(
         not left,
         "no macvtap link, no tap node and no network definition is left" + "".join(f"\n   {line}" for line in left),
     )
+
+
+def show_guests(lab, directory):
+    """Boot two guests on the taps and let one ping the other, with the switch in both states."""
+    hypervisor = lab.hypervisors[0]
+    headline("Boot a QEMU guest on each tap (software emulation, a small kernel and busybox)")
+    image.build(directory)
+    play(lab, "guests.yml", "-e", f"demo_image={directory}")
+    print(hypervisor.run(["sh", "-c", "ps -C qemu-system-x86_64 -o user:12,pid,args | cut -c1-110"]).stdout, end="")
+
+    headline("Guest web pings guest database; what its console says")
+    expect(console_says(hypervisor, "ok"), "the switch port reflects: the guests reach each other")
+    lab.switch.set_hairpin(False)
+    expect(console_says(hypervisor, "lost"), "the switch port does not reflect: they do not")
+    lab.switch.set_hairpin(True)
+    expect(console_says(hypervisor, "ok"), "the switch port reflects again: they do")
+
+    headline("Remove the guests")
+    play(lab, "guests.yml", "-e", f"demo_image={directory}", "-e", "demo_guests_state=absent")
+
+
+def console_says(hypervisor, word, times=3, seconds=90):
+    """Wait until the last pings on web's console ended so; print them and return whether they did."""
+    console = ["tail", "-n", str(times), "/var/log/qemu-guests/web.console"]
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        lines = hypervisor.run(console, check=False).stdout.splitlines()
+        if len(lines) == times and all(f" {word}" in line and " ping " in line for line in lines):
+            print("".join(f"   {line.strip()}\n" for line in lines), end="")
+            return True
+        time.sleep(0.2)
+    return False
 
 
 def main():
