@@ -57,6 +57,8 @@ class Placement:
             for link in host.macvtaps
             if host.mark(link) is None and link.ifindex not in gone and link.lower_netnsid is None
         }
+        #: ifindexes of links without a mark that a NIC was given: no second NIC gets them
+        self._adopted: set[int] = set()
         self._in_the_making = [link for link in self._unmarked.values() if link.group == MAKING_GROUP]
 
     def place_all(self, nics: Sequence[Nic]) -> list[Place]:
@@ -136,10 +138,21 @@ class Placement:
         lowers = {device.ifindex for device in pool}
         macs = {nic.mac} if nic.mac else set(_identity.derived_macs(self._prefix, *key(nic)))
         for link in candidates:
-            # a killed run had no time to set the MAC of a passthrough link: it still has the lower device's
-            if link is not None and link.lower in lowers and (link.mac in macs or link.mode == "passthrough"):
+            if link is None or link.lower not in lowers or link.ifindex in self._adopted:
+                continue
+            if link.mac in macs or self._awaits_its_mac(link, nic):
+                self._adopted.add(link.ifindex)
                 return link
         return None
+
+    def _awaits_its_mac(self, link: Link, nic: Nic) -> bool:
+        """A killed run had no time to set the MAC of a passthrough link: it still has the lower device's.
+
+        Whose it is, its ifindex tells, unless that was not derived: then any NIC's that goes there.
+        """
+        derived = islice(_identity.derived_indexes(*key(nic)), _ADOPTION_CANDIDATES)
+        is_fitting = link.ifindex < _identity.INDEX_BASE or link.ifindex in derived
+        return link.mode == "passthrough" and link.group == MAKING_GROUP and is_fitting
 
     def _keep(self, pool: Sequence[Link], link: Link) -> Link:
         return next(device for device in pool if device.ifindex == link.lower)

@@ -261,14 +261,12 @@ def test_a_link_that_differs_in_device_mac_or_kind_is_not_adopted(change):
     assert one(host(left), Nic("web", device="eth0")).found is None
 
 
-@pytest.mark.xfail(strict=True, reason="the MAC of a passthrough link is not compared")
 def test_a_passthrough_link_of_somebody_else_is_not_adopted_for_its_name():
     left = macvtap(10, "web0", mode="passthrough", mac="02:00:00:00:00:09")
     with pytest.raises(Refused, match="web0"):
         one(host(left), Nic("web", network="vepanet", ifname="web0"))
 
 
-@pytest.mark.xfail(strict=True, reason="a link that one NIC has claimed remains a candidate for the next")
 def test_two_nics_never_adopt_the_same_link():
     left = macvtap(10, "macvtap0", mode="passthrough", group=MAKING_GROUP, mac="52:54:00:00:00:02")
     second = left._replace(ifindex=11, name="macvtap1", lower=ETH1, mac="52:54:00:00:00:03")
