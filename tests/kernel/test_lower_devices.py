@@ -4,8 +4,9 @@
 
 """Lower devices that are no plain NIC: those that the machine's kernel can make."""
 
+import subprocess
+
 import pytest
-from lab.namespace import CommandFailed
 from module_host import ModuleFailed
 
 #: kind → lines of ip that make ``lower0``, and the link that it is made of
@@ -19,14 +20,16 @@ KINDS = {
 }
 
 
-@pytest.mark.parametrize("kind", KINDS)
+def is_made_here(kind):
+    """Whether this kernel knows the kind of link at all: many are built without some."""
+    line = "link add link lo name lower0 type vlan id 100" if kind == "vlan" else "link add lower0 type %s" % kind
+    tried = subprocess.run(["unshare", "--net", "ip", *line.split()], capture_output=True, text=True, check=False)
+    return "Unknown device type" not in tried.stderr and "not supported" not in tried.stderr
+
+
+@pytest.mark.parametrize("kind", filter(is_made_here, KINDS))
 def test_a_macvtap_on_it(host, kind):
-    try:
-        host.ip(*KINDS[kind], "link set lower0 addrgenmode none up")
-    except CommandFailed as failed:
-        if "Unknown device type" not in str(failed) and "not supported" not in str(failed):
-            raise
-        pytest.skip("this kernel makes no %s" % kind)
+    host.ip(*KINDS[kind], "link set lower0 addrgenmode none up")
     try:
         wanted = {"attachments": [{"guest": "a", "device": "lower0"}]}
         done = host.attach(**wanted)

@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 
 import pytest
@@ -98,8 +97,6 @@ def test_link_names_are_escaped_as_systemd_does(name):
 @pytest.mark.parametrize("version", [252, 257])
 @pytest.mark.parametrize("name", ["web", "a b,c=d%n$x'\"y"])
 def test_systemd_accepts_it(tmp_path, version, name):
-    if not shutil.which("systemd-analyze"):
-        pytest.skip("no systemd-analyze here")
     installed = subprocess.run(["systemctl", "--version"], capture_output=True, text=True, check=True).stdout.split()[1]
     file = tmp_path / unit_name(name)
     spec = SPEC._replace(name=name, systemd_version=version, user="daemon", group="daemon", udev=True)
