@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import gc
 from typing import Any, Callable
 
 from ansible.module_utils.basic import AnsibleModule
@@ -21,6 +22,8 @@ def run(work: Callable[[AnsibleModule], dict[str, Any]], **module_arguments: Any
     :arg work: module → result for exit_json; raises :class:`MacvtapError`.
     :arg module_arguments: of AnsibleModule; check mode is always supported.
     """
+    # a module lives for a second: walking its many thousand tuples again and again in search of cycles frees nothing
+    gc.disable()
     module = AnsibleModule(supports_check_mode=True, **module_arguments)
     try:
         result = work(module)

@@ -23,13 +23,12 @@ _CLOEXEC, _FSCONFIG_CMD_CREATE = 1, 6
 _FALLBACK = "/sys"
 
 
+@functools.lru_cache(maxsize=None)
 def root() -> str:
-    """Path of the sysfs to read; plain /sys where the kernel or missing privileges allow no mount."""
-    return _root_of(os.stat("/proc/self/ns/net").st_ino)
+    """Path of the sysfs to read; plain /sys where the kernel or missing privileges allow no mount.
 
-
-@functools.lru_cache(maxsize=1)
-def _root_of(_namespace: int) -> str:
+    Made once: a process that reads it stays in its network namespace.
+    """
     libc = ctypes.CDLL(None, use_errno=True)
     context = libc.syscall(_SYS_FSOPEN, b"sysfs", _CLOEXEC)
     if context < 0:

@@ -24,15 +24,15 @@ from ansible_collections.linuxnet.macvtap.plugins.module_utils._errors import Ho
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._model import Link, Node
 
 _TAP_NAME = re.compile(r"tap(\d{1,10})")
-_KINDS = (
-    (stat.S_ISCHR, "character device"),
-    (stat.S_ISBLK, "block device"),
-    (stat.S_ISREG, "regular file"),
-    (stat.S_ISLNK, "symbolic link"),
-    (stat.S_ISDIR, "directory"),
-    (stat.S_ISFIFO, "FIFO"),
-    (stat.S_ISSOCK, "socket"),
-)
+_KINDS = {
+    stat.S_IFCHR: "character device",
+    stat.S_IFBLK: "block device",
+    stat.S_IFREG: "regular file",
+    stat.S_IFLNK: "symbolic link",
+    stat.S_IFDIR: "directory",
+    stat.S_IFIFO: "FIFO",
+    stat.S_IFSOCK: "socket",
+}
 #: seconds to wait for udev to be done with the nodes; the same bound as udevadm settle in boot scripts
 _SETTLE_SECONDS = 10
 
@@ -85,12 +85,9 @@ def look(path: str) -> Node | None:
         return None
     except NotADirectoryError as exc:
         raise HostError("%s cannot be: %s is not a directory" % (path, os.path.dirname(path)), exc.errno or 0) from exc
-    kind = next((name for test, name in _KINDS if test(found.st_mode)), "file of unknown type")
-    node = Node(path, kind, uid=found.st_uid, gid=found.st_gid, mode=stat.S_IMODE(found.st_mode))
-    if not stat.S_ISCHR(found.st_mode):
-        return node
-    major, minor = os.major(found.st_rdev), os.minor(found.st_rdev)
-    return node._replace(major=major, minor=minor)
+    kind = _KINDS.get(stat.S_IFMT(found.st_mode), "file of unknown type")
+    rdev = found.st_rdev if stat.S_ISCHR(found.st_mode) else 0
+    return Node(path, kind, os.major(rdev), os.minor(rdev), found.st_uid, found.st_gid, stat.S_IMODE(found.st_mode))
 
 
 def look_at(path: str, number: tuple[int, int]) -> Node | None:
