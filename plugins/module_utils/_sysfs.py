@@ -23,7 +23,7 @@ _CLOEXEC, _FSCONFIG_CMD_CREATE = 1, 6
 _FALLBACK = "/sys"
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def root() -> str:
     """Path of the sysfs to read; plain /sys where the kernel or missing privileges allow no mount.
 
