@@ -11,12 +11,14 @@ others are used up first.
 
 import os
 import shutil
+import statistics
 import time
 
 from .contenders import LOWER, BenchError, Sample, inside
 
 COMMANDS = ("libvirtd", "virtlogd", "virsh", "qemu-system-x86_64")
 BURNT_INDEXES = 4000
+REPEATS = 5
 
 START = """\
 set -e
@@ -79,16 +81,18 @@ class Libvirt:
             time.sleep(0.2)
 
     def turn(self, size):
-        """Create and destroy."""
-        times = {}
-        for name in ("bare", "full"):
-            times[name] = [
-                self._virsh("create", "--paused", f"/run/{name}.xml"),
-                self._virsh("destroy", name),
-            ]
+        """Create and destroy; the median of some, since what QEMU's start takes varies more than what a NIC adds."""
+        times = {name: ([], []) for name in ("bare", "full")}
+        for _repeat in range(REPEATS):
+            for name, (create, remove) in times.items():
+                create.append(self._virsh("create", "--paused", f"/run/{name}.xml"))
+                remove.append(self._virsh("destroy", name))
         for operation, bare, full in zip(("create", "remove"), times["bare"], times["full"]):
-            more = {"guest without NICs": bare["seconds"]}
-            yield Sample(operation, size, self._nics, full["seconds"] - bare["seconds"], more=more)
+            without = statistics.median(bare)
+            yield Sample(
+                operation, size, self._nics, statistics.median(full) - without, more={"guest without NICs": without}
+            )
 
     def _virsh(self, *words):
-        return inside(self._hypervisor, {"command": ["virsh", "-q", "-c", "qemu:///system", *words]})
+        answer = inside(self._hypervisor, {"command": ["virsh", "-q", "-c", "qemu:///system", *words]})
+        return answer["seconds"]
