@@ -60,6 +60,8 @@ def probe(device: str, timeout: float) -> dict[str, Any]:
         links = [_probe_link(number, lower) for number in (1, 2)]
         with open("/proc/self/ns/net", "rb") as namespace:
             _require(links, outside.create(links, namespace.fileno()))
+        # the end of the namespace would remove them too, but some time later
+        stack.callback(inside.delete, links)
         for link in links:
             # without IPv6 in the kernel there is nothing to switch off
             _rtnetlink.set_ipv6(link.name, False)

@@ -1,0 +1,104 @@
+# Copyright (c) 2026, linuxnet.macvtap maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""macvtap_probe asks the switch port, and nothing of the question stays, whatever becomes of the one who asks."""
+
+import time
+
+import pytest
+from lab import Lab
+from module_host import Killed, ModuleFailed, ModuleHost
+
+PROBE = "macvtap_probe"
+
+
+@pytest.fixture(scope="module")
+def lab():
+    with Lab(uplinks=("eth0", "eth1")) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def prober(lab):
+    with ModuleHost(lab.hypervisors[0], lab.directory) as made:
+        yield made
+
+
+def probe_taps(prober):
+    """How many taps of probes there are in whatever namespace: their ifindexes lie between 2^29 and 2^30."""
+    find = r"readlink /sys/dev/char/* | grep -c '/probe[12]/macvtap/tap[5-9][0-9]\{8\}$' || true"
+    return int(prober.run(["sh", "-c", find]).stdout)
+
+
+@pytest.mark.parametrize("check", [True, False])
+def test_a_port_that_reflects_is_told(lab, prober, check):
+    lab.switch.set_hairpin(True)
+    before = prober.snapshot()
+    result = prober.module(PROBE, device="eth0", check=check)
+    assert result["reflective_relay"] and not result.get("changed")
+    assert 0 < result["round_trip_us"] < 1_000_000
+    assert result["received"] == 1
+    assert prober.snapshot() == before
+
+
+def test_a_port_that_does_not_reflect_is_told_within_the_timeout(lab, prober):
+    lab.switch.set_hairpin(False)
+    began = time.monotonic()
+    result = prober.module(PROBE, device="eth0", timeout=0.5)
+    lab.switch.set_hairpin(True)
+    assert (result["reflective_relay"], result["round_trip_us"], result["received"]) == (False, None, 0)
+    assert result["sent"] >= 2
+    assert time.monotonic() - began < 10
+
+
+def test_guests_that_are_attached_do_not_disturb_it(prober):
+    prober.attach(attachments=[{"guest": "a", "device": "eth0"}, {"guest": "b", "device": "eth0", "mode": "bridge"}])
+    assert prober.module(PROBE, device="eth0")["reflective_relay"]
+    prober.reset()
+
+
+def test_a_probe_killed_at_any_step_leaves_nothing(prober):
+    before = prober.snapshot()
+    for step in range(1, 30):
+        try:
+            prober.module(PROBE, device="eth0", luck={"kill_at": step})
+        except Killed:
+            # the kernel removes a namespace some time after its last process
+            deadline = time.monotonic() + 10
+            while prober.snapshot() != before or probe_taps(prober):
+                assert time.monotonic() < deadline, "something of a killed probe is still there"
+        else:
+            break
+    assert step > 5, "not killed often enough to tell"
+    assert prober.module(PROBE, device="eth0")["reflective_relay"]
+
+
+def test_a_device_that_cannot_carry_the_question_is_refused(prober):
+    prober.ip("link set eth1 down")
+    with pytest.raises(ModuleFailed, match="'eth1' is down or has no carrier"):
+        prober.module(PROBE, device="eth1")
+    prober.ip("link set eth1 up", "link add br0 type bridge", "link set eth1 master br0")
+    with pytest.raises(ModuleFailed, match="is a port of bridge br0"):
+        prober.module(PROBE, device="eth1")
+    prober.ip("link delete br0")
+    prober.attach(attachments=[{"guest": "a", "device": "eth1", "mode": "passthrough"}])
+    with pytest.raises(ModuleFailed, match="passthrough, which excludes all others"):
+        prober.module(PROBE, device="eth1")
+    prober.reset()
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"device": "lo"}, "is the loopback device"),
+        ({"device": "eth9"}, "'eth9' does not exist"),
+        ({"device": "a/b"}, "'a/b'"),
+        ({"device": "eth0", "timeout": 0}, "timeout 0.0 is not possible"),
+        ({"device": "eth0", "timeout": 61}, "timeout 61.0 is not possible"),
+    ],
+)
+def test_what_cannot_be_is_refused_by_name(prober, options, sentence):
+    with pytest.raises(ModuleFailed) as failed:
+        prober.module(PROBE, **options)
+    assert sentence in failed.value.message
