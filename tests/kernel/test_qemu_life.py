@@ -142,7 +142,8 @@ def test_a_guest_that_does_not_let_go_of_a_nic_is_named(host):
 def test_a_busy_control_socket_is_named(web):
     web.started()
     connect = (
-        "import socket,sys; s=socket.socket(socket.AF_UNIX); s.connect(sys.argv[1]); print(s.recv(1)); sys.stdin.read()"
+        "import socket,sys; s=socket.socket(socket.AF_UNIX); s.connect(sys.argv[1]);"
+        " print(s.recv(1), flush=True); sys.stdin.read()"
     )
     client = web.host.spawn(
         ["python3", "-c", connect, f"{RUN}/web/qmp.sock"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
