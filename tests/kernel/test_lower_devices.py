@@ -27,7 +27,7 @@ def is_made_here(kind):
     return "Unknown device type" not in tried.stderr and "not supported" not in tried.stderr
 
 
-@pytest.mark.parametrize("kind", filter(is_made_here, KINDS))
+@pytest.mark.parametrize("kind", list(filter(is_made_here, KINDS)))
 def test_a_macvtap_on_it(host, kind):
     host.ip(*KINDS[kind], "link set lower0 addrgenmode none up")
     try:
