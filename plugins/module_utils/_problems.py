@@ -45,8 +45,7 @@ class Survey:
             )
         problems += self._of_lower(link)
         mark = self._host.mark(link)
-        if mark is not None:
-            problems += self._of_mark(link, mark)
+        problems += self._of_mark(link, mark) if mark is not None else self._of_foreign(link)
         if len(holders) > 1:
             problems.append(
                 "held open by %d processes (%s): each is one more queue of the same NIC and takes frames from the other"
@@ -97,6 +96,12 @@ class Survey:
         obstacle = self._host.obstacle(lower)
         if obstacle:
             yield "lower device %s %s" % (lower.name, obstacle)
+
+    def _of_foreign(self, link: Link) -> Iterator[str]:
+        device = self._host.device_name(link)
+        for network in self._networks.values():
+            if device in network.devices:
+                yield "foreign: it is not ours, and lower device %s belongs to network %r" % (device, network.name)
 
     def _of_mark(self, link: Link, mark: Mark) -> Iterator[str]:
         if self._marks[mark.guest, mark.nic] > 1:
