@@ -45,13 +45,16 @@ def key(nic: Nic) -> tuple[str, int]:
 class Placement:
     """Chooses the lower device of each NIC, counting what is really attached to each device."""
 
-    def __init__(self, networks: Mapping[str, Network], host: Host, gone: set[int], prefix: str) -> None:
+    def __init__(
+        self, networks: Mapping[str, Network], host: Host, gone: set[int], prefix: str, stable_index: bool
+    ) -> None:
         self._networks = networks
         self._host = host
         self._gone = gone
         self._load: dict[int, int] = {}
         self._checked: dict[tuple[str, str], Link] = {}
         self._prefix = prefix
+        self._stable_index = stable_index
         self._unmarked = {
             link.ifindex: link
             for link in host.macvtaps
@@ -151,7 +154,7 @@ class Placement:
         Whose it is, its ifindex tells, unless that was not derived: then any NIC's that goes there.
         """
         derived = islice(_identity.derived_indexes(*key(nic)), _ADOPTION_CANDIDATES)
-        is_fitting = link.ifindex < _identity.INDEX_BASE or link.ifindex in derived
+        is_fitting = not self._stable_index or link.ifindex < _identity.INDEX_BASE or link.ifindex in derived
         return link.mode == "passthrough" and link.group == MAKING_GROUP and is_fitting
 
     def _keep(self, pool: Sequence[Link], link: Link) -> Link:

@@ -92,7 +92,7 @@ def resolve(
     :raises InvalidInput, Refused: before anything is changed, naming the NIC and the way out.
     """
     gone = {link.ifindex for link in leaving}
-    places = Placement(networks, host, gone, wishes.mac_prefix).place_all(nics)
+    places = Placement(networks, host, gone, wishes.mac_prefix, wishes.stable_index).place_all(nics)
     claimed = {place.found.ifindex for place in places if place.found is not None}
     others = [link for link in host.links.values() if link.ifindex not in claimed and link.ifindex not in gone]
     macs = _choose_macs(places, host, others, wishes.mac_prefix)
