@@ -188,8 +188,15 @@ def node_steps(
                 " (%s of another link or namespace)" % node.tap if node.tap else "",
             )
         raise Refused(
-            "%s is a %s, but the tap of link %s is device %d:%d; it was left alone: remove it if it is nobody's, or"
-            " detach and attach again for another path" % (path, what, ifname, number[0], number[1])
+            "%s is a %s, but the tap of link %s is device %d:%d; it was left alone: remove it if it is nobody's%s"
+            % (
+                path,
+                what,
+                ifname,
+                *number,
+                # a device of somebody else is stepped around by a new attachment, a stray file is not
+                ", or detach and attach again for another path" if node.kind == "character device" else "",
+            )
         )
     # a node that is made belongs to root:root 0600, as the kernel's own would
     old = (node.uid, node.gid, node.mode) if is_ours and node is not None else (0, 0, 0o600)
