@@ -191,13 +191,15 @@ def _inheritable() -> list[int]:
 
 def is_alive(pid: int) -> bool:
     """Whether a process runs; one that ended and waits to be buried does not."""
-    with contextlib.suppress(ChildProcessError):
-        os.waitpid(pid, os.WNOHANG)
     try:
         with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as file:
-            return file.read().rpartition(")")[2].split()[0] not in "ZX"
+            alive = file.read().rpartition(")")[2].split()[0] not in "ZX"
     except OSError:
         return False
+    if not alive:
+        with contextlib.suppress(ChildProcessError):
+            os.waitpid(pid, os.WNOHANG)
+    return alive
 
 
 def command_line(pid: int) -> list[str]:

@@ -43,7 +43,8 @@ def paused(host, name, nics=({},)):
 
 
 def processes(host):
-    return host.run(["pgrep", "-f", "-c", "qemu-system"], check=False).stdout.strip()
+    # with an argument: what waits to be buried has its name left, and no command line
+    return host.run(["pgrep", "-f", "-c", "qemu-system.* -"], check=False).stdout.strip()
 
 
 def refused(guest, **changes):
