@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test unit kernel lint sanity molecule bench clean
+.PHONY: help setup demo test unit kernel lint docs sanity molecule bench clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 20
@@ -25,6 +25,9 @@ kernel: setup ## tests of the modules against this machine's kernel, in the lab 
 
 lint: setup ## static checks
 	@tools/lint.sh
+
+docs: setup ## the documentation as a site of pages, in .cache/docs/html
+	@tools/docs.sh
 
 sanity: setup ## ansible-test sanity
 	@tools/sanity.sh
