@@ -32,15 +32,22 @@ def run(work: Callable[[AnsibleModule], dict[str, Any]], **module_arguments: Any
     except OSError as exc:
         # what no room expected of the host: still a sentence, not a traceback
         module.fail_json(msg="the host refused: %s" % exc)
-    module.exit_json(invocation={"module_args": _as_asked(module.params)}, **result)
+    if not module._diff:
+        # Ansible would move it from the host to the controller and throw it away
+        result.pop("diff", None)
+    module.exit_json(invocation={"module_args": _as_asked(module.params, module.argument_spec)}, **result)
 
 
-def _as_asked(params: dict[str, Any]) -> dict[str, Any]:
-    """The options without those left out, which Ansible would return for each of a thousand attachments."""
+def _as_asked(params: dict[str, Any], spec: dict[str, Any]) -> dict[str, Any]:
+    """The options, lists of them without what was left out: Ansible would return that for each of a thousand."""
     return {
-        key: [_as_asked(entry) if isinstance(entry, dict) else entry for entry in value]
-        if isinstance(value, list)
+        key: [_given(entry, spec[key]["options"]) for entry in value]
+        if isinstance(value, list) and "options" in spec[key]
         else value
         for key, value in params.items()
         if value is not None
     }
+
+
+def _given(entry: dict[str, Any], options: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in entry.items() if value != options[key].get("default")}

@@ -33,7 +33,7 @@ ROOMS = {
             ["device_number", "require_device_number", "look", "look_at", "foreign_nodes", "make", "remove", "own"],
         )
     ],
-    "who holds a tap": [("_tap_node", None, ["holders"])],
+    "who holds a tap": [("_holders", None, ["holders"])],
     "udev": [("_tap_node", None, ["settle"])],
 }
 
