@@ -17,6 +17,12 @@ from ansible_collections.linuxnet.macvtap.plugins.module_utils import _holders, 
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._apply import Applier, RaceLost
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._errors import HostError, MacvtapError
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._host import Host
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._in_use import (
+    Taken,
+    also_held,
+    require_free,
+    taps_at_stake,
+)
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._lock import namespace_lock
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._model import Attachment, Link, NodePolicy
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._plan import (
@@ -25,7 +31,6 @@ from ansible_collections.linuxnet.macvtap.plugins.module_utils._plan import (
     Step,
     describe,
     diff,
-    require_free,
 )
 
 #: how often somebody else may be quicker before we give up
@@ -68,10 +73,10 @@ def converge(plan_for: Callable[[Host], View], task: Task) -> tuple[list[Step], 
         races = repeats = 0
         try:
             while True:
-                view = plan_for(look_at_host(netlink, task.policy))
+                view = _plan(plan_for, look_at_host(netlink, task.policy), task.policy)
                 steps = view.plan.steps()
                 if steps:
-                    _require_free(view.plan, task)
+                    _require_free(view, task)
                 if task.check_mode or not steps:
                     return (steps if task.check_mode else applier.done), view
                 if repeats == _REPEATS:
@@ -93,9 +98,23 @@ def converge(plan_for: Callable[[Host], View], task: Task) -> tuple[list[Step], 
             raise error from exc
 
 
-def _require_free(plan: Plan, task: Task) -> None:
-    if plan.delete and not task.force:
-        require_free(plan, _holders.holders(step.number for step in plan.delete if step.number is not None), False)
+def _plan(plan_for: Callable[[Host], View], host: Host, policy: NodePolicy) -> View:
+    try:
+        return plan_for(host)
+    except Taken as exc:
+        number = _tap_node.device_number(exc.link) if exc.link.is_macvtap else None
+        users = _holders.holders([number] if number is not None else ())
+        for holders in users.values():
+            exc.args = (also_held(exc, policy.path(exc.link.ifindex), holders),)
+        raise
+
+
+def _require_free(view: View, task: Task) -> None:
+    if not task.force:
+        numbers = taps_at_stake(view.plan, view.seen)
+        users = _holders.holders(numbers.values())
+        held = {index: users[number] for index, number in numbers.items() if number in users}
+        require_free(view.plan, held, task.policy)
 
 
 def look_at_host(netlink: _rtnetlink.Netlink, policy: NodePolicy) -> Host:

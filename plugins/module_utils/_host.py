@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._errors import InvalidInput, Refused
-from ansible_collections.linuxnet.macvtap.plugins.module_utils._identity import derived_indexes, read_mark
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._identity import likely_indexes, read_mark
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._model import (
     IFF_LOOPBACK,
     Link,
@@ -44,6 +44,8 @@ class Host:
         self.by_name: dict[str, Link] = {}
         self.macvtaps: list[Link] = []
         self.owned: dict[tuple[str, int], Owned] = {}
+        #: links with the same mark of which no ifindex tells whose mark it is
+        self.twins: dict[tuple[str, int], list[Link]] = {}
         self._marks: dict[int, Mark] = {}
         self._on: dict[int, list[Link]] = {}
         for link in links.values():
@@ -58,11 +60,18 @@ class Host:
                     self._claim(Owned(link, mark))
 
     def _claim(self, owned: Owned) -> None:
-        """Of two links with the same mark (somebody copied an alias) the one with the derived ifindex is it."""
+        """Of links with the same mark (somebody copied an alias) the one with the likeliest ifindex is it."""
         key = (owned.mark.guest, owned.mark.nic)
         other = self.owned.setdefault(key, owned)
-        if other is not owned and owned.link.ifindex == next(derived_indexes(*key)):
+        if other is owned:
+            return
+        likely = likely_indexes(*key)
+        ranks = [likely.index(each.link.ifindex) if each.link.ifindex in likely else None for each in (other, owned)]
+        if ranks == [None, None]:
+            self.twins.setdefault(key, [other.link]).append(owned.link)
+        elif ranks[0] is None or (ranks[1] is not None and ranks[1] < ranks[0]):
             self.owned[key] = owned
+            self.twins.pop(key, None)
 
     def mark(self, link: Link) -> Mark | None:
         """Our mark on a macvtap, None when somebody else made it."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from hashlib import sha256
-from itertools import count
+from itertools import count, islice
 from urllib.parse import quote, unquote
 
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._errors import InvalidInput
@@ -26,6 +26,9 @@ _READABLE = "!$&'()*+,-./:;@[]^_`{|}~"
 
 #: derived ifindexes: 2^30 … 2^31-1, far from those the kernel counts up from 1
 INDEX_BASE = 1 << 30
+
+#: how many derived ifindexes tell whose a link is that has lost its mark
+_LIKELY_INDEXES = 16
 
 #: how many derived MACs of one NIC are tried; a found one among them is kept
 MAC_CANDIDATES = 64
@@ -75,6 +78,11 @@ def derived_indexes(guest: str, nic: int) -> Iterator[int]:
     first = int.from_bytes(_digest(guest, nic, 0)[8:12], "big") % INDEX_BASE
     for attempt in count():
         yield INDEX_BASE + (first + attempt) % INDEX_BASE
+
+
+def likely_indexes(guest: str, nic: int) -> list[int]:
+    """The derived ifindexes that a NIC's link has, unless very many of them were taken."""
+    return list(islice(derived_indexes(guest, nic), _LIKELY_INDEXES))
 
 
 def _digest(guest: str, nic: int, attempt: int) -> bytes:

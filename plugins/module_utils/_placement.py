@@ -9,16 +9,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from itertools import islice
 from typing import NamedTuple, cast
 
 from ansible_collections.linuxnet.macvtap.plugins.module_utils import _identity
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._errors import InvalidInput, Refused
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._host import Host
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._model import MAKING_GROUP, Link, Network, Nic
-
-#: derived ifindexes under which a link without a mark is recognised as one of a run that was killed
-_ADOPTION_CANDIDATES = 16
 
 
 class Place(NamedTuple):
@@ -127,14 +123,13 @@ class Placement:
 
     def _existing(self, nic: Nic, pool: Sequence[Link]) -> Link | None:
         """The NIC's link: the one with its mark, or one that a killed run had no time to mark."""
+        self._require_one_mark(nic)
         owned = self._host.owned.get(key(nic))
         if owned is not None and owned.link.ifindex not in self._gone:
             return owned.link
         if not self._unmarked:
             return None
-        candidates = [
-            self._unmarked.get(index) for index in islice(_identity.derived_indexes(*key(nic)), _ADOPTION_CANDIDATES)
-        ]
+        candidates = [self._unmarked.get(index) for index in _identity.likely_indexes(*key(nic))]
         named = self._host.by_name.get(nic.ifname) if nic.ifname else None
         candidates.append(self._unmarked.get(named.ifindex) if named is not None else None)
         candidates += self._in_the_making
@@ -148,12 +143,20 @@ class Placement:
                 return link
         return None
 
+    def _require_one_mark(self, nic: Nic) -> None:
+        twins = self._host.twins.get(key(nic))
+        if twins:
+            raise Refused(
+                "%s: %s carry its mark, and no ifindex tells which is its link; take the alias off those that are not:"
+                " ip link set dev NAME alias ''" % (label(nic), " and ".join(link.name for link in twins))
+            )
+
     def _awaits_its_mac(self, link: Link, nic: Nic) -> bool:
         """A killed run had no time to set the MAC of a passthrough link: it still has the lower device's.
 
         Whose it is, its ifindex tells, unless that was not derived: then any NIC's that goes there.
         """
-        derived = islice(_identity.derived_indexes(*key(nic)), _ADOPTION_CANDIDATES)
+        derived = _identity.likely_indexes(*key(nic))
         is_fitting = not self._stable_index or link.ifindex < _identity.INDEX_BASE or link.ifindex in derived
         return link.mode == "passthrough" and link.group == MAKING_GROUP and is_fitting
 

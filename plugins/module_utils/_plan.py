@@ -21,7 +21,6 @@ from ansible_collections.linuxnet.macvtap.plugins.module_utils._host import Host
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._identity import read_mark
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._model import (
     Attachment,
-    Holder,
     Link,
     Node,
     NodePolicy,
@@ -206,33 +205,6 @@ def node_steps(
     if new != old:
         steps.append(OwnNode(path, number, old, new))
     return steps
-
-
-def require_free(plan: Plan, holders: Mapping[tuple[int, int], Sequence[Holder]], force: bool) -> None:
-    """Refuse to cut off a process that holds a tap open; all or nothing.
-
-    :arg holders: by device number, of the links that the plan deletes.
-    """
-    if force:
-        return
-    held = [(step, holders[step.number]) for step in plan.delete if step.number and step.number in holders]
-    if not held:
-        return
-    lines = [
-        "%s is held open by %s" % (step.link.name, ", ".join("pid %d (%s)" % holder for holder in users))
-        for step, users in held[:5]
-    ]
-    if len(held) > 5:
-        lines.append("and %d more" % (len(held) - 5))
-    raise Refused(
-        "nothing was %s: %s; stop %s first, or set force=true to cut %s off"
-        % (
-            "recreated" if held[0][0].recreated else "removed",
-            "; ".join(lines),
-            "it" if len(held) == 1 else "them",
-            "it" if len(held) == 1 else "them",
-        )
-    )
 
 
 def step_aside(changes: Sequence[ChangeLink]) -> list[tuple[Link, tuple[str, ...]]]:

@@ -15,6 +15,7 @@ from typing import Any, Callable, NamedTuple
 from ansible_collections.linuxnet.macvtap.plugins.module_utils import _identity
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._errors import InvalidInput, Refused
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._host import Host
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._in_use import Taken
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._model import (
     IFF_ALLMULTI,
     IFF_NOARP,
@@ -113,7 +114,7 @@ def _choose_macs(places: Sequence[Place], host: Host, others: Sequence[Link], pr
         used.add(mac)
         other = taken.get((place.device.ifindex, mac))
         if other is not None:
-            raise Refused(
+            raise Taken(
                 "%s: MAC %s is already on %s, where %s has it; choose another MAC, or remove that link%s"
                 % (
                     place.label,
@@ -121,7 +122,8 @@ def _choose_macs(places: Sequence[Place], host: Host, others: Sequence[Link], pr
                     place.device.name,
                     host.describe(other),
                     " (state absent with mac selects it)" if other.is_macvtap else "",
-                )
+                ),
+                other,
             )
         if mac == place.device.mac and place.mode != "passthrough" and not _lends_its_mac(place):
             raise InvalidInput(
@@ -160,9 +162,10 @@ def _choose_names(places: Sequence[Place], others: Sequence[Link]) -> list[str]:
     for place in places:
         holder = taken.get(place.nic.ifname) if place.nic.ifname else None
         if holder is not None:
-            raise Refused(
+            raise Taken(
                 "%s: the name %s is taken by another link (%s, ifindex %d); choose another ifname or leave it out"
-                % (place.label, holder.name, holder.kind or "no macvtap", holder.ifindex)
+                % (place.label, holder.name, holder.kind or "no macvtap", holder.ifindex),
+                holder,
             )
     asked = {place.nic.ifname for place in places}
     names = [

@@ -9,7 +9,7 @@ from __future__ import annotations
 import pytest
 
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._errors import Refused
-from ansible_collections.linuxnet.macvtap.plugins.module_utils._model import Attachment, Holder, Node, NodePolicy
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._model import Attachment, Node, NodePolicy
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._plan import (
     BringUp,
     ChangeLink,
@@ -24,7 +24,6 @@ from ansible_collections.linuxnet.macvtap.plugins.module_utils._plan import (
     diff,
     node_steps,
     plan_attachments,
-    require_free,
 )
 from ansible_collections.linuxnet.macvtap.tests.unit.plugins.module_utils.scene import ETH1, host, macvtap, nic_of_host
 
@@ -119,36 +118,6 @@ def test_links_go_before_others_come_and_definitions_are_written_last():
     change = ChangeLink(LINK, LINK._replace(mtu=1400), ("mtu",))
     plan = Plan(definitions=[write], create=[create], change=[change], delete=[delete], bring_up=[up])
     assert plan.steps() == [up, delete, change, create, write]
-
-
-# -- held taps ---------------------------------------------------------------------------------------------------------
-
-HELD = {NUMBER: [Holder(4711, "qemu"), Holder(4712, "cat")]}
-
-
-def test_a_held_tap_keeps_its_link_and_its_holders_are_named():
-    with pytest.raises(Refused, match=r"removed.*macvtap0.*pid 4711 \(qemu\), pid 4712 \(cat\).*force=true"):
-        require_free(planned(leaving=[LINK]), HELD, False)
-
-
-def test_a_held_tap_keeps_its_link_from_being_made_again():
-    with pytest.raises(Refused, match="recreated"):
-        require_free(planned(attachment(found=LINK._replace(lower=ETH1))), HELD, False)
-
-
-def test_force_cuts_holders_off():
-    require_free(planned(leaving=[LINK]), HELD, True)
-
-
-def test_changes_in_place_do_not_mind_holders():
-    require_free(planned(attachment(found=LINK._replace(mode="bridge"))), HELD, False)
-
-
-def test_of_many_held_taps_some_are_named_and_the_rest_counted():
-    steps = [DeleteLink(macvtap(n, "macvtap%d" % n), "eth0", "/dev/tap%d" % n, (246, n)) for n in range(10, 18)]
-    holders = {step.number: [Holder(1, "qemu")] for step in steps}
-    with pytest.raises(Refused, match=r"macvtap14.*and 3 more"):
-        require_free(Plan(delete=steps), holders, False)
 
 
 # -- words -------------------------------------------------------------------------------------------------------------

@@ -1,0 +1,111 @@
+# Copyright (c) 2026, linuxnet.macvtap maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A tap that a process holds open: not cut off and not given to another guest."""
+
+from __future__ import annotations
+
+import pytest
+
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._errors import Refused
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._identity import derived_indexes, mark_text
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._in_use import (
+    Taken,
+    also_held,
+    new_owner,
+    require_free,
+    taps_at_stake,
+)
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._model import (
+    MAKING_GROUP,
+    Holder,
+    Mark,
+    Nic,
+    NodePolicy,
+)
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._plan import ChangeLink, DeleteLink, Plan, Seen
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._resolve import Wishes, number_nics, resolve
+from ansible_collections.linuxnet.macvtap.tests.unit.plugins.module_utils.scene import host, macvtap
+
+POLICY = NodePolicy("/dev")
+LINK = macvtap(10, "macvtap0", "web")
+QEMU, CAT = Holder(4711, "qemu"), Holder(4712, "cat")
+INDEX = next(derived_indexes("web", 0))
+
+
+def deletion(link=LINK, recreated=False):
+    return DeleteLink(link, "eth0", "/dev/tap%d" % link.ifindex, (246, link.ifindex % 1000), recreated=recreated)
+
+
+def marking(old, guest="web", nic=0):
+    return ChangeLink(old, old._replace(alias=mark_text(Mark(guest, nic)), group=0), ("mark",))
+
+
+def test_a_held_tap_keeps_its_link_and_its_holders_are_named():
+    with pytest.raises(Refused, match=r"removed.*macvtap0.*pid 4711 \(qemu\), pid 4712 \(cat\).*force=true"):
+        require_free(Plan(delete=[deletion()]), {10: [QEMU, CAT]}, POLICY)
+
+
+def test_a_held_tap_keeps_its_link_from_being_made_again():
+    with pytest.raises(Refused, match="recreated"):
+        require_free(Plan(delete=[deletion(recreated=True)]), {10: [QEMU]}, POLICY)
+
+
+def test_of_many_held_taps_some_are_named_and_the_rest_counted():
+    links = [macvtap(n, "macvtap%d" % n) for n in range(10, 18)]
+    with pytest.raises(Refused, match=r"macvtap14.*and 3 more"):
+        require_free(Plan(delete=[deletion(link) for link in links]), {n: [QEMU] for n in range(10, 18)}, POLICY)
+
+
+def test_changes_in_place_do_not_mind_holders():
+    step = ChangeLink(LINK, LINK._replace(mode="bridge"), ("mode",))
+    assert taps_at_stake(Plan(change=[step]), {10: Seen((246, 3), None)}) == {}
+    require_free(Plan(change=[step]), {10: [QEMU]}, POLICY)
+
+
+def test_a_link_without_mark_that_name_and_mac_give_to_a_guest_must_not_be_held():
+    plan = Plan(change=[marking(macvtap(10, "web0"))])
+    assert taps_at_stake(plan, {10: Seen((246, 3), None)}) == {10: (246, 3)}
+    with pytest.raises(
+        Refused, match=r"web0 would be given to guest web nic 0.* /dev/tap10 .*pid 4711 \(qemu\).*force=true"
+    ):
+        require_free(plan, {10: [QEMU]}, POLICY)
+    require_free(plan, {}, POLICY)
+
+
+@pytest.mark.parametrize(
+    ("old", "is_certain"),
+    [
+        (macvtap(INDEX, "web0"), True),
+        (macvtap(INDEX + 15, "web0"), True),
+        (macvtap(INDEX + 16, "web0"), False),
+        (macvtap(INDEX, "web0", group=MAKING_GROUP), False),
+        (macvtap(INDEX, "web0", "db"), False),
+        (macvtap(INDEX, "web0", "web", 1), False),
+        (macvtap(12, "web0", "web", network="other"), True),
+    ],
+)
+def test_whose_a_link_was_is_certain_by_its_mark_or_its_derived_index(old, is_certain):
+    assert (new_owner(marking(old)) is None) == is_certain
+
+
+def test_a_link_in_the_way_is_told_with_who_holds_its_tap():
+    there = host(macvtap(10, "web0", "web", mac="02:00:00:00:00:01"))
+    for wish in ({"mac": "02:00:00:00:00:01"}, {"ifname": "web0"}):
+        with pytest.raises(Taken, match=r"(guest web nic 0\) has it|the name web0 is taken)") as caught:
+            resolve(number_nics([Nic("db", device="eth0", **wish)], None), {}, there, Wishes())
+        assert caught.value.link.name == "web0"
+        assert also_held(caught.value, "/dev/tap10", [QEMU]).endswith(
+            "in use: its tap /dev/tap10 is held open by pid 4711 (qemu)"
+        )
+
+
+def test_of_two_links_with_one_mark_the_likelier_index_decides_and_none_decides_nothing():
+    strangers = [macvtap(10, "a0", "web"), macvtap(11, "a1", "web"), macvtap(12, "a2", "web")]
+    likely, likelier = macvtap(INDEX + 3, "w3", "web"), macvtap(INDEX, "w0", "web")
+    assert host(*strangers).twins == {("web", 0): strangers}
+    for links in ([*strangers, likely, likelier], [likelier, likely, *strangers]):
+        assert host(*links).owned["web", 0].link == likelier and host(*links).twins == {}
+    with pytest.raises(Refused, match="guest web nic 0: a0 and a1 carry its mark"):
+        resolve(number_nics([Nic("web", device="eth0")], None), {}, host(*strangers[:2]), Wishes())
