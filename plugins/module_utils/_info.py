@@ -14,6 +14,7 @@ from ansible_collections.linuxnet.macvtap.plugins.module_utils import (
     _boot,
     _definitions,
     _holders,
+    _libvirt_state,
     _persist,
     _rtnetlink,
     _sriov,
@@ -36,7 +37,8 @@ def survey(selection: Selection, everything: bool, policy: NodePolicy, directory
     with _rtnetlink.Netlink() as netlink:
         host = look_at_host(netlink, policy)
     networks, damaged = _definitions_here(directory)
-    told = Survey(host, networks)
+    libvirt_links = _libvirt_state.made_links() if host.macvtaps else {}
+    told = Survey(host, networks, libvirt_links)
     links = select(host, selection, everything)
     seen = look_at_taps(links, policy)
     holders = _holders.holders(tap.number for tap in seen.values())
@@ -52,6 +54,7 @@ def survey(selection: Selection, everything: bool, policy: NodePolicy, directory
             {
                 **row,
                 "managed": host.mark(link) is not None,
+                "libvirt_domain": libvirt_links.get(link.name),
                 "operstate": link.operstate,
                 "holders": [user._asdict() for user in users],
                 "statistics": counters.get(link.ifindex, {}),
@@ -59,7 +62,8 @@ def survey(selection: Selection, everything: bool, policy: NodePolicy, directory
                 "problems": told.of_link(link, tap, policy.path(link.ifindex), users) + of_boot(entry, row),
             }
         )
-    rows = [_network(network, told, host, directory) for network in networks.values()]
+    libvirt_networks = _libvirt_state.networks() if networks else []
+    rows = [_network(network, told, host, directory, libvirt_networks) for network in networks.values()]
     rows += [_damaged(name, problem, host, directory) for name, problem in damaged.items()]
     wanted = selection.network
     return {
@@ -96,14 +100,17 @@ def _definitions_here(directory: str) -> tuple[dict[str, Network], dict[str, str
     return networks, damaged
 
 
-def _network(network: Network, told: Survey, host: Host, directory: str) -> dict[str, Any]:
-    problems = []
+def _network(
+    network: Network, told: Survey, host: Host, directory: str, libvirt_networks: list[_libvirt_state.Definition]
+) -> dict[str, Any]:
+    path = _definitions.path_of(directory, network.name)
+    text = _definitions.read_text(path)
+    problems = _libvirt_state.rivals(network.name, text, network, libvirt_networks)
     try:
         network = _sriov.with_devices(network)
     except InvalidInput as exc:
         problems.append(str(exc))
-    path = _definitions.path_of(directory, network.name)
-    row = network_row(network.name, network, host, path, _definitions.read_text(path))
+    row = network_row(network.name, network, host, path, text)
     return {**row, "problems": problems + told.of_network(network)}
 
 

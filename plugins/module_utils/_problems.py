@@ -30,9 +30,14 @@ def of_boot(entry: Entry | None, row: Mapping[str, Any]) -> list[str]:
 class Survey:
     """Everything the problems are told from: one look at links and taps, and the networks defined."""
 
-    def __init__(self, host: Host, networks: Mapping[str, Network]) -> None:
+    def __init__(self, host: Host, networks: Mapping[str, Network], libvirt_links: Mapping[str, str]) -> None:
+        """Take what was looked at.
+
+        :arg libvirt_links: macvtaps that libvirt made, name → domain.
+        """
         self._host = host
         self._networks = networks
+        self._libvirt_links = libvirt_links
         self._macs = Counter((link.lower, link.mac) for link in host.macvtaps)
         self._marks = Counter((owned.mark.guest, owned.mark.nic) for owned in host.marked())
 
@@ -66,7 +71,11 @@ class Survey:
                 problems.append("lower device %s %s" % (name, obstacle))
             if not device.is_up:
                 problems.append("lower device %s is down" % name)
-            foreign = [link.name for link in self._host.on_device(device.ifindex) if self._host.mark(link) is None]
+            foreign = [
+                "%s (%s)" % (link.name, self._maker(link))
+                for link in self._host.on_device(device.ifindex)
+                if self._host.mark(link) is None
+            ]
             if foreign:
                 problems.append("lower device %s also carries %s, which is not ours" % (name, ", ".join(foreign)))
         return problems
@@ -101,9 +110,20 @@ class Survey:
         device = self._host.device_name(link)
         for network in self._networks.values():
             if device in network.devices:
-                yield "foreign: it is not ours, and lower device %s belongs to network %r" % (device, network.name)
+                yield "foreign: it is %s, not ours, and lower device %s belongs to network %r" % (
+                    self._maker(link),
+                    device,
+                    network.name,
+                )
+
+    def _maker(self, link: Link) -> str:
+        domain = self._libvirt_links.get(link.name)
+        return "some other tool's" if domain is None else "libvirt's, for its domain %s" % domain
 
     def _of_mark(self, link: Link, mark: Mark) -> Iterator[str]:
+        domain = self._libvirt_links.get(link.name)
+        if domain is not None:
+            yield "two owners: libvirt made it too, for its domain %s, and deletes it when that ends" % domain
         if self._marks[mark.guest, mark.nic] > 1:
             yield "duplicate mark: another link is marked for guest %s nic %d too" % (mark.guest, mark.nic)
         if not link.flags & IFF_NOARP or link.ipv6_disabled is False:

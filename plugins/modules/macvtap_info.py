@@ -124,7 +124,7 @@ networks:
           </forward>
         </network>
     problems:
-      description: What is wrong with the network or its lower devices.
+      description: What is wrong with the network or its lower devices, and what libvirt has of the same name or UUID.
       type: list
       elements: str
       returned: success
@@ -247,6 +247,14 @@ attachments:
       type: bool
       returned: success
       sample: true
+    libvirt_domain:
+      description:
+        - The running libvirt domain for which libvirt made this link, as libvirt's own files tell, or V(null). Such a
+          link is left alone.
+        - A domain that uses a link of ours, with C(managed='no'), is not meant.
+      type: str
+      returned: success
+      sample: db
     operstate:
       description: Its operational state (RFC 2863) in the kernel's words.
       type: str

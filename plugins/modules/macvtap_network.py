@@ -67,6 +67,8 @@ options:
       - Let a change make links again whose taps a process holds open. That process is cut off for good.
     type: bool
     default: false
+notes:
+  - Warns when it defines a network that libvirt has too, by name or UUID. libvirt's own is left alone.
 seealso:
   - module: linuxnet.macvtap.macvtap_attach
   - module: linuxnet.macvtap.macvtap_info
@@ -175,7 +177,7 @@ actions:
   sample: ["write definition of network vepanet (/etc/macvtap/networks/vepanet.xml)"]
 """
 
-from ansible_collections.linuxnet.macvtap.plugins.module_utils import _names, _networks, _options
+from ansible_collections.linuxnet.macvtap.plugins.module_utils import _libvirt_state, _names, _networks, _options
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._converge import Task
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._model import MODES, NodePolicy
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._network_xml import parse_network
@@ -205,7 +207,11 @@ def work(module):
         return _networks.undefine(name, directory, task)
     if params["xml"] is None:
         network = _options.network(name, params["mode"], params["devices"])
-    return _networks.define(network, directory, task)
+    result = _networks.define(network, directory, task)
+    if result["changed"]:
+        for problem in _libvirt_state.rivals(name, result["network"]["xml"], network, _libvirt_state.networks()):
+            module.warn(problem)
+    return result
 
 
 def main():
