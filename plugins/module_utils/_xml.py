@@ -184,7 +184,9 @@ def only_child(parent: Any, tag: str, where: str) -> Any | None:
 
 def start_tag(node: Any) -> str:
     """An element as it appears in a message: ``<name>``, cut when it is long."""
-    return f"<{node.tag}>" if len(node.tag) <= 80 else f"<{node.tag[:80]}…"
+    # names may have characters that a terminal does not show, or shows as something else
+    tag = node.tag if node.tag.isprintable() else repr(node.tag)[1:-1]
+    return f"<{tag}>" if len(tag) <= 80 else f"<{tag[:80]}…"
 
 
 def text_of(node: Any) -> str:

@@ -62,6 +62,7 @@ HOSTILE = {
     "many namespaces": ("<a " + " ".join(f"xmlns:a{n}='u{n}'" for n in range(1_001)) + "/>", "1000 namespaces"),
     "long name": (f"<{'a' * 3 * MIB}/>", "not well-formed"),
     "long element name": (NETWORK.format(f"<{'a' * 40_000}/>"), "not an element that libvirt knows"),
+    "invisible element name": (NETWORK.format("<i\u200dp/>"), "<i\\u200dp>"),
     "long text": (NETWORK.format("x" * 3 * MIB), "has the text"),
     "not UTF-8": (PLAIN.replace("n<", "é<").encode("latin-1"), "not valid utf-8"),
     "not what it declares": (DECLARED.format("utf-8").replace("n<", "é<").encode("latin-1"), "not valid utf-8"),
