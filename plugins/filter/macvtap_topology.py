@@ -1,0 +1,133 @@
+# Copyright (c) 2026, linuxnet.macvtap maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The filter that draws what macvtap_info tells of one or many hosts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible.errors import AnsibleFilterError
+
+from ansible_collections.linuxnet.macvtap.plugins.plugin_utils._topology import problems_of, topology
+from ansible_collections.linuxnet.macvtap.plugins.plugin_utils._topology_mermaid import mermaid
+from ansible_collections.linuxnet.macvtap.plugins.plugin_utils._topology_svg import MAX_WIDTH, MIN_WIDTH, svg
+
+DOCUMENTATION = r"""
+name: macvtap_topology
+short_description: Draw hosts, lower devices, networks, guests and taps
+version_added: 0.1.0
+author:
+  - linuxnet.macvtap maintainers (@linuxnet)
+description:
+  - Takes what M(linuxnet.macvtap.macvtap_info) returned for one host or for many, and draws it as a Mermaid diagram or
+    as an SVG. Problems are red and told in words.
+  - The same input gives the same output, to the byte. Nothing is asked of the hosts.
+  - Names are escaped. What cannot be shown in one line, such as a line feed, is shown as its picture.
+positional: _input
+options:
+  _input:
+    description:
+      - The result of M(linuxnet.macvtap.macvtap_info), or a dictionary of host names and such results.
+      - A result of a task that failed, or of a host that was unreachable, is drawn as a host with that problem.
+    type: dict
+    required: true
+  format:
+    description:
+      - V(mermaid) gives a flowchart for GitHub, GitLab and other places that render it. They draw at most some 50000
+        characters, so that many healthy guests share a box, and more than about a thousand guests do not fit.
+      - V(svg) gives a picture of its own layout, without scripts and external resources, which follows the light or
+        dark setting of the reader and fits into a page of HTML as it is. Guests stand in as many columns as fit.
+      - V(problems) gives a list of all problems instead of a picture. What all taps on a lower device share is told
+        once.
+    type: str
+    choices: [mermaid, svg, problems]
+    default: mermaid
+  title:
+    description: Title of the picture.
+    type: str
+    default: Macvtap topology
+  width:
+    description: Width of the SVG in pixels, from 320 to 4000. The height follows.
+    type: int
+    default: 1200
+seealso:
+  - module: linuxnet.macvtap.macvtap_info
+  - ref: Pictures of macvtap hosts <ansible_collections.linuxnet.macvtap.docsite.guide_topology>
+    description: How such a picture looks.
+"""
+
+EXAMPLES = r"""
+- name: Look at the host
+  linuxnet.macvtap.macvtap_info:
+  register: macvtaps
+
+- name: Draw it on the controller
+  ansible.builtin.copy:
+    content: "{{ {inventory_hostname: macvtaps} | linuxnet.macvtap.macvtap_topology(format='svg') }}"
+    dest: "{{ inventory_hostname }}.svg"
+    mode: "0644"
+  delegate_to: localhost
+
+- name: One Mermaid diagram of all hosts
+  ansible.builtin.copy:
+    content: "{{ dict(ansible_play_hosts | zip(results)) | linuxnet.macvtap.macvtap_topology }}"
+    dest: fleet.mmd
+    mode: "0644"
+  vars:
+    results: "{{ ansible_play_hosts | map('extract', hostvars, 'macvtaps') }}"
+  delegate_to: localhost
+  run_once: true
+
+- name: Fail when something is wrong anywhere, with the whole list
+  ansible.builtin.assert:
+    that: problems | length == 0
+    fail_msg: "{{ problems }}"
+  vars:
+    problems: "{{ macvtaps | linuxnet.macvtap.macvtap_topology(format='problems') }}"
+"""
+
+RETURN = r"""
+_value:
+  description:
+    - The diagram or picture as text.
+    - With O(format=problems), a list of dictionaries with C(host), C(where) and C(problem).
+  type: raw
+"""
+
+FORMATS = ("mermaid", "svg", "problems")
+
+
+def macvtap_topology(
+    told: Any,
+    format: str = "mermaid",  # noqa: A002 - the name that a playbook author types
+    title: str = "Macvtap topology",
+    width: int = 1200,
+) -> Any:
+    """Result of macvtap_info, or such results by host → a picture as text, or the list of problems."""
+    if format not in FORMATS:
+        raise AnsibleFilterError("macvtap_topology: format must be one of %s, not %r" % (", ".join(FORMATS), format))
+    if not isinstance(width, int) or isinstance(width, bool) or not MIN_WIDTH <= width <= MAX_WIDTH:
+        raise AnsibleFilterError(
+            "macvtap_topology: width must be a number from %d to %d, not %r" % (MIN_WIDTH, MAX_WIDTH, width)
+        )
+    try:
+        hosts = topology(told)
+    except ValueError as error:
+        raise AnsibleFilterError("macvtap_topology: %s" % error) from error
+    if format == "problems":
+        return [
+            {"host": host.name, "where": where, "problem": problem}
+            for host in hosts
+            for where, problem in problems_of(host)
+        ]
+    return svg(hosts, str(title), width) if format == "svg" else mermaid(hosts, str(title))
+
+
+class FilterModule:
+    """Where Ansible finds the filter."""
+
+    def filters(self) -> dict[str, Any]:
+        """Name → function."""
+        return {"macvtap_topology": macvtap_topology}
