@@ -131,8 +131,8 @@ options:
   force:
     description:
       - Also recreate or remove a link whose tap a process holds open. That process is cut off for good.
-      - Also take up a link without mark whose tap a process holds open, when nothing but its name and its MAC address say
-        that it is the guest's.
+      - Also take up a link without mark whose tap a process holds open, when nothing but its name and its MAC address
+        say that it is the guest's.
     type: bool
     default: false
   link_state:
