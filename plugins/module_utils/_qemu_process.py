@@ -108,12 +108,10 @@ def open_descriptors(nic: QemuNic, vhost: bool) -> list[int]:
     opened: list[int] = []
     try:
         for path in fd_paths(nic, vhost):
-            # every opening of a tap is one more queue, so the look at what it is comes before
             if path == nic.tap_path:
-                _require_tap(os.stat(path, follow_symlinks=False), nic)
-            opened.append(os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW))
-            if path == nic.tap_path:
-                _require_tap(os.fstat(opened[-1]), nic)
+                opened.append(_open_tap(path, nic))
+            else:
+                opened.append(os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW))
     except OSError as error:
         close_all(opened)
         raise HostError(f"NIC {nic.nic}: cannot open {path}: {error.strerror}", error.errno or 0) from error
@@ -123,10 +121,20 @@ def open_descriptors(nic: QemuNic, vhost: bool) -> list[int]:
     return opened
 
 
-def _require_tap(found: os.stat_result, nic: QemuNic) -> None:
-    number = (os.major(found.st_rdev), os.minor(found.st_rdev))
-    if not stat.S_ISCHR(found.st_mode) or number != (nic.tap_number or number):
-        raise Refused(f"NIC {nic.nic}: {nic.tap_path} was replaced by something else a moment ago; attach again")
+def _open_tap(path: str, nic: QemuNic) -> int:
+    """Open what was looked at, and not what lies there a moment later.
+
+    Every opening of a tap is one more queue, and to open some other device may do anything.
+    """
+    looked_at = os.open(path, os.O_PATH | os.O_CLOEXEC | os.O_NOFOLLOW)
+    try:
+        found = os.fstat(looked_at)
+        number = (os.major(found.st_rdev), os.minor(found.st_rdev))
+        if not stat.S_ISCHR(found.st_mode) or number != (nic.tap_number or number):
+            raise Refused(f"NIC {nic.nic}: {nic.tap_path} was replaced by something else a moment ago; attach again")
+        return os.open(f"/proc/self/fd/{looked_at}", os.O_RDWR | os.O_CLOEXEC)
+    finally:
+        os.close(looked_at)
 
 
 def close_all(descriptors: Sequence[int]) -> None:

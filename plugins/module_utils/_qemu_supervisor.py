@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import stat
 import subprocess
 import tempfile
 from collections.abc import Sequence
@@ -168,10 +169,13 @@ def make_directory(path: str, user: User) -> None:
 
 
 def make_log(path: str, uid: int, gid: int) -> int:
-    """Make a log file unless it is there; returns its size. A link in its place is not followed."""
+    """Make a log file unless it is there; returns its size. A link there is not followed, a FIFO not waited for."""
     os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
-    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o640)
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    descriptor = os.open(path, flags, 0o640)
     try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise HostError(f"{path} is no regular file, and no place for a log; remove it")
         os.fchown(descriptor, uid, gid)
         return os.fstat(descriptor).st_size
     finally:
