@@ -9,12 +9,17 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Callable
 
 from ansible_collections.linuxnet.macvtap.plugins.module_utils import _attributes, _definitions, _rtnetlink, _tap_node
-from ansible_collections.linuxnet.macvtap.plugins.module_utils._errors import HostError, MacvtapError
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._errors import (
+    UNDOING_MET,
+    HostError,
+    MacvtapError,
+    RaceLost,
+)
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._explain import explain
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._model import IFF_UP, Link, NodePolicy
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._plan import (
@@ -35,10 +40,6 @@ from ansible_collections.linuxnet.macvtap.plugins.module_utils._plan import (
 _RACES = (errno.EEXIST, errno.ENODEV)
 
 
-class RaceLost(HostError):
-    """Another program took a name or an ifindex, or removed a link, between the look and the step."""
-
-
 class Applier:
     """Carries out plans over one netlink socket and remembers what it did.
 
@@ -49,6 +50,8 @@ class Applier:
         self._netlink = netlink
         self._policy = policy
         self.done: list[Step] = []
+        #: of the nodes of links made again, by mark: a plan made after a lost race finds the old link gone
+        self._owners: dict[str, tuple[int, int, int]] = {}
 
     def apply(self, plan: Plan) -> None:
         """Carry out every step, in order.
@@ -56,6 +59,7 @@ class Applier:
         :raises RaceLost: when looking again and planning anew may help; what was done stays in the journal.
         :raises MacvtapError: the first step that failed; nothing is undone yet.
         """
+        self._owners.update((step.link.alias, step.owner) for step in plan.create if step.owner)
         self._bring_up(plan.bring_up)
         self._delete(plan.delete)
         self._change(plan.change)
@@ -91,7 +95,7 @@ class Applier:
                 self._try(failures, partial(self._undo_step, step))
         self.done = []
         if failures:
-            return "Undoing what the run had begun met: %s" % "; ".join(failures)
+            return UNDOING_MET + "; ".join(failures)
         return "What the run had begun was undone (steps: %d)." % len(done) if done else "Nothing was changed."
 
     @staticmethod
@@ -119,7 +123,12 @@ class Applier:
     def _delete(self, steps: Sequence[DeleteLink]) -> None:
         if not steps:
             return
-        self._delete_links(steps)
+        try:
+            self._delete_links(steps)
+        except (MacvtapError, OSError):
+            # an answer that is lost says nothing of what became of the links
+            self.done += [step for step in steps if not self._is_left(step.link)]
+            raise
         self.done += steps
 
     def _delete_links(self, steps: Sequence[DeleteLink]) -> None:
@@ -130,10 +139,21 @@ class Applier:
                 if step.number and _tap_node.remove(step.path, step.number):
                     unlinked.append(step)
             self._netlink.delete([step.link for step in steps])
-        except HostError:
+        except (MacvtapError, OSError) as exc:
+            failures: list[str] = []
             for step in unlinked:
-                self._restore_node(step)
+                if self._is_left(step.link):
+                    self._try(failures, partial(self._restore_node, step))
+            if failures:
+                exc.args = ("%s. %s%s" % (exc, UNDOING_MET, "; ".join(failures)), *exc.args[1:])
             raise
+
+    def _is_left(self, link: Link) -> bool:
+        """Whether a link is there still; where that cannot be seen, it counts as there."""
+        try:
+            return link.ifindex in self._netlink.links()
+        except HostError:
+            return True
 
     def _restore_node(self, step: DeleteLink) -> None:
         number = _tap_node.require_device_number(step.link)
@@ -208,7 +228,8 @@ class Applier:
         """There already (devtmpfs), or made here; part of making the link, so not journalled on its own."""
         number = _tap_node.require_device_number(step.link)
         path = self._policy.path(step.link.ifindex)
-        policy = self._policy.with_defaults(step.owner) if step.owner else self._policy
+        owner = self._owners.get(step.link.alias)
+        policy = self._policy.with_defaults(owner) if owner else self._policy
         for node_step in node_steps(step.link.name, number, _tap_node.look_at(path, number), path, policy):
             self._node(node_step)
 
@@ -258,20 +279,29 @@ class Applier:
 
     def _undo_changes(self, steps: Sequence[ChangeLink]) -> None:
         """Attribute by attribute: of a message that failed, what came before the failing one stays."""
+        if not steps:
+            return
+        state, ipv6 = _attributes.LINK_STATE, _attributes.IPV6
         self._netlink.change(step_aside([ChangeLink(step.new, step.old, step.names) for step in steps]))
         present = self._netlink.links()
+        bounced = [step.old for step in steps if _attributes.must_bounce(_now(step, present), step.old)]
+        self._netlink.change([(link._replace(flags=link.flags & ~IFF_UP), (state,)) for link in bounced])
         back = [
             (step.old, (name,))
             for step in steps
             # what did not take effect needs no way back
-            for name in reversed(_attributes.differences(present.get(step.old.ifindex, step.old), step.old))
-            if name in step.names and name != _attributes.IPV6
+            for name in reversed(_attributes.differences(_now(step, present), step.old))
+            if name in step.names and name not in (state, ipv6)
         ]
-        replies = self._netlink.change(back)
-        for step in steps:
-            if _attributes.IPV6 in step.names:
-                _rtnetlink.set_ipv6(step.old.name, not step.old.ipv6_disabled)
-        failed = [(link.name, names[0], reply) for (link, names), reply in zip(back, replies) if reply.errno]
+        tried = list(zip(back, self._netlink.change(back)))
+        present = self._netlink.links()
+        differing = [(step.old, _attributes.differences(_now(step, present), step.old)) for step in steps]
+        for link in [link for link, names in differing if ipv6 in names]:
+            tried.append(((link, (ipv6,)), _rtnetlink.set_ipv6(link.name, not link.ipv6_disabled)))
+        # silent before it is up again; it may be down only because it had to be while it was changed
+        states = [(link, (state,)) for link, names in differing if state in names]
+        tried += zip(states, self._netlink.change(states))
+        failed = [(link.name, names[0], reply) for (link, names), reply in tried if reply.errno]
         if failed:
             raise HostError(
                 "; ".join(
@@ -280,6 +310,11 @@ class Applier:
                     for name, attribute, reply in failed[:5]
                 )
             )
+
+
+def _now(step: ChangeLink, present: Mapping[int, Link]) -> Link:
+    """The link as it is; one that is gone needs nothing."""
+    return present.get(step.old.ifindex, step.old)
 
 
 def _is_made(link: Link, found: Link | None) -> bool:

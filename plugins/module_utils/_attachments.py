@@ -21,7 +21,7 @@ from ansible_collections.linuxnet.macvtap.plugins.module_utils._converge import 
 )
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._host import Host
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._model import Link, Network, Nic
-from ansible_collections.linuxnet.macvtap.plugins.module_utils._plan import Step, plan_attachments
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._plan import Seen, Step, plan_attachments
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._report import found_row, wanted_row
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._resolve import Wishes, number_nics, resolve
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._select import Selection, select
@@ -47,7 +47,7 @@ def attach(
         attachments = resolve(nics, networks, host, wishes, extra)
         existing = [attachment.found for attachment in attachments if attachment.found is not None]
         seen = look_at_taps(existing, task.policy, required=True)
-        seen.update(look_at_taps(extra, task.policy))
+        seen.update(_look_at_leaving(extra, task))
         return View(host, plan_attachments(attachments, extra, seen, host, task.policy), attachments, seen)
 
     steps, last = converge(plan, task)
@@ -70,7 +70,7 @@ def detach(selection: Selection, task: Task) -> dict[str, Any]:
 
     def plan(host: Host) -> View:
         leaving = select(host, selection)
-        seen = look_at_taps(leaving, task.policy)
+        seen = _look_at_leaving(leaving, task)
         for link in leaving:
             removed.setdefault(link.ifindex, found_row(link, host, seen.get(link.ifindex), task.policy))
         return View(host, plan_attachments([], leaving, seen, host, task.policy))
@@ -78,6 +78,11 @@ def detach(selection: Selection, task: Task) -> dict[str, Any]:
     steps, _last = converge(plan, task)
     rows = sorted(removed.values(), key=lambda row: (row["guest"] or "", row["nic"] or 0, row["ifname"]))
     return _result(steps, rows)
+
+
+def _look_at_leaving(links: Sequence[Link], task: Task) -> dict[int, Seen]:
+    """The taps of links to remove. One that sysfs does not show might be held: only ``force`` removes it unseen."""
+    return look_at_taps(links, task.policy, required=not task.force)
 
 
 def _result(steps: list[Step], rows: list[dict[str, Any]]) -> dict[str, Any]:

@@ -14,8 +14,8 @@ from types import MappingProxyType
 from typing import Any, Callable, NamedTuple
 
 from ansible_collections.linuxnet.macvtap.plugins.module_utils import _holders, _rtnetlink, _tap_node
-from ansible_collections.linuxnet.macvtap.plugins.module_utils._apply import Applier, RaceLost
-from ansible_collections.linuxnet.macvtap.plugins.module_utils._errors import HostError, MacvtapError
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._apply import Applier
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._errors import HostError, MacvtapError, RaceLost
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._host import Host
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._in_use import (
     Taken,
@@ -73,18 +73,18 @@ def converge(plan_for: Callable[[Host], View], task: Task) -> tuple[list[Step], 
         races = repeats = 0
         try:
             while True:
-                view = _plan(plan_for, look_at_host(netlink, task.policy), task.policy)
-                steps = view.plan.steps()
-                if steps:
-                    _require_free(view, task)
-                if task.check_mode or not steps:
-                    return (steps if task.check_mode else applier.done), view
-                if repeats == _REPEATS:
-                    raise HostError(
-                        "the host does not stay as it was set: still to do after %d rounds: %s; somebody else (a"
-                        " network manager?) changes it back" % (repeats, "; ".join(map(describe, steps[:3])))
-                    )
                 try:
+                    view = _plan(plan_for, look_at_host(netlink, task.policy), task.policy)
+                    steps = view.plan.steps()
+                    if steps:
+                        _require_free(view, task)
+                    if task.check_mode or not steps:
+                        return (steps if task.check_mode else applier.done), view
+                    if repeats == _REPEATS:
+                        raise HostError(
+                            "the host does not stay as it was set: still to do after %d rounds: %s; somebody else (a"
+                            " network manager?) changes it back" % (repeats, "; ".join(map(describe, steps[:3])))
+                        )
                     applier.apply(view.plan)
                     repeats += 1
                 except RaceLost:
@@ -126,7 +126,7 @@ def look_at_host(netlink: _rtnetlink.Netlink, policy: NodePolicy) -> Host:
 def look_at_taps(links: Iterable[Link], policy: NodePolicy, required: bool = False) -> dict[int, Seen]:
     """Device number and node of each link, by ifindex.
 
-    :arg required: raise HostError for a link that sysfs does not show, instead of leaving it out.
+    :arg required: raise RaceLost for a link that sysfs does not show, instead of leaving it out.
     """
     number_of = _tap_node.require_device_number if required else _tap_node.device_number
     seen = {}

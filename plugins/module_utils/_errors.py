@@ -34,6 +34,14 @@ class HostError(MacvtapError):
         self.errno = number
 
 
+#: begins what a message says of steps that could not be taken back
+UNDOING_MET = "Undoing what the run had begun met: "
+
+
+class RaceLost(HostError):
+    """Somebody else took a name or an ifindex, or removed a link, between the look and the step: look again."""
+
+
 def host_error(what: str, exc: OSError) -> HostError:
     """A failed file operation: ``what`` could not be done, why, and what to do where that is known."""
     remedy = "; run as root (become: true)" if exc.errno in (errno.EPERM, errno.EACCES) else ""

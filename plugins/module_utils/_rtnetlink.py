@@ -22,7 +22,7 @@ from typing import Any, Callable, NamedTuple, TypeVar
 
 from ansible_collections.linuxnet.macvtap.plugins.module_utils import _attributes
 from ansible_collections.linuxnet.macvtap.plugins.module_utils import _ifinfomsg as wire
-from ansible_collections.linuxnet.macvtap.plugins.module_utils._errors import HostError
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._errors import UNDOING_MET, HostError
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._explain import why
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._model import MAKING_GROUP, Link
 
@@ -133,8 +133,8 @@ class Netlink:
         if not links:
             return
         group = random.getrandbits(31)
-        replies = self._set_groups([(link.ifindex, group) for link in links])
         try:
+            replies = self._set_groups([(link.ifindex, group) for link in links])
             refused = next((reply for reply in replies if reply.errno not in (0, errno.ENODEV)), None)
             if refused is not None:
                 raise HostError("the links could not be set apart for deletion: %s" % why(*refused), refused.errno)
@@ -147,9 +147,19 @@ class Netlink:
                 reply = self._exchange([Request(_RTM_DELLINK, _REQUEST | _ACK, body)])[0]
                 if reply.errno not in (0, errno.ENODEV):
                     raise HostError("the kernel did not delete the links: %s" % why(*reply), reply.errno)
-        except HostError:
-            self._set_groups([(link.ifindex, link.group) for link in links])
+        except HostError as exc:
+            left = self._left_in_group(links)
+            if left:
+                exc.args = ("%s. %slinks %s stay in link group %d" % (exc, UNDOING_MET, ", ".join(left), group),)
             raise
+
+    def _left_in_group(self, links: Sequence[Link]) -> list[str]:
+        """Give links back the group that they were in; returns the names of those that did not take it."""
+        try:
+            replies = self._set_groups([(link.ifindex, link.group) for link in links])
+        except HostError:
+            return [link.name for link in links]
+        return [link.name for link, reply in zip(links, replies) if reply.errno not in (0, errno.ENODEV)]
 
     def _set_groups(self, groups: Iterable[tuple[int, int]]) -> list[Reply]:
         return self._exchange(
@@ -259,16 +269,20 @@ def statistics(ifindexes: Iterable[int]) -> dict[int, dict[str, int]]:
     """Counters of macvtap links by ifindex, as the guest sees them.
 
     :returns: ``rx_bytes``, ``rx_packets``, ``rx_errors``, ``rx_dropped`` and the same with ``tx_``.
+    :raises HostError: when the kernel refuses.
     """
     pyroute2 = _import_pyroute2("reading statistics")
     wanted = set(ifindexes)
     names = ["%s_%s" % (side, what) for side in ("rx", "tx") for what in ("bytes", "packets", "errors", "dropped")]
     found = {}
     with pyroute2.IPRoute() as route:
-        for message in route.get_links():
-            counters: Any = message.get_attr("IFLA_STATS64")
-            if message["index"] in wanted and counters:
-                found[message["index"]] = {name: int(counters[name]) for name in names}
+        try:
+            for message in route.get_links():
+                counters: Any = message.get_attr("IFLA_STATS64")
+                if message["index"] in wanted and counters:
+                    found[message["index"]] = {name: int(counters[name]) for name in names}
+        except pyroute2.NetlinkError as exc:
+            raise HostError("cannot read the statistics of links: %s" % why(exc.code), exc.code) from exc
     return found
 
 
