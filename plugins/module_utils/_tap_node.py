@@ -132,6 +132,7 @@ def foreign_nodes(directory: str, own: Iterable[int]) -> dict[int, Node]:
 
 def make(path: str, number: tuple[int, int]) -> None:
     """Make the node, root:root 0600 as the kernel's devtmpfs does; nothing may lie there yet."""
+    _clear(_aside(path))
     try:
         os.mknod(path, stat.S_IFCHR | 0o600, os.makedev(*number))
     except OSError as exc:
@@ -139,17 +140,72 @@ def make(path: str, number: tuple[int, int]) -> None:
 
 
 def remove(path: str, number: tuple[int, int]) -> bool:
-    """Remove the node at ``path`` if it still is that device; returns whether it did."""
-    node = look(path)
-    if node is None or (node.major, node.minor) != number or node.kind != "character device":
+    """Remove the node at ``path`` if it still is that device; returns whether it did.
+
+    Linux removes no name on a condition. So what lies there is taken aside first, which shows what it is under a name
+    that nobody else uses, and is put back when it is something else.
+    """
+    aside = _aside(path)
+    _clear(aside)
+    if not _is_device(look(path), number):
         return False
     try:
-        os.unlink(path)
+        os.rename(path, aside)
     except FileNotFoundError:
         return False
     except OSError as exc:
         raise host_error("cannot remove node %s" % path, exc) from exc
-    return True
+    try:
+        if _is_device(look(aside), number):
+            os.unlink(aside)
+            return True
+    except (HostError, OSError) as exc:
+        _put_back(aside, path)
+        raise exc if isinstance(exc, HostError) else host_error("cannot remove node %s" % path, exc) from exc
+    _put_back(aside, path)
+    return False
+
+
+def _is_device(node: Node | None, number: tuple[int, int]) -> bool:
+    return node is not None and node.kind == "character device" and (node.major, node.minor) == number
+
+
+def _aside(path: str) -> str:
+    return os.path.join(os.path.dirname(path), ".%s.leaving" % os.path.basename(path))
+
+
+def _clear(aside: str) -> None:
+    """Remove the node that a killed run left there.
+
+    :raises Refused: something else lies there.
+    """
+    node = look(aside)
+    if node is None:
+        return
+    if not identify(node).is_tap:
+        raise Refused("a %s lies at %s, where nodes go that are removed; move it away" % (node.kind, aside))
+    try:
+        os.unlink(aside)
+    except OSError as exc:
+        raise host_error("cannot remove node %s" % aside, exc) from exc
+
+
+def _put_back(aside: str, path: str) -> None:
+    """What was taken aside and is not ours gets its name back, unless that is taken again."""
+    try:
+        # unlike a rename, a link never replaces what lies there
+        os.link(aside, path, follow_symlinks=False)
+        os.unlink(aside)
+    except FileExistsError as exc:
+        raise Refused("%s was replaced twice while it was removed: what lay there is %s now" % (path, aside)) from exc
+    except PermissionError:
+        # a directory has one name only
+        try:
+            os.rename(aside, path)
+        except OSError as exc:
+            raise host_error("cannot put %s back to %s" % (aside, path), exc) from exc
+    except OSError as exc:
+        raise host_error("cannot put %s back to %s" % (aside, path), exc) from exc
 
 
 def own(path: str, number: tuple[int, int], uid: int, gid: int, mode: int) -> None:
