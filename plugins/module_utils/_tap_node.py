@@ -13,6 +13,7 @@ namespace and /dev is one, so the node of that name may be another guest's NIC.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import re
 import stat
@@ -20,7 +21,7 @@ import subprocess
 from collections.abc import Iterable
 
 from ansible_collections.linuxnet.macvtap.plugins.module_utils import _sysfs
-from ansible_collections.linuxnet.macvtap.plugins.module_utils._errors import HostError, Refused, host_error
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._errors import HostError, RaceLost, Refused, host_error
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._model import Link, Node
 
 _TAP_NAME = re.compile(r"tap(\d{1,10})")
@@ -38,29 +39,39 @@ _SETTLE_SECONDS = 10
 
 
 def device_number(link: Link) -> tuple[int, int] | None:
-    """(major, minor) of a macvtap's tap from sysfs, None when sysfs does not show the link."""
+    """(major, minor) of a macvtap's tap from sysfs, None when sysfs does not show the link.
+
+    :raises HostError: when sysfs cannot be read, or holds no device number there.
+    """
+    path = "%s/class/net/%s/macvtap/tap%d/dev" % (_sysfs.root(), link.name, link.ifindex)
     # os.open: a third of the time of open(), and there may be thousands
     try:
-        descriptor = os.open(
-            "%s/class/net/%s/macvtap/tap%d/dev" % (_sysfs.root(), link.name, link.ifindex), os.O_RDONLY | os.O_CLOEXEC
-        )
-    except (FileNotFoundError, NotADirectoryError):
-        return None
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            text = os.read(descriptor, 32)
+        finally:
+            os.close(descriptor)
+    except OSError as exc:
+        # ENODEV: the link went between opening and reading
+        if exc.errno in (errno.ENOENT, errno.ENOTDIR, errno.ENODEV):
+            return None
+        raise host_error("cannot read the device number of link %s in /sys" % link.name, exc) from exc
+    major, _colon, minor = text.partition(b":")
     try:
-        major, _colon, minor = os.read(descriptor, 32).partition(b":")
-    finally:
-        os.close(descriptor)
-    return int(major), int(minor)
+        return int(major), int(minor)
+    except ValueError as exc:
+        raise HostError("/sys tells no device number for the tap of link %s, but %r" % (link.name, text)) from exc
 
 
 def require_device_number(link: Link) -> tuple[int, int]:
     """As :func:`device_number`.
 
-    :raises HostError: when sysfs does not show the link: a sysfs mounted for another network namespace.
+    :raises RaceLost: when sysfs does not show the link: it went a moment ago, or it is a sysfs that was mounted for
+        another network namespace.
     """
     number = device_number(link)
     if number is None:
-        raise HostError(
+        raise RaceLost(
             "/sys does not show the tap of link %s (ifindex %d): /sys is missing or was mounted for another network"
             " namespace; mount a fresh sysfs where the module runs" % (link.name, link.ifindex)
         )
@@ -78,13 +89,18 @@ def number_by_name(name: str) -> tuple[int, int] | None:
 
 
 def look(path: str) -> Node | None:
-    """What lies at ``path``, without following or opening it; None = nothing."""
+    """What lies at ``path``, without following or opening it; None = nothing.
+
+    :raises HostError: when that cannot be seen.
+    """
     try:
         found = os.lstat(path)
     except FileNotFoundError:
         return None
     except NotADirectoryError as exc:
         raise HostError("%s cannot be: %s is not a directory" % (path, os.path.dirname(path)), exc.errno or 0) from exc
+    except OSError as exc:
+        raise host_error("cannot look at %s" % path, exc) from exc
     kind = _KINDS.get(stat.S_IFMT(found.st_mode), "file of unknown type")
     rdev = found.st_rdev if stat.S_ISCHR(found.st_mode) else 0
     return Node(path, kind, os.major(rdev), os.minor(rdev), found.st_uid, found.st_gid, stat.S_IMODE(found.st_mode))
