@@ -11,7 +11,14 @@ are lines of JSON on standard input and output:
 
 A request may also ask for bad luck. The calls that change the host or talk to the kernel (see EFFECTS) are counted from
 1: ``"kill_at": 7`` kills the process with SIGKILL right before the 7th, ``"fail_at": [7, 28]`` lets it fail with errno
-28 instead.
+28 instead. Finer points, which can be told, made to fail in many ways, and waited at: fault_points.py. A process that
+waits is told in a line of its own, and goes on with the next line of input, whatever that is:
+
+    {"paused": true}
+
+A request can also be a script in Python, run in a process of its own like a module, which takes no time to start:
+
+    {"script": "…", "arguments": […]}  →  as above
 """
 
 import importlib
@@ -22,10 +29,12 @@ import signal
 import sys
 
 from ansible.module_utils import basic
+from fault_points import PLUGINS, Points
 
-PLUGINS = "ansible_collections.linuxnet.macvtap.plugins."
 #: imported once, before the modules: half of the time of a run goes into imports
 PRELOADED = ("_attachments", "_networks", "_domain_xml", "_run", "_select")
+#: what a request may ask of fault_points.py
+FINER_LUCK = ("record", "fault", "pause_at")
 #: names of the C functions through which a module acts: netlink messages, device nodes, sysctls, definition files
 EFFECTS = frozenset("send mknod unlink chown chmod fchmod rename mkdir fsync write".split())
 
@@ -51,15 +60,35 @@ def bad_luck(request):
     return strike
 
 
-def run_module(request):
-    """Be the module: never returns."""
+def run_module(request, points):
+    """Be the module."""
+    basic._ANSIBLE_ARGS = json.dumps({"ANSIBLE_MODULE_ARGS": request["arguments"]}).encode()
+    basic._ANSIBLE_PROFILE = "legacy"
+    sys.argv = [request["module"]]
+    if any(key in request for key in FINER_LUCK):
+        points.install()
+    sys.setprofile(bad_luck(request))
+    runpy.run_module(PLUGINS + "modules." + request["module"], run_name="__main__")
+
+
+def run_script(request):
+    sys.argv = ["-", *request["arguments"]]
+    exec(compile(request["script"], "script", "exec"), {"__name__": "__main__"})
+
+
+def be(request, told):
+    """Be what the request wants: never returns.
+
+    ``told``: descriptor of the file for the points that are asked for.
+    """
     status = 1
+    points = Points(request)
     try:
-        basic._ANSIBLE_ARGS = json.dumps({"ANSIBLE_MODULE_ARGS": request["arguments"]}).encode()
-        basic._ANSIBLE_PROFILE = "legacy"
-        sys.argv = [request["module"]]
-        sys.setprofile(bad_luck(request))
-        runpy.run_module(PLUGINS + "modules." + request["module"], run_name="__main__")
+        if "script" in request:
+            run_script(request)
+            status = 0
+        else:
+            run_module(request, points)
     except SystemExit as exit_:
         status = exit_.code or 0
     except BaseException:
@@ -69,25 +98,37 @@ def run_module(request):
         sys.setprofile(None)
         sys.stdout.flush()
         sys.stderr.flush()
+        os.write(told, json.dumps(points.told).encode())
         os._exit(status)
+
+
+def wait_for(child):
+    """How a process ended; tells when it waits, and lets it go on when that is asked for."""
+    while True:
+        _pid, status = os.waitpid(child, os.WUNTRACED)
+        if not os.WIFSTOPPED(status):
+            return os.waitstatus_to_exitcode(status)
+        print(json.dumps({"paused": True}), flush=True)
+        sys.stdin.readline()
+        os.kill(child, signal.SIGCONT)
 
 
 def answer(request):
     """Run the module in a process of its own; return how it ended and what it printed."""
-    outputs = [os.memfd_create(name) for name in ("stdout", "stderr")]
+    outputs = [os.memfd_create(name) for name in ("stdout", "stderr", "points")]
     child = os.fork()
     if child == 0:
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-        for target, output in enumerate(outputs, start=1):
+        for target, output in enumerate(outputs[:2], start=1):
             os.dup2(output, target)
-        run_module(request)
-    _pid, status = os.waitpid(child, 0)
+        be(request, outputs[2])
+    status = wait_for(child)
     texts = []
     for output in outputs:
         with open(output, "rb") as file:
             file.seek(0)
             texts.append(file.read().decode(errors="replace"))
-    return {"status": os.waitstatus_to_exitcode(status), "stdout": texts[0], "stderr": texts[1]}
+    return {"status": status, "stdout": texts[0], "stderr": texts[1], "points": json.loads(texts[2] or "null")}
 
 
 def main():

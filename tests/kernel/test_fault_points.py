@@ -1,0 +1,139 @@
+# Copyright (c) 2026, linuxnet.macvtap maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Every message to the kernel, every file operation and every read of sysfs fails once.
+
+Then the module says in one sentence what went wrong; what it had begun is undone, or the sentence says what is not; the
+next run makes all right, and the one after it finds nothing to do. Nothing of somebody else's is touched at any time.
+
+``make test`` tries a few points of each case, always the same. ``make torture`` (TORTURE_MINUTES, TORTURE_SEED) tries
+all of them with all errors, in an order that the seed gives, as long as the time lasts.
+"""
+
+import collections
+import errno
+import itertools
+import os
+import random
+import time
+
+import pytest
+from fault_cases import CASES
+from fault_lab import FaultLab, Unhandled, says_what_is_left, says_why
+
+SEED = int(os.environ.get("TORTURE_SEED", "1"))
+MINUTES = float(os.environ.get("TORTURE_MINUTES", "0"))
+#: of each case, where the time is short
+FEW = 12
+
+#: what the kernel may answer: the table of errors in plugins/module_utils/_explain.py
+ANSWERS = "EEXIST ENODEV EBUSY EINVAL EADDRINUSE EADDRNOTAVAIL ERANGE EOPNOTSUPP EPERM ENOLINK ENOMEM".split()
+#: what may befall each kind of point: errnos, or what a read gives
+ERRORS = {
+    **dict.fromkeys(("create", "change", "delete", "dump"), ANSWERS),
+    "recv": ["ENOBUFS", "ENOMEM"],
+    "open": ["EACCES", "EROFS", "ENOSPC", "EIO", "EPERM", "ENOENT", "EMFILE"],
+    "read": ["EIO", "garbage", "empty"],
+    **dict.fromkeys(("write", "flush", "fsync"), ("ENOSPC", "EIO", "EROFS")),
+    **dict.fromkeys(("mknod", "makedirs"), ("EACCES", "EROFS", "ENOSPC", "EPERM", "ENOENT")),
+    **dict.fromkeys(("chown", "chmod", "fchmod"), ("EPERM", "EROFS", "EIO", "ENOENT")),
+    **dict.fromkeys(("unlink", "rename", "link", "rmdir"), ("EACCES", "EROFS", "ENOSPC", "EIO", "EPERM")),
+    **dict.fromkeys(("listdir", "lstat", "stat", "fstat", "readlink"), ("EACCES", "EIO")),
+    "flock": ["ENOLCK", "EIO"],
+}
+
+
+def faults(points):
+    """Every fault of every point: what a run is to be asked for."""
+    for number, (kind, detail) in enumerate(points, start=1):
+        for name in ERRORS[kind]:
+            if name == "ENOENT" and kind == "open" and not detail.startswith(("/proc", "/dev")):
+                # what is there cannot be missing: a run that believes it does what is right where nothing is
+                continue
+            error = getattr(errno, name, name)
+            yield {"at": number, "error": error}
+            if (kind, name) != ("change", "ENODEV"):
+                # a link that is not there for changes, and is there in every dump, is beyond any kernel
+                yield {"at": number, "error": error, "sticky": True}
+            if kind == "change" and "lower device" not in detail:
+                yield {"at": number, "error": error, "after": True}
+
+
+class Reference:
+    """What a case looks like when nothing fails."""
+
+    def __init__(self, lab, case):
+        lab.prepare(case)
+        self.before = lab.look()
+        recorded = lab.run(case.module, case.options, record=True)
+        assert recorded.message is None, recorded.message
+        self.points = recorded.points
+        self.after = lab.look()
+        assert lab.run(case.module, case.options).result.get("actions", []) == []
+
+
+@pytest.fixture(scope="module")
+def fault_lab(module_host):
+    module_host.reset()
+    return FaultLab(module_host)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_run_that_fails_at_any_point_says_why_and_harms_nobody(fault_lab, name):
+    case = CASES[name]
+    reference = Reference(fault_lab, case)
+    chosen = list(faults(reference.points))
+    random.Random(SEED).shuffle(chosen)
+    deadline = time.monotonic() + MINUTES * 60 / len(CASES)
+    wrong, seen = [], collections.Counter()
+    tried = itertools.takewhile(lambda _fault: time.monotonic() < deadline, chosen) if MINUTES else chosen[:FEW]
+    for fault in tried:
+        point = reference.points[fault["at"] - 1]
+        try:
+            seen[survive(fault_lab, case, reference, fault)] += 1
+        except (AssertionError, Unhandled) as exc:
+            wrong.append(f"{fault} at {point}: …{str(exc)[-1500:]}")
+    count = sum(seen.values())
+    figures = f"{len(reference.points)} points, {len(chosen)} faults, {count + len(wrong)} tried (seed {SEED})"
+    print(f"{name}: {figures}: {dict(seen)}")
+    assert not wrong, f"{len(wrong)} broke a promise:\n" + "\n".join(wrong)
+    assert count
+
+
+def survive(lab, case, reference, fault):
+    """Try one fault; returns what became of it. Raises AssertionError where a promise was broken."""
+    lab.prepare(case)
+    run = lab.run(case.module, case.options, fault=fault)
+    left = lab.look()
+    assert_same(left[1], reference.before[1], "somebody else's", run.message)
+    outcome = "no matter"
+    if run.message is not None:
+        if not says_why(run.message, fault["error"]):
+            raise AssertionError(f"does not say why: {run.message}")
+        outcome = "said" if says_what_is_left(run.message) else "undone"
+        if outcome == "undone":
+            assert_same(left[0], reference.before[0], "not undone and not said", run.message)
+        for module, options in ((case.module, case.options), *case.then):
+            again = lab.run(module, options)
+            if again.message is not None:
+                raise AssertionError(f"{run.message} -- and the next run: {again.message}")
+    once_more = lab.run(case.module, case.options)
+    if once_more.message is not None or once_more.result.get("actions"):
+        raise AssertionError(f"{run.message} -- not at rest: {once_more}")
+    end = lab.look()
+    if outcome != "said":
+        assert_same(end[0], reference.after[0], "not as without the fault", run.message)
+    assert_same(end[1], reference.before[1], "somebody else's", run.message)
+    return outcome
+
+
+def assert_same(found, wanted, what, message):
+    different = [
+        f"{key}: {wanted.get(key)} -> {found.get(key)}"
+        for key in sorted({*wanted, *found})
+        if found.get(key) != wanted.get(key)
+    ]
+    # no comparison inside the assert: pytest would print both
+    if different:
+        raise AssertionError(f"{what}: {'; '.join(different)}; message: {message}")
