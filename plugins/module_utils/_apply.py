@@ -271,7 +271,9 @@ class Applier:
             _made, failure = self._create([CreateLink(step.link, step.device, step.path)])
             if failure is not None:
                 raise failure
-            self._restore_node(step)
+            # a node that was not there is not put back
+            if step.owner is not None:
+                self._restore_node(step)
         elif isinstance(step, OwnNode):
             _tap_node.own(step.path, step.number, *step.old)
         elif isinstance(step, MakeNode):
