@@ -18,10 +18,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._boot import Entry, in_order
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._errors import Refused
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._identity import mark_text, read_mark
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._model import BOOT_DIRECTORY
 
 HEADER = "# Written by Ansible (module linuxnet.macvtap.macvtap_persist); changes will be overwritten.\n"
 
-BATCH_DIR = "/etc/macvtap/boot"
+BATCH_DIR = BOOT_DIRECTORY
 SYSCTL_DIR = "/etc/sysctl.d"
 UDEV_RULES = "/etc/udev/rules.d/90-macvtap.rules"
 LINK = "/etc/systemd/network/05-macvtap.link"

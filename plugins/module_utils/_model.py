@@ -17,6 +17,9 @@ from typing import NamedTuple
 #: Modes as libvirt spells them, in the order of the documentation. The kernel's word for the last is ``passthru``.
 MODES = ("vepa", "bridge", "private", "passthrough")
 
+#: there while the next boot makes links, see :mod:`_boot_files`
+BOOT_DIRECTORY = "/etc/macvtap/boot"
+
 
 #: of one tap (MAX_TAP_QUEUES, linux/if_tap.h): every open is one more
 MAX_QUEUES = 256

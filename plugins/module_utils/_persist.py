@@ -69,7 +69,7 @@ def _below(root: str, path: str) -> str:
 def persist(decide: Decision, root: str, check_mode: bool) -> dict[str, Any]:
     """Make the files so that they hold what ``decide`` says.
 
-    :returns: the result of the module, and under ``written`` the paths that were written.
+    :returns: the result of the module, and under ``steps`` what was written, as the host itself calls it.
     :raises MacvtapError: with what became of the files written before the failure.
     """
     with contextlib.ExitStack() as stack:
@@ -87,7 +87,7 @@ def persist(decide: Decision, root: str, check_mode: bool) -> dict[str, Any]:
         "diff": _boot.diff(steps),
         "entries": [_boot.as_row(entry) for entry in entries],
         "files": sorted(path for path in wanted if path != _boot_files.DHCPCD),
-        "written": [_below(root, step.path) for step in steps if step.new is not None],
+        "steps": steps,
     }
 
 
@@ -128,8 +128,3 @@ def known() -> tuple[dict[tuple[str, int], _boot.Entry], list[str]]:
         return {entry.key: entry for entry in _boot_files.read(look().texts)}, []
     except MacvtapError as exc:
         return {}, [str(exc)]
-
-
-def is_systemd_running() -> bool:
-    """As sd_booted(3) tells."""
-    return os.path.isdir("/run/systemd/system")

@@ -169,6 +169,11 @@ network:
             <interface dev="eth0"/>
           </forward>
         </network>
+boot_files:
+  description: Whether M(linuxnet.macvtap.macvtap_persist) has let the next boot make any links on this host.
+  returned: success
+  type: bool
+  sample: false
 actions:
   description: What was done, or would be done in check mode, step by step.
   returned: success
@@ -177,9 +182,11 @@ actions:
   sample: ["write definition of network vepanet (/etc/macvtap/networks/vepanet.xml)"]
 """
 
+import os
+
 from ansible_collections.linuxnet.macvtap.plugins.module_utils import _libvirt_state, _names, _networks, _options
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._converge import Task
-from ansible_collections.linuxnet.macvtap.plugins.module_utils._model import MODES, NodePolicy
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._model import BOOT_DIRECTORY, MODES, NodePolicy
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._network_xml import parse_network
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._run import run
 
@@ -203,15 +210,16 @@ def work(module):
         name = network.name
     else:
         name = _names.check_network_name(params["name"])
+    boot = {"boot_files": os.path.isdir(BOOT_DIRECTORY)}
     if params["state"] == "absent":
-        return _networks.undefine(name, directory, task)
+        return {**_networks.undefine(name, directory, task), **boot}
     if params["xml"] is None:
         network = _options.network(name, params["mode"], params["devices"])
     result = _networks.define(network, directory, task)
     if result["changed"]:
         for problem in _libvirt_state.rivals(name, result["network"]["xml"], network, _libvirt_state.networks()):
             module.warn(problem)
-    return result
+    return {**result, **boot}
 
 
 def main():

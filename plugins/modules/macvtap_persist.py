@@ -20,7 +20,7 @@ description:
     name for it, C(/dev/macvtap/IFNAME).
   - Drop-ins keep udev from renaming the links or changing their MACs, and systemd-networkd, NetworkManager and dhcpcd
     from configuring them. Those of NetworkManager and dhcpcd are written where these programs are configured.
-  - Touches nothing but files. Neither the links nor their lower devices need to be there.
+  - Touches no link. Neither the links nor their lower devices need to be there.
   - Each file says who wrote it. A file that something else wrote is never overwritten, and the module fails.
 extends_documentation_fragment:
   - linuxnet.macvtap.attributes
@@ -67,9 +67,19 @@ options:
     description: Where the file system is mounted whose boot is meant, for example that of an image.
     type: path
     default: /
+  reload:
+    description:
+      - Tell systemd, udev, systemd-networkd and NetworkManager of changed files of theirs, where they run. They read
+        their configuration again and let go of the links, and leave everything else as it is.
+      - When NetworkManager has taken a link in hand, as only a profile of the host makes it do, it would set that link
+        down. Then it is not told, and the module warns.
+      - Has no meaning with another O(root).
+    type: bool
+    default: true
 notes:
-  - Without systemd the files are written all the same, with a warning.
-  - A running systemd learns of new units with C(systemctl daemon-reload). Nothing needs to be enabled.
+  - Without systemd the files are written all the same, with a warning. Nothing needs to be enabled.
+  - A running dhcpcd reads its file when it is started again, or with C(dhcpcd --rebind), which renews the leases of the
+    host. That is left to you.
   - Links made with O(linuxnet.macvtap.macvtap_attach#module:stable_index=false) are refused, since another link can
     have their interface index after a boot.
 seealso:
@@ -207,11 +217,6 @@ files:
   type: list
   elements: str
   sample: [/etc/macvtap/boot/eth0.create, /etc/macvtap/boot/eth0.up]
-systemd:
-  description: Whether systemd runs on the host, and so wants a C(daemon-reload) after a change.
-  returned: success
-  type: bool
-  sample: true
 actions:
   description: What was done, or would be done in check mode, step by step.
   returned: success
@@ -222,7 +227,7 @@ actions:
 
 from functools import partial
 
-from ansible_collections.linuxnet.macvtap.plugins.module_utils import _boot, _names, _options, _persist
+from ansible_collections.linuxnet.macvtap.plugins.module_utils import _boot, _names, _options, _persist, _reload
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._errors import InvalidInput
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._run import run
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._selinux import relabel
@@ -234,6 +239,7 @@ ARGUMENT_SPEC = {
     "network": {"type": "str"},
     "purge": {"type": "bool", "default": False},
     "root": {"type": "path", "default": "/"},
+    "reload": {"type": "bool", "default": True},
 }
 
 
@@ -266,17 +272,39 @@ def work(module):
     root = _options.directory(params["root"], "root")
     decide = (_present if params["state"] == "present" else _absent)(params)
     result = _persist.persist(decide, root, module.check_mode)
-    written = result.pop("written")
-    if root == "/" and not module.check_mode:
-        relabel(module, written)
+    steps = result.pop("steps")
+    if root == "/":
+        if not module.check_mode:
+            relabel(module, [step.path for step in steps if step.new is not None])
+        if params["reload"]:
+            result["actions"] += _tell(module, [step.path for step in steps], result["entries"])
     _warn(module, result, params)
-    return {**result, "systemd": _persist.is_systemd_running()}
+    return result
+
+
+def _tell(module, changed, entries):
+    """Tell who runs; returns what was done, in words."""
+    told = []
+    for reader in _reload.due(changed):
+        cut = _reload.would_cut(reader, [row["ifname"] for row in entries])
+        if cut:
+            module.warn(
+                "%s has taken %s in hand and would set it down when it lets go, so it was not told of the new files; run"
+                " '%s' when the guests can spare these links, and attach them again"
+                % (reader.name, ", ".join(cut), reader.command)
+            )
+        else:
+            told.append(reader)
+    if not module.check_mode:
+        for failure in _reload.tell(told):
+            module.warn("the files are written, but a program that runs could not be told: %s" % failure)
+    return [_reload.describe(reader) for reader in told]
 
 
 def _warn(module, result, params):
     if params["state"] == "absent" or not result["entries"]:
         return
-    if params["root"] == "/" and not _persist.is_systemd_running():
+    if params["root"] == "/" and not _reload.is_systemd_running():
         module.warn(
             "systemd does not run on this host: the files are written, but nothing makes links from them; let your own"
             " boot scripts run 'ip -force -batch' on those in /etc/macvtap/boot"

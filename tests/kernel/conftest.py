@@ -13,7 +13,7 @@ sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 from lab import Lab
 
-pytest_plugins = ["module_host"]
+pytest_plugins = ["module_host", "persist_lab"]
 
 
 def pytest_configure():

@@ -331,3 +331,21 @@ def host(module_host):
     """The file's hypervisor, without macvtaps, tap nodes, definitions and holders."""
     module_host.reset()
     return module_host
+
+
+@pytest.fixture
+def ansible(host, tmp_path):
+    """Run an Ansible command against the lab; return (status, output)."""
+
+    def run(command, *words, config=None, **more):
+        environment = dict(os.environ, ANSIBLE_COLLECTIONS_PATH=host.collections, ANSIBLE_NOCOLOR="1", **more)
+        environment.pop("ANSIBLE_CONFIG", None)
+        if config:
+            environment["ANSIBLE_CONFIG"] = str(config)
+        done = subprocess.run(
+            [str(pathlib.Path(sys.executable).parent / command), "-i", host.inventory, *words],
+            env=environment, cwd=tmp_path, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        return done.returncode, done.stdout + done.stderr
+
+    return run

@@ -5,15 +5,9 @@
 """The modules as Ansible runs them: ad hoc and in playbooks, by short and by full name, with --check and --diff."""
 
 import json
-import os
-import pathlib
-import subprocess
-import sys
 
-import pytest
 from module_host import CHECKOUT
 
-BIN = pathlib.Path(sys.executable).parent
 PLAYBOOK = """
 - hosts: all
   gather_facts: false
@@ -32,24 +26,6 @@ PLAYBOOK = """
     - ansible.builtin.debug:
         msg: "PATH={{ taps.tap_paths[0] }}"
 """
-
-
-@pytest.fixture
-def ansible(host, tmp_path):
-    """Run an Ansible command against the lab; return (status, output)."""
-
-    def run(command, *words, config=None, **more):
-        environment = dict(os.environ, ANSIBLE_COLLECTIONS_PATH=host.collections, ANSIBLE_NOCOLOR="1", **more)
-        environment.pop("ANSIBLE_CONFIG", None)
-        if config:
-            environment["ANSIBLE_CONFIG"] = str(config)
-        done = subprocess.run(
-            [str(BIN / command), "-i", host.inventory, *words],
-            env=environment, cwd=tmp_path, capture_output=True, text=True, check=False,
-        )  # fmt: skip
-        return done.returncode, done.stdout + done.stderr
-
-    return run
 
 
 def test_ad_hoc_by_full_name(host, ansible):

@@ -1,0 +1,106 @@
+# Copyright (c) 2026, linuxnet.macvtap maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The files of macvtap_persist: what they are, whose they are, and that they go again."""
+
+import json
+import pathlib
+
+import pytest
+from module_host import ModuleFailed
+from persist_lab import FIND, PERSIST, WORST, files_of, need
+
+pytestmark = pytest.mark.usefixtures("clean_boot")
+
+
+def test_units_pass_systemds_own_judgement(host):
+    need("systemd-analyze")
+    made = host.attach(attachments=[{"guest": WORST, "device": "eth0"}, {"guest": "b", "device": "eth1"}])
+    host.module(PERSIST, attachments=made["attachments"])
+    host.run(["sh", "-c", "printf '[Service]\\nExecStart=true\\n' >/etc/systemd/system/qemu-guest-b.service"])
+    units = ["macvtap.target", "macvtap@eth0.service", "macvtap@eth1.service", "qemu-guest-b.service"]
+    judged = host.run(["systemd-analyze", "verify", "--man=no", *units, "multi-user.target"], check=False)
+    assert (judged.returncode, judged.stdout + judged.stderr) == (0, "")
+
+
+def test_everything_is_gone_after_absent(host):
+    host.network(name="vepanet", devices=["eth0"])
+    host.run(["mkdir", "-p", "/etc/NetworkManager/conf.d"])
+    before = files_of(host)
+    made = host.attach(attachments=[{"guest": "a", "network": "vepanet"}, {"guest": "b", "device": "eth1"}])
+    check = host.module(PERSIST, attachments=made["attachments"], check=True)
+    assert files_of(host) == before
+    done = host.module(PERSIST, attachments=made["attachments"])
+    assert done == check and set(done["files"]) == set(files_of(host)) - set(before)
+    again = host.module(PERSIST, attachments=made["attachments"])
+    assert (again["changed"], again["actions"], again["diff"]) == (False, [], [])
+
+    host.module(PERSIST, state="absent", network="vepanet")
+    assert [row["guest"] for row in host.module("macvtap_info")["attachments"] if row["persistent"]] == ["b"]
+    check = host.module(PERSIST, state="absent", attachments=[{"guest": "b"}], check=True)
+    gone = host.module(PERSIST, state="absent", attachments=[{"guest": "b"}])
+    assert check == gone and gone["files"] == [] and gone["entries"] == []
+    assert files_of(host) == before
+    left = host.run(["sh", "-c", "ls -d /etc/macvtap/boot /etc/systemd/system/*.d"], check=False).stdout
+    assert left == ""
+    assert not host.module(PERSIST, state="absent", network="vepanet")["changed"]
+
+
+def test_a_file_of_somebody_else_is_refused_and_nothing_is_written(host):
+    made = host.attach(attachments=[{"guest": "a", "device": "eth0"}])
+    rules = "/etc/udev/rules.d/90-macvtap.rules"
+    host.run(["tee", rules], input="# mine\n")
+    try:
+        before = files_of(host)
+        for check in (True, False):
+            with pytest.raises(ModuleFailed, match=r"90-macvtap\.rules was not written by this collection"):
+                host.module(PERSIST, attachments=made["attachments"], check=check)
+        assert files_of(host) == before and host.read(rules) == "# mine"
+    finally:
+        host.run(["rm", rules])
+
+
+@pytest.mark.parametrize("effect", [5, 12, 20, 30, 40])
+def test_a_failure_takes_back_what_was_written(host, effect):
+    made = host.attach(attachments=[{"guest": "a", "device": "eth0"}, {"guest": "b", "device": "eth1"}])
+    host.module(PERSIST, attachments=made["attachments"][:1])
+    contents = "cat $({ %s; } | sort)" % FIND
+    before = host.run(["sh", "-c", contents]).stdout
+    with pytest.raises(ModuleFailed, match=r"No space left on device\. The files are as they were before\."):
+        host.module(PERSIST, attachments=made["attachments"], luck={"fail_at": [effect, 28]})
+    assert host.run(["sh", "-c", contents]).stdout == before
+    host.module(PERSIST, state="absent", guest=["a"])
+
+
+def test_drift_between_what_is_live_and_what_the_next_boot_makes(host):
+    made = host.attach(attachments=[{"guest": guest, "device": "eth0"} for guest in "abc"])
+    host.module(PERSIST, attachments=made["attachments"][:2])
+    host.attach(attachments=[{"guest": "a", "device": "eth0", "mode": "bridge", "queues": 2}])
+    host.detach(guest="b")
+    told = host.module("macvtap_info")
+    assert {row["guest"]: (row["persistent"], row["problems"]) for row in told["attachments"]} == {
+        "a": (True, ["the next boot makes it otherwise: mode bridge -> vepa, queues 2 -> 1"]),
+        "c": (False, []),
+    }
+    assert [row["guest"] for row in told["boot_only"]] == ["b"]
+    assert host.module("macvtap_info", guest="c")["boot_only"] == []
+    # and check mode shows the same
+    rows = told["attachments"]
+    planned = host.module(PERSIST, attachments=rows, guest=["b"], purge=True, check=True)
+    assert planned["changed"] and json.dumps(planned["diff"]).count("macvtap mode bridge") == 1
+    host.module(PERSIST, attachments=rows, guest=["b"], purge=True)
+    told = host.module("macvtap_info")
+    assert told["boot_only"] == [] and not any(row["problems"] for row in told["attachments"])
+    host.run(["sh", "-c", "echo 'link delete eth0' >>/etc/macvtap/boot/eth0.up"])
+    assert "eth0.up, line" in host.module("macvtap_info")["boot_problems"][0]
+
+
+def test_another_root(host, tmp_path):
+    made = host.attach(attachments=[{"guest": "a", "device": "eth0"}])
+    root = str(tmp_path / "image")
+    done = host.module(PERSIST, attachments=made["attachments"], root=root)
+    found = [str(path) for path in pathlib.Path(root).rglob("*") if path.is_file()]
+    assert sorted(root + path for path in done["files"]) == sorted(found) and files_of(host) == []
+    host.module(PERSIST, state="absent", guest=["a"], root=root)
+    assert [path for path in pathlib.Path(root).rglob("*") if path.is_file()] == []

@@ -1,0 +1,223 @@
+# Copyright (c) 2026, linuxnet.macvtap maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A reboot plays back what macvtap_persist wrote, with the programs that a boot plays it back with."""
+
+import contextlib
+import subprocess
+
+import pytest
+from persist_lab import (
+    FILES,
+    NICS,
+    OWNED,
+    PERSIST,
+    RUN,
+    SHOWN,
+    need,
+    play_boot,
+    row_of,
+    start_udev,
+    three_uplinks,
+    wait_for,
+)
+
+pytestmark = pytest.mark.usefixtures("clean_boot")
+
+
+def test_a_reboot_makes_the_same_links_with_the_same_taps_and_owners():
+    with three_uplinks() as before:
+        before.network(name=NICS[0]["network"], devices=["eth0"])
+        made = before.attach(attachments=NICS, **OWNED)
+        before.attach(attachments=[NICS[4]], link_state="down", isolate_host=False, **OWNED)
+        made = before.module("macvtap_info")
+        before.module(PERSIST, attachments=made["attachments"])
+        archive = before.run(["sh", "-c", FILES], text=False).stdout
+        wanted = {row["ifname"]: row for row in made["attachments"]}
+        links = before.links()
+        before.detach(attachments=[{"guest": row["guest"], "nic": row["nic"]} for row in made["attachments"]])
+
+    with three_uplinks() as after:
+        after.run(["tar", "-x", "-C", "/"], input=archive, text=False)
+        start_udev(after)
+        for device in ("eth0", "eth1", "eth2"):
+            results = play_boot(after, device)
+            assert [done.returncode for done in results] == [0, 0, 0, 0], results
+        told = after.module("macvtap_info")
+        booted = {row["ifname"]: row for row in told["attachments"]}
+        volatile = ("statistics", "tap_minor", "operstate", "problems", "persistent")
+        for name, row in wanted.items():
+            assert {key: value for key, value in booted[name].items() if key not in volatile} == {
+                key: value for key, value in row.items() if key not in volatile
+            }
+            assert after.node(row["tap_path"])[2] == "660"
+            assert after.run(["readlink", "-f", "/dev/macvtap/" + name]).stdout.strip() == row["tap_path"]
+            now = after.link(name)
+            assert sorted(now["flags"]) == sorted(links[name]["flags"])
+            for key in ("ifindex", "link", "mtu", "address", "ifalias", "linkinfo", "promiscuity", "allmulti"):
+                assert (key, now.get(key)) == (key, links[name].get(key))
+            print(" ".join("%s=%s" % item for item in row.items() if item[0] in SHOWN))
+            print("%d: %s %s %s" % (now["ifindex"], name, now["address"], now["linkinfo"]["info_data"]))
+        assert booted.keys() == wanted.keys()
+        assert told["boot_only"] == [] and all(row["persistent"] for row in told["attachments"])
+
+        after.network(name=NICS[0]["network"], devices=["eth0"])
+        for options in (
+            {"attachments": NICS[:4]},
+            {"attachments": NICS[4:], "link_state": "down", "isolate_host": False},
+        ):
+            again = after.attach(check=True, **options, **OWNED)
+            assert (again["changed"], again["actions"]) == (False, [])
+        again = after.module(PERSIST, attachments=told["attachments"], check=True)
+        assert not again["changed"]
+        # playing it once more (systemctl restart) is harmless
+        assert [done.returncode for done in play_boot(after, "eth1")][1:] == [0, 0, 0]
+        after.detach(attachments=[{"guest": row["guest"], "nic": row["nic"]} for row in told["attachments"]])
+
+
+def test_a_missing_lower_device_fails_its_own_instance_only(host):
+    made = host.attach(attachments=[{"guest": "a", "device": "eth0"}, {"guest": "b", "device": "eth1"}])
+    host.module(PERSIST, attachments=made["attachments"])
+    host.detach(guest="a")
+    host.detach(guest="b")
+    host.ip("link set eth1 name gone")
+    try:
+        assert play_boot(host, "eth0")[-1].returncode == 0
+        failed = play_boot(host, "eth1")
+    finally:
+        host.ip("link set gone name eth1", "link set eth1 up")
+    assert "eth1" in failed[0].stderr and failed[-1].returncode != 0
+    assert list(host.links()) == [row_of(made, "a")["ifname"]]
+
+
+#: Leaves of the units of the machine what a boot of the links needs, with udev for the uplinks only.
+SMALL_SYSTEM = """set -e
+grep -q " /usr overlay " /proc/self/mounts
+grep -q " /etc overlay " /proc/self/mounts
+rm -rf /usr/lib/systemd/system/*.wants /etc/systemd/system/*.wants /usr/lib/systemd/system-generators
+mkdir -p /etc/systemd/system/sysinit.target.wants /etc/systemd/system.conf.d
+for unit in systemd-udevd systemd-udev-trigger; do
+    ln -s /usr/lib/systemd/system/$unit.service /etc/systemd/system/sysinit.target.wants/
+done
+mkdir /etc/systemd/system/systemd-udev-trigger.service.d
+printf '[Service]\\nExecStart=\\nExecStart=udevadm trigger --subsystem-match=net --action=add\\n' \
+    >/etc/systemd/system/systemd-udev-trigger.service.d/uplinks.conf
+printf '[Manager]\\nDefaultDeviceTimeoutSec=3s\\n' >/etc/systemd/system.conf.d/lab.conf
+printf '[Unit]\\nWants=qemu-guest-x.service\\n' >/etc/systemd/system/multi-user.target.d/lab.conf
+printf '[Service]\\nType=oneshot\\nRemainAfterExit=yes\\nExecStart=ls /dev/macvtap/macvtap0\\n' \
+    >/etc/systemd/system/qemu-guest-x.service
+mount -t tmpfs lab-cgroup /sys/fs/cgroup && mkdir /sys/fs/cgroup/systemd
+mount -t cgroup -o none,name=linuxnet-lab lab-cgroup /sys/fs/cgroup/systemd
+"""
+#: A hierarchy of cgroups outlives its mount while it has members.
+NO_CGROUPS = """
+cd /sys/fs/cgroup
+umount systemd
+mount -t cgroup -o none,name=linuxnet-lab lab-cgroup systemd
+find systemd -mindepth 1 -depth -type d -exec rmdir {} +
+umount systemd
+# the kernel takes it away some time after its last mount
+for _ in 1 2 3 4 5 6 7 8 9 10; do
+    grep -q linuxnet-lab /proc/self/cgroup || exit 0
+    sleep 0.2
+done
+exit 1
+"""
+
+
+#: The machine's /tmp is no business of a systemd in the lab.
+BOOT = """mount -t tmpfs lab-tmp /tmp && \
+exec env container=lab /usr/lib/systemd/systemd --system --unit=multi-user.target"""
+
+
+@contextlib.contextmanager
+def booted_systemd(host):
+    """Boot systemd as process 1 on the files of ``host``.
+
+    Gives a function that runs a command beside it, and a runner of modules among its processes: it answers no others.
+    """
+    need("systemd-udevd")
+    if host.run(["sh", "-c", SMALL_SYSTEM], check=False).returncode:
+        pytest.fail("needs a private copy of /usr, and cgroups to mount")
+    unshare = ["unshare", "--pid", "--mount", "--fork", "--kill-child=KILL", "--mount-proc"]
+    systemd = host.spawn(
+        [*unshare, "sh", "-c", BOOT],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        wait_for(lambda: host.run(["test", "-e", "/run/systemd/private"], check=False).returncode == 0, "systemd")
+        pid = host.run(["pgrep", "-x", "systemd"]).stdout.split()[-1]
+
+        def beside(*command):
+            return host.run(
+                ["nsenter", "--target", pid, "--pid", "--mount", "--", *command], check=False
+            ).stdout.strip()
+
+        assert beside("findmnt", "--noheadings", "--output=SOURCE", "/tmp") == "lab-tmp"
+        yield beside, host.start_runner("nsenter", "--target", pid, "--pid", "--")
+    finally:
+        systemd.kill()
+        systemd.wait()
+        wait_for(lambda: host.run(["sh", "-c", NO_CGROUPS], check=False).returncode == 0, "the end of systemd")
+
+
+def test_systemd_boots_the_links_before_the_guests_and_names_the_instance_that_failed():
+    guests = ["up" + RUN, "late" + RUN]
+    nics = [{"guest": guest, "device": "eth%d" % number} for number, guest in enumerate(guests)]
+    with three_uplinks() as host:
+        made = host.attach(attachments=nics, **OWNED)
+        host.module(PERSIST, attachments=made["attachments"])
+        for guest in guests:
+            host.detach(guest=guest)
+        host.ip("link set eth1 name gone")
+        with booted_systemd(host) as (beside, runner):
+            wait_for(lambda: beside("systemctl", "is-active", "multi-user.target") == "active", "multi-user.target", 60)
+            states = beside("systemctl", "is-active", "macvtap@eth0", "macvtap@eth1", "macvtap.target", "qemu-guest-x")
+            assert states.split() == ["active", "failed", "active", "active"]
+            assert "macvtap@eth1.service" in beside("systemctl", "--failed", "--plain", "--no-legend")
+            assert list(host.links()) == [made["attachments"][0]["ifname"]]
+            # the device comes late, and its links with it
+            host.ip("link set gone name eth1", "link set eth1 up")
+            wait_for(lambda: beside("systemctl", "is-active", "macvtap@eth1") == "active", "macvtap@eth1")
+            again = host.attach(attachments=nics, check=True, **OWNED)
+            assert (again["changed"], again["actions"]) == (False, [])
+            # links that are there are no failure
+            beside("systemctl", "restart", "macvtap@eth0")
+            assert beside("systemctl", "is-active", "macvtap@eth0") == "active"
+            # one more guest on one more device: systemd knows of it at once
+            more = host.attach(attachments=[{"guest": "more" + RUN, "device": "eth2"}])
+            done = host.module(PERSIST, attachments=more["attachments"], runner=runner)
+            assert "tell systemd (systemctl daemon-reload)" in done["actions"]
+            assert "warnings" not in done, done["warnings"]
+            assert "macvtap@eth2.service" in beside("systemctl", "show", "--property=Wants", "macvtap.target")
+            host.detach(guest="more" + RUN)
+        for guest in guests:
+            host.detach(guest=guest)
+
+
+def test_a_link_that_took_the_name_is_left_alone(host):
+    made = host.attach(attachments=[{"guest": "a", "device": "eth0", "ifname": "mv0"}])
+    host.module(PERSIST, attachments=made["attachments"])
+    host.detach(guest="a")
+    host.ip("link add link eth1 name mv0 type macvtap mode private")
+    before = host.link("mv0")
+    assert play_boot(host, "eth0")[-1].returncode != 0
+    assert host.link("mv0") == before
+
+
+def test_files_of_an_awkward_lower_device(host):
+    need("systemd-escape")
+    name = "br-lan+1.2"
+    host.ip(f"link add {name} type bridge", f"link set {name} up")
+    made = host.attach(attachments=[{"guest": "a", "device": name}])
+    host.module(PERSIST, attachments=made["attachments"])
+    host.detach(guest="a")
+    instance = host.run(["systemd-escape", "--template=macvtap@.service", name]).stdout.strip()
+    assert f"Wants={instance}\n" in host.read("/etc/systemd/system/macvtap.target") + "\n"
+    assert f'+="{instance}"' in host.read("/etc/udev/rules.d/90-macvtap.rules")
+    assert [done.returncode for done in play_boot(host, name)] == [0, 0, 0, 0]
+    again = host.attach(attachments=[{"guest": "a", "device": name}], check=True)
+    # the lab's /dev is no devtmpfs
+    assert again["actions"] == [action for action in again["actions"] if action.startswith("make node")]
