@@ -289,8 +289,8 @@ def _tell(module, changed, entries):
         cut = _reload.would_cut(reader, [row["ifname"] for row in entries])
         if cut:
             module.warn(
-                "%s has taken %s in hand and would set it down when it lets go, so it was not told of the new files; run"
-                " '%s' when the guests can spare these links, and attach them again"
+                "%s has taken %s in hand and would set it down when it lets go, so it was not told of the new files;"
+                " run '%s' when the guests can spare these links, and attach them again"
                 % (reader.name, ", ".join(cut), reader.command)
             )
         else:
