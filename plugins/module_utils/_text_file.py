@@ -85,10 +85,20 @@ def _write(path: str, text: str, mode: int) -> None:
         raise
 
 
+def _make_directory(path: str) -> None:
+    """With those above it, for all to read and for nobody else to write, whatever umask the module was started with."""
+    if os.path.isdir(path):
+        return
+    _make_directory(os.path.dirname(path))
+    with contextlib.suppress(FileExistsError):
+        os.makedirs(path, mode=0o755)
+        os.chmod(path, 0o755)
+
+
 @contextlib.contextmanager
 def _locked(directory: str) -> Iterator[None]:
     """An exclusive lock on the directory itself: it leaves no lock file behind."""
-    os.makedirs(directory, mode=0o755, exist_ok=True)
+    _make_directory(directory)
     descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)

@@ -47,6 +47,23 @@ def test_everything_is_gone_after_absent(host):
     assert not host.module(PERSIST, state="absent", network="vepanet")["changed"]
 
 
+@pytest.mark.parametrize("umask", ["000", "022", "077"])
+def test_every_file_says_who_wrote_it_and_is_roots_to_write_and_everybodys_to_read(host, umask):
+    host.run(["sh", "-c", "rm -rf /etc/systemd/network /etc/udev/rules.d; mkdir -p /etc/NetworkManager/conf.d"])
+    made = host.attach(attachments=[{"guest": WORST, "device": "eth0"}, {"guest": "b", "device": "eth1"}])
+    runner = host.start_runner("sh", "-c", f'umask {umask}; exec "$@"', "sh")
+    done = host.module(PERSIST, attachments=made["attachments"], runner=runner)
+    assert len(done["files"]) == 14
+    for path in done["files"]:
+        first = host.read(path).splitlines()[0]
+        assert first.startswith("# Written by Ansible (module linuxnet.macvtap.macvtap_persist)"), path
+        for above in (path, *map(str, pathlib.PurePath(path).parents)):
+            mode, owner = host.run(["stat", "-c", "%A %u:%g", above]).stdout.split()
+            assert (mode, owner) == ("-rw-r--r--" if above == path else "drwxr-xr-x", "0:0"), above
+    left = host.run(["find", "/etc", "-name", ".*.new"]).stdout
+    assert left == ""
+
+
 def test_a_file_of_somebody_else_is_refused_and_nothing_is_written(host):
     made = host.attach(attachments=[{"guest": "a", "device": "eth0"}])
     rules = "/etc/udev/rules.d/90-macvtap.rules"
