@@ -132,8 +132,11 @@ class FaultLab:
         self._write(request(module, options, pause_at=at))
         run = Paused()
         assert self._read() == {"paused": True}, "the run did not come to that point"
-        yield run
-        run.trial = trial(self._ask({"go": "on"}))
+        try:
+            yield run
+        finally:
+            answer = self._ask({"go": "on"})
+        run.trial = trial(answer)
 
     def _ask(self, asked: dict) -> dict:
         self._write(asked)

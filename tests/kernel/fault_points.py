@@ -25,7 +25,8 @@ import types
 
 PLUGINS = "ansible_collections.linuxnet.macvtap.plugins."
 FILE_FUNCTIONS = {
-    os: "open read write unlink mknod chown chmod fchmod rename link makedirs rmdir fsync listdir readlink lstat stat fstat",
+    os: "open read write fsync unlink mknod rename link makedirs rmdir chown chmod fchmod"
+    " listdir readlink lstat stat fstat",
     fcntl: "flock",
     builtins: "open",
 }
