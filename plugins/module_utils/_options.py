@@ -111,7 +111,9 @@ def _identifier(name: str | None, option: str, look_up: Any) -> int | None:
         return look_up(name)
     except (KeyError, ValueError) as exc:
         kind = "user" if look_up is _user_id else "group"
-        raise InvalidInput("%s: there is no %s %r on this host; create it first" % (option, kind, name)) from exc
+        raise InvalidInput(
+            "%s: there is no %s %s on this host; create it first" % (option, kind, _names.shown(name))
+        ) from exc
 
 
 def _mode(text: str | None) -> int | None:
@@ -119,12 +121,14 @@ def _mode(text: str | None) -> int | None:
         return None
     if not _OCTAL.fullmatch(text):
         # an unquoted 0660 arrives here as "432": without the leading zero it cannot be told what was meant
-        raise InvalidInput("device_mode %r is not an octal mode of four digits; write it in quotes, like '0660'" % text)
+        raise InvalidInput(
+            "device_mode %s is not an octal mode of four digits; write it in quotes, like '0660'" % _names.shown(text)
+        )
     return int(text, 8)
 
 
 def directory(path: str, option: str) -> str:
     """An option of type path that must be absolute: a module's working directory means nothing to the user."""
     if not os.path.isabs(path):
-        raise InvalidInput("%s %r is not an absolute path" % (option, path))
+        raise InvalidInput("%s %s is not an absolute path" % (option, _names.shown(path)))
     return path

@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._errors import InvalidInput
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._model import MAX_QUEUES
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._names import check_ifname, shown
 
 VHOST_PATH = "/dev/vhost-net"
 #: stdin, stdout and stderr come before; systemd and every shell count on from here
@@ -79,16 +80,16 @@ def nics_of(attachments: Any) -> list[QemuNic]:
 def _nic_of(attachment: Any, position: int) -> QemuNic:
     place = f"attachments[{position}]"
     if not isinstance(attachment, Mapping):
-        raise InvalidInput(f"{place} must be an attachment (a dictionary), not {attachment!r}")
+        raise InvalidInput(f"{place} must be an attachment (a dictionary), not {shown(attachment)}")
     for key in ("mac", "tap_path"):
         if not attachment.get(key):
             raise InvalidInput(f"{place} has no {key}; pass attachments as macvtap_attach returns them")
     mac = str(attachment["mac"]).lower()
     if not _MAC.fullmatch(mac):
-        raise InvalidInput(f"{place}: mac {attachment['mac']!r} is not a MAC address like 02:00:00:00:00:01")
+        raise InvalidInput(f"{place}: mac {shown(attachment['mac'])} is not a MAC address like 02:00:00:00:00:01")
     path = str(attachment["tap_path"])
     if not path.startswith("/") or not path.isprintable():
-        raise InvalidInput(f"{place}: tap_path {path!r} is not an absolute path of printable characters")
+        raise InvalidInput(f"{place}: tap_path {shown(path)} is not an absolute path of printable characters")
     major = _integer(attachment, "tap_major", place, range(2**12))
     minor = _integer(attachment, "tap_minor", place, range(2**20))
     return QemuNic(
@@ -98,8 +99,15 @@ def _nic_of(attachment: Any, position: int) -> QemuNic:
         queues=_integer(attachment, "queues", place, range(1, MAX_QUEUES + 1), 1),
         tap_path=path,
         tap_number=None if major is None or minor is None else (major, minor),
-        ifname=attachment.get("ifname"),
+        ifname=_ifname(attachment, place),
     )
+
+
+def _ifname(attachment: Mapping, place: str) -> str | None:
+    try:
+        return check_ifname(attachment["ifname"], "ifname") if attachment.get("ifname") else None
+    except InvalidInput as exc:
+        raise InvalidInput(f"{place}: {exc}") from exc
 
 
 def _integer(attachment: Mapping, key: str, place: str, allowed: range, default: int | None = None) -> Any:
@@ -109,7 +117,7 @@ def _integer(attachment: Mapping, key: str, place: str, allowed: range, default:
     try:
         number = int(value)
     except (TypeError, ValueError):
-        raise InvalidInput(f"{place}: {key} {value!r} is not a number") from None
+        raise InvalidInput(f"{place}: {key} {shown(value)} is not a number") from None
     if number not in allowed:
         raise InvalidInput(f"{place}: {key} {number} is not between {allowed[0]} and {allowed[-1]}")
     return number
@@ -118,7 +126,7 @@ def _integer(attachment: Mapping, key: str, place: str, allowed: range, default:
 def check_driver(driver: str) -> None:
     """Refuse what cannot be the name of a QEMU device."""
     if not _DEVICE_NAME.fullmatch(driver):
-        raise InvalidInput(f"driver {driver!r} is not the name of a QEMU device, like virtio-net-pci")
+        raise InvalidInput(f"driver {shown(driver)} is not the name of a QEMU device, like virtio-net-pci")
 
 
 def fd_count(nic: QemuNic, vhost: bool) -> int:
@@ -215,7 +223,7 @@ def open_files(nics: Sequence[QemuNic], vhost: bool = False) -> list[str]:
 def _unit_path(path: str) -> str:
     """A path in ``OpenFile=``, where a colon ends it and a backslash escapes."""
     if "%" in path:
-        raise InvalidInput(f"tap_path {path!r} has a %, which systemd would expand; choose another device_dir")
+        raise InvalidInput(f"tap_path {shown(path)} has a %, which systemd would expand; choose another device_dir")
     return "".join(chr(byte) if chr(byte) in _PLAIN else f"\\x{byte:02x}" for byte in path.encode())
 
 

@@ -19,6 +19,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._errors import InvalidInput
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._names import shown
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._qemu_args import QemuNic, option
 
 #: what a socket address holds (sun_path), without the final zero
@@ -123,7 +124,7 @@ def paths_of(name: str, runtime_dir: str, log_dir: str) -> Paths:
     socket = posixpath.join(directory, "qmp.sock")
     if len(socket.encode("utf-8", "surrogateescape")) > _LONGEST_SOCKET:
         raise InvalidInput(
-            f"runtime_dir {runtime_dir} is too long: the path of a QMP socket, {socket}, takes more than"
+            f"runtime_dir {shown(runtime_dir)} is too long: the path of a QMP socket, {shown(socket)}, takes more than"
             f" {_LONGEST_SOCKET} bytes; choose a shorter one"
         )
     return Paths(
@@ -142,7 +143,9 @@ def file_name(guest: str) -> str:
     of a socket is short.
     """
     if not guest or guest in (".", "..") or "/" in guest or not guest.isprintable():
-        raise InvalidInput(f"guest name {guest!r} cannot be: no slash, no control character, not empty, not . or ..")
+        raise InvalidInput(
+            f"guest name {shown(guest)} cannot be: no slash, no control character, not empty, not . or .."
+        )
     if _PLAIN_NAME.fullmatch(guest):
         return guest
     plain = re.sub(r"[^A-Za-z0-9_-]+", "_", guest)[:_LONGEST_STEM]
@@ -159,6 +162,11 @@ def check_spec(spec: GuestSpec) -> None:
     for option_name in ("initrd", "append"):
         if getattr(spec, option_name) and not spec.kernel:
             raise InvalidInput(f"guest {spec.name} has {option_name} but no kernel: QEMU passes it to a kernel only")
+    for option_name, value in spec._asdict().items():
+        if any("\0" in text for text in (value if isinstance(value, tuple) else (value,)) if isinstance(text, str)):
+            raise InvalidInput(
+                f"guest {spec.name}: {option_name} {shown(value)} has a NUL, which no argument can; remove it"
+            )
     for option_name, value in (("cpus", spec.cpus), ("memory", spec.memory)):
         if value < 1:
             raise InvalidInput(f"guest {spec.name}: {option_name} {value} is less than 1")

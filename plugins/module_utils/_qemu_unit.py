@@ -19,6 +19,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._errors import InvalidInput
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._names import shown
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._qemu_args import (
     FIRST_FD,
     QemuNic,
@@ -103,20 +104,21 @@ def unit_text(spec: UnitSpec, command: Sequence[str], nics: Sequence[QemuNic], p
     files = open_files(nics, spec.vhost) if hands_over else []
     start = _words(command) if hands_over else _through_shell(spec, command, nics)
     return _UNIT.format(
-        description=_plain(f"QEMU guest {spec.name}"),
+        # in parentheses, since a backslash at the end of a line would join the next one to it
+        description=_plain(f"QEMU guest {spec.name}" if spec.name[-1] != "\\" else f"QEMU guest ({spec.name})", "name"),
         devices="".join(" " + unit for unit in devices),
         wants=f"Wants={' '.join(devices)}\n" if devices else "",
         user=spec.user,
         group=spec.group,
         groups=f"SupplementaryGroups={spec.extra_group}\n" if spec.extra_group else "",
-        runtime=_plain(paths.directory[len("/run/") :]),
+        runtime=paths.directory[len("/run/") :],
         open_files="".join(f"OpenFile={file}\n" for file in files),
         # An empty set would take setpriv's own right to change the user, which drops the capabilities itself.
         capabilities="" if start.startswith("!") else "CapabilityBoundingSet=\n",
         start=start,
         stop=_words([*spec.stop_command, paths.socket, str(spec.stop_timeout)]),
         timeout=spec.stop_timeout + 15,
-        log=_plain(paths.log),
+        log=_plain(paths.log, "log_dir"),
     )
 
 
@@ -149,6 +151,10 @@ def _words(command: Sequence[str]) -> str:
 
 def _word(text: str) -> str:
     """One word of a unit's command line: systemd expands % and $, and knows C's escapes within quotes."""
+    if any(c == "\0" or "\ud800" <= c <= "\udfff" for c in text):
+        raise InvalidInput(
+            f"the command line has the word {shown(text)}, which a unit cannot hold; remove what is no text"
+        )
     escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%").replace("$", "$$")
     if not text.isprintable():
         escaped = "".join(c if c.isprintable() else "".join(f"\\x{b:02x}" for b in c.encode()) for c in escaped)
@@ -156,6 +162,8 @@ def _word(text: str) -> str:
     return escaped if text and set(text) <= safe else f'"{escaped}"'
 
 
-def _plain(text: str) -> str:
-    """The value of a setting that is no command line: only % is special."""
+def _plain(text: str, option: str) -> str:
+    """The value of a setting that is no command line: only % is special, and what would begin another line."""
+    if not text.isprintable():
+        raise InvalidInput(f"{option} {shown(text)} has characters that a unit cannot hold; choose another")
     return text.replace("%", "%%")

@@ -142,6 +142,8 @@ def test_a_name_that_no_guest_can_have_is_refused(name):
         ({"kernel": None, "image": "/a", "append": "quiet"}, "has append but no kernel"),
         ({"cpus": 0}, "cpus 0 is less than 1"),
         ({"memory": -1}, "memory -1 is less than 1"),
+        ({"append": "quiet\0x"}, "append .* has a NUL"),
+        ({"extra_args": ("-S", "a\0b")}, "extra_args .* has a NUL"),
     ],
 )
 def test_what_cannot_start_is_refused(changes, words):
