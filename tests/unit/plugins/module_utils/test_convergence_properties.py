@@ -401,11 +401,15 @@ def changes_of(ask, kernel):
     return intact.changes
 
 
-def but_stale_nodes(kernel, snapshot):
-    """The host but for paths where a tap node lay that opens nothing: that goes, and is nobody's loss."""
+def but_nodes_of_no_use(kernel, snapshot):
+    """The host but for paths where a tap node lay that opens nothing, or where a link had none.
+
+    The first goes, and is nobody's loss; the second comes with devtmpfs when a link is made again.
+    """
     links, files = snapshot
-    stale = [path for path, file in kernel.files.items() if file.number == (MAJOR, 999)]
-    return links, {path: file for path, file in files.items() if path not in stale}
+    paths = {path for path, file in kernel.files.items() if file.number == (MAJOR, 999)}
+    paths |= {path for path in map("/dev/tap%d".__mod__, kernel.links) if path not in kernel.files}
+    return links, {path: file for path, file in files.items() if path not in paths}
 
 
 # -- properties --------------------------------------------------------------------------------------------------------
@@ -450,7 +454,7 @@ def test_a_failed_run_leaves_the_host_as_it_was(history, ask, number, fault):
     kernel.faults = {number % changes_of(ask, kernel): fault}
     result = ask.run(kernel)
     assert isinstance(result, HostError)
-    assert but_stale_nodes(before, kernel.snapshot()) == but_stale_nodes(before, before.snapshot()), result
+    assert but_nodes_of_no_use(before, kernel.snapshot()) == but_nodes_of_no_use(before, before.snapshot()), result
 
 
 class Killed(BaseException):
