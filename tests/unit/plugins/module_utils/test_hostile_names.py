@@ -236,7 +236,7 @@ def test_systemd_reads_a_word_of_a_command_line_as_it_was_meant(tmp_path):
     for number, name in enumerate(NAMES.values()):
         program = "/nowhere/%d/%s" % (number, name)
         text = accepted(unit, "web", "/var/log/qemu-guests", 257, NIC, (program,))
-        if text is None or name.endswith(("/", ".")) or "//" in program or not name or len(name) > 200:
+        if text is None or name.endswith(("/", ".")) or "//" in program or not name or len(name.encode()) > 200:
             # systemd tidies paths up
             continue
         file = tmp_path / ("unit%d.service" % number)
