@@ -10,18 +10,13 @@ and once the obstacle is gone the next run makes all right. ``make torture`` (TO
 every point of the runs.
 """
 
-import os
-import random
-import time
 from typing import NamedTuple
 
 import pytest
 from fault_cases import Case
 from fault_lab import FaultLab, says_what_is_left
 from module_host import ATTACH
-
-SEED = int(os.environ.get("TORTURE_SEED", "1"))
-MINUTES = float(os.environ.get("TORTURE_MINUTES", "0"))
+from torture import LONG, SEED, Share, dice
 
 LOWER = """ip link add low0 address 02:00:00:00:aa:00 type veth peer name low1
 ip link set low0 up
@@ -113,10 +108,10 @@ def test_somebody_else_acts_in_the_middle_of_a_run(fault_lab, module_host, name,
     act = Act(*(part.format(**facts) for part in act[:3]), tuple(word.format(**facts) for word in act.words))
     fault_lab.prepare(case)
     kinds = [kind for kind, _detail in fault_lab.run(case.module, case.options, record=True).points]
-    stops = [kinds.index(kind) + 1 for kind in FEW if kind in kinds] if not MINUTES else list(range(1, len(kinds) + 1))
-    random.Random(f"{SEED} {name} {what}").shuffle(stops)
-    stops = stops if MINUTES else stops[:2]
-    deadline = time.monotonic() + MINUTES * 60 / len(CASES) / len(ACTS)
+    stops = [kinds.index(kind) + 1 for kind in FEW if kind in kinds] if not LONG else list(range(1, len(kinds) + 1))
+    dice(name, what).shuffle(stops)
+    stops = stops if LONG else stops[:2]
+    share = Share(0.25 / len(CASES) / len(ACTS))
     wrong, failed, tried = [], 0, 0
     for stop in stops:
         try:
@@ -124,7 +119,7 @@ def test_somebody_else_acts_in_the_middle_of_a_run(fault_lab, module_host, name,
         except AssertionError as exc:
             wrong.append(f"{stop} ({kinds[stop - 1]}): …{str(exc)[-1500:]}")
         tried += 1
-        if MINUTES and time.monotonic() > deadline:
+        if LONG and not share.lasts():
             break
     print(
         f"{what}, {name}: stopped at {tried} of {len(kinds)} points (seed {SEED}), {failed} runs ended with a sentence"

@@ -14,16 +14,12 @@ all of them with all errors, in an order that the seed gives, as long as the tim
 import collections
 import errno
 import itertools
-import os
-import random
-import time
 
 import pytest
 from fault_cases import CASES
 from fault_lab import FaultLab, Unhandled, says_what_is_left, says_why
+from torture import LONG, SEED, Share, dice
 
-SEED = int(os.environ.get("TORTURE_SEED", "1"))
-MINUTES = float(os.environ.get("TORTURE_MINUTES", "0"))
 #: of each case, where the time is short
 FEW = 12
 
@@ -84,10 +80,10 @@ def test_a_run_that_fails_at_any_point_says_why_and_harms_nobody(fault_lab, name
     case = CASES[name]
     reference = Reference(fault_lab, case)
     chosen = list(faults(reference.points))
-    random.Random(SEED).shuffle(chosen)
-    deadline = time.monotonic() + MINUTES * 60 / len(CASES)
+    dice(name).shuffle(chosen)
+    share = Share(0.5 / len(CASES))
     wrong, seen = [], collections.Counter()
-    tried = itertools.takewhile(lambda _fault: time.monotonic() < deadline, chosen) if MINUTES else chosen[:FEW]
+    tried = itertools.takewhile(lambda _fault: share.lasts(), chosen) if LONG else chosen[:FEW]
     for fault in tried:
         point = reference.points[fault["at"] - 1]
         try:
