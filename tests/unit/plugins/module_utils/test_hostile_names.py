@@ -11,6 +11,7 @@ tests/kernel/test_hostile_names.py.
 from __future__ import annotations
 
 import json
+import os
 import re
 import shlex
 import subprocess
@@ -41,6 +42,12 @@ from ansible_collections.linuxnet.macvtap.tests.unit.plugins.module_utils.test_b
 
 each_name = pytest.mark.parametrize("name", NAMES.values(), ids=NAMES)
 PLAIN = re.compile(r"[A-Za-z0-9_.-]+")
+#: the same examples in every run, unless more are asked for
+THOROUGH = settings(
+    max_examples=int(os.environ.get("HYPOTHESIS_EXAMPLES", "100")),
+    deadline=None,
+    derandomize="HYPOTHESIS_EXAMPLES" not in os.environ,
+)
 NIC = QemuNic(0, "02:00:00:00:00:01", 1500, 2, "/dev/tap7", (246, 3), "macvtap0")
 
 
@@ -103,21 +110,21 @@ def test_guests_and_networks_in_the_boot_files_are_data_and_nothing_else(name):
             assert text.count('"') == plain[path].count('"') and len(text.splitlines()) == text.count("\n")
 
 
-@each_name
 @pytest.mark.parametrize(
     "field", ["ifname", "device", "tap_owner", "tap_group", "tap_mode", "mac", "mode", "link_state"]
 )
-def test_everything_else_in_the_boot_files_is_plain_or_refused(field, name):
-    entries = accepted(_boot.entries, [{**row(), field: name}])
-    if entries is not None and name:
-        assert re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*", name)
+def test_everything_else_in_the_boot_files_is_plain_or_refused(field):
+    for name in NAMES.values():
+        entries = accepted(_boot.entries, [{**row(), field: name}])
+        if entries is not None and name:
+            assert re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*", name)
 
 
-@each_name
 @pytest.mark.parametrize("field", ["nic", "ifindex", "mtu", "queues"])
-def test_a_number_in_the_boot_files_is_a_number(field, name):
-    entries = accepted(_boot.entries, [{**row(), field: name}])
-    assert entries is None or name == ""
+def test_a_number_in_the_boot_files_is_a_number(field):
+    for name in NAMES.values():
+        entries = accepted(_boot.entries, [{**row(), field: name}])
+        assert entries is None or name == ""
 
 
 # -- definitions and XML -----------------------------------------------------------------------------------------------
@@ -296,14 +303,14 @@ def settings_in(text):
     return [line.split("=")[0] for line in text.split("\n")]
 
 
-@each_name
 @pytest.mark.parametrize("key", ["mac", "tap_path", "nic", "mtu", "queues", "tap_major", "tap_minor", "ifname"])
-def test_an_attachment_with_a_value_like_that_is_refused_or_harmless(key, name):
-    nics = accepted(nics_of, [{"mac": NIC.mac, "tap_path": "/dev/tap7", "ifname": "macvtap0", key: name}])
-    for nic in nics or ():
-        text = accepted(unit, "web", "/var/log", 257, nic)
-        if text is not None:
-            assert settings_in(text) == settings_in(unit("web", "/var/log", 257, nic._replace(**PLAIN_VALUES)))
+def test_an_attachment_with_a_value_like_that_is_refused_or_harmless(key):
+    for name in NAMES.values():
+        nics = accepted(nics_of, [{"mac": NIC.mac, "tap_path": "/dev/tap7", "ifname": "macvtap0", key: name}])
+        for nic in nics or ():
+            text = accepted(unit, "web", "/var/log", 257, nic)
+            if text is not None:
+                assert settings_in(text) == settings_in(unit("web", "/var/log", 257, nic._replace(**PLAIN_VALUES)))
 
 
 @each_name
@@ -329,12 +336,12 @@ ENTRY = {
 }
 
 
-@each_name
 @pytest.mark.parametrize("key", ["guest", "network", "device", "mac", "ifname"])
-def test_an_option_is_kept_to_the_letter_or_refused_by_name(key, name):
-    nics = accepted(_options.nics, [{**ENTRY, key: name}])
-    for nic in nics or ():
-        assert getattr(nic, key) == name
+def test_an_option_is_kept_to_the_letter_or_refused_by_name(key):
+    for name in NAMES.values():
+        nics = accepted(_options.nics, [{**ENTRY, key: name}])
+        for nic in nics or ():
+            assert getattr(nic, key) == name
 
 
 @each_name
@@ -345,7 +352,7 @@ def test_owner_group_mode_and_prefix(name):
     assert accepted(_names.check_mac_prefix, name) is None
 
 
-@settings(deadline=None)
+@THOROUGH
 @given(st.text(max_size=300))
 def test_a_name_that_is_accepted_comes_back(name):
     guest = accepted(_names.check_guest_name, name)
@@ -362,6 +369,7 @@ def test_a_name_that_is_accepted_comes_back(name):
 OCTET = st.integers(0, 255).flatmap(lambda n: st.sampled_from(["%x" % n, "%02x" % n, "%X" % n, "%02X" % n]))
 
 
+@THOROUGH
 @given(st.lists(OCTET, min_size=0, max_size=8).map(":".join) | st.text("0123456789abcdefABCDEF:-. gx", max_size=20))
 def test_a_mac_that_is_accepted_is_six_octets_in_one_spelling(text):
     mac = accepted(_names.check_mac, text)
