@@ -1,0 +1,147 @@
+# Copyright (c) 2026, linuxnet.macvtap maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The guide to troubleshooting has an entry for every message that plugins and roles end or warn with, and no other.
+
+Messages are read from the source: whatever is given to one of our errors, to fail_json, to warn, and the functions and
+tables that such messages are put together from. What stands for a value is "…", in messages as in the guide.
+"""
+
+from __future__ import annotations
+
+import ast
+import pathlib
+import re
+
+import pytest
+
+CHECKOUT = pathlib.Path(__file__).resolve().parents[3]
+PAGE = CHECKOUT / "docs" / "docsite" / "rst" / "guide_troubleshooting.rst"
+PLUGINS = sorted(path for path in (CHECKOUT / "plugins").rglob("*.py") if path.parent.name != "doc_fragments")
+#: what takes a message, beside the classes below
+TAKERS = {"AnsibleFilterError", "fail_json", "host_error", "warn"}
+#: functions and tables whose texts become part of messages: what an errno means, what is wrong with a device, …
+PARTS = {
+    "_explain.py": {"explain", "_MEANINGS"},
+    "_host.py": {"obstacle"},
+    "_network_xml.py": {"_REFUSED", "_NEEDS_A_BRIDGE", "_NEEDS_SRIOV", "_NEEDS_SWITCH_DAEMON", "_NEEDS_SHAPING"},
+    "_domain_xml.py": {"_REFUSED"},
+    "_problems.py": {"of_boot", "Survey"},
+}
+#: messages that only say where another one holds
+FRAMES = {
+    "…: lower device … …",
+    "lower device … …",
+    "… has <…>, …",
+    "some other tool's",
+    "network …: …",
+    "the host refused: …",
+}
+VALUE = "…"
+_WORD = re.compile(r"[\w'/<>=]{2,}")
+
+
+def text_of(node):
+    """A text of the source with … for its values; None when it is no text."""
+    if isinstance(node, ast.Constant):
+        return node.value if isinstance(node.value, str) else None
+    if isinstance(node, ast.JoinedStr):
+        return "".join(part.value if isinstance(part, ast.Constant) else VALUE for part in node.values)
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mod):
+        text = text_of(node.left)
+        return None if text is None else re.sub(r"%[-#0-9.]*[a-zX]", VALUE, text).replace("%%", "%")
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
+        parts = [text_of(node.left), text_of(node.right)]
+        return None if parts == [None, None] else "".join(part or VALUE for part in parts)
+    return None
+
+
+def name_of(node):
+    return getattr(node, "attr", getattr(node, "id", ""))
+
+
+def error_classes(trees):
+    """Names of the classes that descend from MacvtapError."""
+    found = {"MacvtapError"}
+    classes = [node for tree in trees for node in ast.walk(tree) if isinstance(node, ast.ClassDef)]
+    while True:
+        more = {node.name for node in classes if found & set(map(name_of, node.bases))} - found
+        if not more:
+            return found
+        found |= more
+
+
+def texts_in(node):
+    """Every sentence in a piece of source but docstrings."""
+    docstrings = {
+        id(part.body[0].value)
+        for part in ast.walk(node)
+        if isinstance(part, (ast.FunctionDef, ast.ClassDef)) and isinstance(part.body[0], ast.Expr)
+    }
+    todo = [node]
+    while todo:
+        part = todo.pop()
+        # (cause, way out): the cause is what a reader looks for
+        part = part.elts[0] if isinstance(part, ast.Tuple) and part.elts else part
+        text = None if id(part) in docstrings else text_of(part)
+        if text is not None:
+            yield text
+        elif id(part) not in docstrings:
+            todo += ast.iter_child_nodes(part)
+
+
+def collect():
+    """message → where it is."""
+    trees = {path: ast.parse(path.read_text(encoding="utf-8")) for path in PLUGINS}
+    takers = TAKERS | error_classes(trees.values())
+    found = {}
+    for path, tree in trees.items():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Call) and name_of(node.func) in takers:
+                words = [*node.args[:1], *(word.value for word in node.keywords if word.arg == "msg")]
+                for text in filter(None, map(text_of, words)):
+                    found[text] = f"{path.name}:{node.lineno}"
+            names = {name_of(target) for target in getattr(node, "targets", [])} | {getattr(node, "name", "")}
+            if names & PARTS.get(path.name, set()):
+                for text in texts_in(node):
+                    if text.count(" ") >= 2:
+                        found[text] = f"{path.name}:{node.lineno}"
+    for path in sorted((CHECKOUT / "roles").glob("*/tasks/*.yml")):
+        for text in re.findall(r"fail_msg: (?:>-\n)?\s*(.*)", path.read_text(encoding="utf-8")):
+            found[re.sub(r"{{.*?}}", VALUE, text)] = f"{path.parent.parent.name}/{path.name}"
+    return {text: place for text, place in found.items() if len(_WORD.findall(text)) >= 2 and text not in FRAMES}
+
+
+def entries():
+    """The literals in the terms of the guide's lists: patterns of messages."""
+    lines = PAGE.read_text(encoding="utf-8").splitlines()
+    terms = [line for line, below in zip(lines, lines[1:]) if line.startswith("``") and below.startswith("    ")]
+    return [pattern for term in terms for pattern in re.findall(r"``(.+?)``", term)]
+
+
+def expression(pattern):
+    return re.compile(".*?".join(map(re.escape, pattern.split(VALUE))), re.DOTALL)
+
+
+MESSAGES = collect()
+ENTRIES = entries()
+
+
+@pytest.mark.parametrize("message", sorted(MESSAGES))
+def test_every_message_has_an_entry(message):
+    assert any(expression(entry).search(message) for entry in ENTRIES), f"{MESSAGES[message]}: {message}"
+
+
+@pytest.mark.parametrize("entry", ENTRIES)
+def test_every_entry_is_of_a_message(entry):
+    assert any(expression(entry).search(message) for message in MESSAGES), f"nothing says {entry!r}"
+
+
+@pytest.mark.parametrize("entry", ENTRIES)
+def test_every_entry_says_enough_to_be_found(entry):
+    assert len(_WORD.findall(entry)) >= 2, entry
+
+
+def test_no_entry_is_there_twice():
+    assert sorted(set(ENTRIES)) == sorted(ENTRIES)
