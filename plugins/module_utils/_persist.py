@@ -123,8 +123,28 @@ def _undo(done: Collection[_boot.WriteFile], root: str) -> str:
 
 
 def known() -> tuple[dict[tuple[str, int], _boot.Entry], list[str]]:
-    """What the next boot makes, by guest and NIC, and what is wrong with the files."""
+    """What the next boot makes in this network namespace, by guest and NIC, and what is wrong with the files."""
+    if not is_namespace_of_boot():
+        return {}, []
+    entries: list[_boot.Entry] = []
     try:
-        return {entry.key: entry for entry in _boot_files.read(look().texts)}, []
+        found = look()
+        entries = _boot_files.read(found.texts)
+        wanted = _boot_files.files(entries, found.texts, found.managers)
+        steps = _boot.plan(found.texts, wanted, _boot_files.is_ours)
+        problems = [
+            "%s %s; let macvtap_persist write it again"
+            % (step.path, "is missing" if step.old is None else "is not as it was written")
+            for step in steps
+        ]
     except MacvtapError as exc:
-        return {}, [str(exc)]
+        problems = [str(exc)]
+    return {entry.key: entry for entry in entries}, problems
+
+
+def is_namespace_of_boot() -> bool:
+    """Whether a boot makes links here: it does so in the network namespace of process 1. Where that is hidden, yes."""
+    try:
+        return os.path.samestat(os.stat("/proc/self/ns/net"), os.stat("/proc/1/ns/net"))
+    except OSError:
+        return True

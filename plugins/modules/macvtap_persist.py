@@ -80,6 +80,7 @@ notes:
   - Without systemd the files are written all the same, with a warning. Nothing needs to be enabled.
   - A running dhcpcd reads its file when it is started again, or with C(dhcpcd --rebind), which renews the leases of the
     host. That is left to you.
+  - A boot makes links in the network namespace of process 1. In another one the module refuses to write.
   - Links made with O(linuxnet.macvtap.macvtap_attach#module:stable_index=false) are refused, since another link can
     have their interface index after a boot.
 seealso:
@@ -228,7 +229,7 @@ actions:
 from functools import partial
 
 from ansible_collections.linuxnet.macvtap.plugins.module_utils import _boot, _names, _options, _persist, _reload
-from ansible_collections.linuxnet.macvtap.plugins.module_utils._errors import InvalidInput
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._errors import InvalidInput, Refused
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._run import run
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._selinux import relabel
 
@@ -247,6 +248,11 @@ def _present(params):
     rows = params["attachments"]
     if rows is None:
         raise InvalidInput("state present wants attachments; an empty list adds nothing")
+    if rows and params["root"] == "/" and not _persist.is_namespace_of_boot():
+        raise Refused(
+            "this task runs in a network namespace of its own, and a boot makes links in that of process 1; let a"
+            " service that makes the namespace attach its guests, or set root to the file system of its own boot"
+        )
     if params["network"] is not None:
         raise InvalidInput("network only selects what state absent takes out; it has no meaning with state present")
     if params["guest"] is not None and not params["purge"]:

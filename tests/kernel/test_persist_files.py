@@ -8,7 +8,7 @@ import json
 import pathlib
 
 import pytest
-from module_host import ModuleFailed
+from module_host import ModuleFailed, second_namespace
 from persist_lab import FIND, PERSIST, WORST, files_of, need
 
 pytestmark = pytest.mark.usefixtures("clean_boot")
@@ -111,6 +111,38 @@ def test_drift_between_what_is_live_and_what_the_next_boot_makes(host):
     assert told["boot_only"] == [] and not any(row["problems"] for row in told["attachments"])
     host.run(["sh", "-c", "echo 'link delete eth0' >>/etc/macvtap/boot/eth0.up"])
     assert "eth0.up, line" in host.module("macvtap_info")["boot_problems"][0]
+
+
+@pytest.mark.parametrize(
+    ("script", "problem"),
+    [
+        ("rm {0}/macvtap@.service", "{0}/macvtap@.service is missing"),
+        ("echo Requires=x.service >>{0}/macvtap.target", "{0}/macvtap.target is not as it was written"),
+        ("ln -sf /dev/null {0}/macvtap.target", "{0}/macvtap.target is no regular file"),
+        ("echo mine >{0}/multi-user.target.d/macvtap.conf", "multi-user.target.d/macvtap.conf was not written by this"),
+        ("rm /etc/macvtap/boot/eth0.up", "/etc/macvtap/boot/eth0.up is missing"),
+    ],
+)
+def test_what_keeps_the_next_boot_from_it_is_told(host, script, problem):
+    units = "/etc/systemd/system"
+    made = host.attach(attachments=[{"guest": "a", "device": "eth0"}])
+    host.module(PERSIST, attachments=made["attachments"])
+    assert host.module("macvtap_info")["boot_problems"] == []
+    host.run(["sh", "-c", script.format(units)])
+    assert problem.format(units) in host.module("macvtap_info")["boot_problems"][0]
+
+
+def test_another_network_namespace_has_no_boot(host):
+    made = host.attach(attachments=[{"guest": "a", "device": "eth0"}])
+    host.module(PERSIST, attachments=made["attachments"])
+    with second_namespace(host) as second:
+        there = second.attach(attachments=[{"guest": "b", "device": "eth0"}])
+        with pytest.raises(ModuleFailed, match="in a network namespace of its own"):
+            second.module(PERSIST, attachments=there["attachments"])
+        told = second.module("macvtap_info")
+        assert (told["boot_only"], told["boot_problems"]) == ([], [])
+        second.detach(guest="b")
+    assert [row["guest"] for row in host.module("macvtap_info")["attachments"] if row["persistent"]] == ["a"]
 
 
 def test_another_root(host, tmp_path):
