@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from ansible_collections.linuxnet.macvtap.plugins.module_utils import (
@@ -18,6 +19,7 @@ from ansible_collections.linuxnet.macvtap.plugins.module_utils import (
     _persist,
     _rtnetlink,
     _sriov,
+    _sysfs,
 )
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._converge import look_at_host, look_at_taps
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._errors import InvalidInput
@@ -38,7 +40,7 @@ def survey(selection: Selection, everything: bool, policy: NodePolicy, directory
         host = look_at_host(netlink, policy)
     networks, damaged = _definitions_here(directory)
     libvirt_links = _libvirt_state.made_links() if host.macvtaps else {}
-    told = Survey(host, networks, libvirt_links)
+    told = Survey(host, networks, libvirt_links, _sysfs.wireless(_lower_devices(host, networks)))
     links = select(host, selection, everything)
     seen = look_at_taps(links, policy)
     holders = _holders.holders(tap.number for tap in seen.values())
@@ -72,6 +74,12 @@ def survey(selection: Selection, everything: bool, policy: NodePolicy, directory
         "boot_only": [_boot.as_row(entry) for entry in boot.values() if _is_boot_only(entry, host, selection)],
         "boot_problems": boot_problems,
     }
+
+
+def _lower_devices(host: Host, networks: Mapping[str, Network]) -> set[str]:
+    """Names of those that are of interest; a device in another network namespace has none here."""
+    used = {host.links[link.lower].name for link in host.macvtaps if link.lower in host.links}
+    return used.union(*(network.devices for network in networks.values())) & set(host.by_name)
 
 
 def _is_boot_only(entry: _boot.Entry, host: Host, selection: Selection) -> bool:

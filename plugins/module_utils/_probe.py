@@ -31,7 +31,7 @@ from ansible_collections.linuxnet.macvtap.plugins.module_utils._model import IFF
 
 #: IEEE Std 802 local experimental EtherType 1: no host or switch acts on it
 _ETHERTYPE = 0x88B5
-_FRAME_BYTES = 60
+_FRAME_BYTES, _HEADER_BYTES = 60, 14
 # linux/sched.h, linux/mount.h
 _CLONE_NEWNET, _CLONE_NEWNS = 0x40000000, 0x00020000
 _MS_NOSUID, _MS_REC, _MS_PRIVATE = 2, 1 << 14, 1 << 18
@@ -39,13 +39,18 @@ _MS_NOSUID, _MS_REC, _MS_PRIVATE = 2, 1 << 14, 1 << 18
 _TUNSETIFF, _IFF_TAP, _IFF_NO_PI = 0x400454CA, 0x0002, 0x1000
 #: seconds between two tries: the first frames may be lost while the switch port wakes up
 _PAUSE = 0.1
+#: seconds to wait for a large frame, once a small one has come back
+_PATIENCE = 1.0
 
 
 def probe(device: str, timeout: float) -> dict[str, Any]:
     """Send a frame both ways, again every 0.1 s, until one comes back or the time is up.
 
     :arg timeout: seconds to wait for an answer.
-    :returns: ``reflective_relay``, ``round_trip_us`` (None without an answer), ``sent``, ``received``.
+    Then a frame as large as the MTU of the device, which a switch with a smaller one drops.
+
+    :returns: ``reflective_relay``, ``round_trip_us`` (None without an answer), ``sent``, ``received``, ``full_mtu``
+        (None without an answer); ``vepa``, the number of macvtaps in that mode on the device, and ``mtu``, its own.
     :raises InvalidInput: when the device cannot carry the question (down, no carrier, a bridge port …).
     """
     with contextlib.ExitStack() as stack:
@@ -67,7 +72,14 @@ def probe(device: str, timeout: float) -> dict[str, Any]:
             _rtnetlink.set_ipv6(link.name, False)
         _require(links, inside.change([(link, ("link_state",)) for link in links]))
         taps = [stack.enter_context(_open_tap(link)) for link in links]
-        return _ask(taps, [bytes.fromhex(link.mac.replace(":", "")) for link in links], timeout)
+        macs = [bytes.fromhex(link.mac.replace(":", "")) for link in links]
+        answer = _ask(taps, macs, timeout, _FRAME_BYTES)
+        full_mtu = None
+        if answer["reflective_relay"]:
+            largest = _ask(taps, macs, min(timeout, _PATIENCE), max(_FRAME_BYTES, _HEADER_BYTES + lower.mtu))
+            full_mtu = largest["reflective_relay"]
+        vepa = len([link for link in host.on_device(lower.ifindex) if link.is_macvtap and link.mode == "vepa"])
+        return {**answer, "full_mtu": full_mtu, "vepa": vepa, "mtu": lower.mtu}
 
 
 def _probe_link(number: int, lower: Link) -> Link:
@@ -131,12 +143,10 @@ def _open_tap(link: Link) -> Iterator[int]:
         os.close(tap)
 
 
-def _ask(taps: list[int], macs: list[bytes], timeout: float) -> dict[str, Any]:
+def _ask(taps: list[int], macs: list[bytes], timeout: float, length: int) -> dict[str, Any]:
     nonce = os.urandom(16)
     frames = {
-        tap: (macs[1 - side] + macs[side] + struct.pack("!H", _ETHERTYPE) + nonce + bytes([side])).ljust(
-            _FRAME_BYTES, b"\0"
-        )
+        tap: (macs[1 - side] + macs[side] + struct.pack("!H", _ETHERTYPE) + nonce + bytes([side])).ljust(length, b"\0")
         for side, tap in enumerate(taps)
     }
     # each side waits for the frame of the other
@@ -167,7 +177,7 @@ def _wait(awaited: dict[int, bytes], deadline: float) -> float | None:
             return None
         readable, _writable, _errors = select.select(list(awaited), [], [], left)
         for tap in readable:
-            if os.read(tap, 65536)[:_FRAME_BYTES] == awaited[tap]:
+            if os.read(tap, 1 << 17)[: len(awaited[tap])] == awaited[tap]:
                 return time.monotonic()
 
 

@@ -9,13 +9,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._boot import Entry, differences
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._host import Host
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._model import IFF_NOARP, Holder, Link, Mark, Network
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._plan import Seen
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._warnings import of_devices
 
 
 def of_boot(entry: Entry | None, row: Mapping[str, Any]) -> list[str]:
@@ -30,14 +31,22 @@ def of_boot(entry: Entry | None, row: Mapping[str, Any]) -> list[str]:
 class Survey:
     """Everything the problems are told from: one look at links and taps, and the networks defined."""
 
-    def __init__(self, host: Host, networks: Mapping[str, Network], libvirt_links: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        host: Host,
+        networks: Mapping[str, Network],
+        libvirt_links: Mapping[str, str],
+        wireless: Collection[str] = (),
+    ) -> None:
         """Take what was looked at.
 
         :arg libvirt_links: macvtaps that libvirt made, name → domain.
+        :arg wireless: names of the lower devices that are.
         """
         self._host = host
         self._networks = networks
         self._libvirt_links = libvirt_links
+        self._wireless = wireless
         self._macs = Counter((link.lower, link.mac) for link in host.macvtaps)
         self._marks = Counter((owned.mark.guest, owned.mark.nic) for owned in host.marked())
 
@@ -71,6 +80,7 @@ class Survey:
                 problems.append("lower device %s %s" % (name, obstacle))
             if not device.is_up:
                 problems.append("lower device %s is down" % name)
+            problems += of_devices({name}.intersection(self._wireless))
             foreign = [
                 "%s (%s)" % (link.name, self._maker(link))
                 for link in self._host.on_device(device.ifindex)
@@ -105,6 +115,7 @@ class Survey:
         obstacle = self._host.obstacle(lower)
         if obstacle:
             yield "lower device %s %s" % (lower.name, obstacle)
+        yield from of_devices({lower.name}.intersection(self._wireless))
 
     def _of_foreign(self, link: Link) -> Iterator[str]:
         device = self._host.device_name(link)

@@ -16,6 +16,7 @@ from __future__ import annotations
 import ctypes
 import functools
 import os
+from collections.abc import Iterable
 
 # the same numbers on every architecture (Linux 5.2)
 _SYS_FSOPEN, _SYS_FSCONFIG, _SYS_FSMOUNT = 430, 431, 432
@@ -40,3 +41,16 @@ def root() -> str:
     finally:
         os.close(context)
     return "/proc/self/fd/%d" % mount if mount >= 0 else _FALLBACK
+
+
+def wireless(names: Iterable[str], sysfs: str | None = None) -> list[str]:
+    """Those of the links that are wireless: cfg80211 adds the one, the older wireless extensions the other.
+
+    :arg sysfs: None = that of this network namespace.
+    """
+    top = sysfs or root()
+    return [
+        name
+        for name in names
+        if any(os.path.exists("%s/class/net/%s/%s" % (top, name, sign)) for sign in ("phy80211", "wireless"))
+    ]

@@ -366,7 +366,13 @@ actions:
   sample: ["create macvtap0 of guest web nic 0: vepa on eth0, MAC 02:9c:1a:5e:40:77, /dev/tap1602838528"]
 """
 
-from ansible_collections.linuxnet.macvtap.plugins.module_utils import _attachments, _names, _options
+from ansible_collections.linuxnet.macvtap.plugins.module_utils import (
+    _attachments,
+    _names,
+    _options,
+    _sysfs,
+    _warnings,
+)
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._converge import Task
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._errors import InvalidInput
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._model import MODES
@@ -484,6 +490,9 @@ def work(module):
     if params["state"] == "absent":
         return _absent(params, task)
     result = _present(params, task)
+    if result["changed"]:
+        for warning in _warnings.of_devices(_sysfs.wireless({row["device"] for row in result["attachments"]})):
+            module.warn(warning)
     relabelled = relabel(module, result["tap_paths"])
     return {
         **result,

@@ -184,7 +184,14 @@ actions:
 
 import os
 
-from ansible_collections.linuxnet.macvtap.plugins.module_utils import _libvirt_state, _names, _networks, _options
+from ansible_collections.linuxnet.macvtap.plugins.module_utils import (
+    _libvirt_state,
+    _names,
+    _networks,
+    _options,
+    _sysfs,
+    _warnings,
+)
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._converge import Task
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._model import BOOT_DIRECTORY, MODES, NodePolicy
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._network_xml import parse_network
@@ -219,6 +226,8 @@ def work(module):
     if result["changed"]:
         for problem in _libvirt_state.rivals(name, result["network"]["xml"], network, _libvirt_state.networks()):
             module.warn(problem)
+        for warning in _warnings.of_devices(_sysfs.wireless(device["name"] for device in result["network"]["devices"])):
+            module.warn(warning)
     return {**result, **boot}
 
 

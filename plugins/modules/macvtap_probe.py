@@ -16,6 +16,8 @@ description:
     port they came from, which is known as reflective relay or hairpin.
   - Makes two VEPA taps in a network namespace of its own, lets them send each other a frame of the local experimental
     EtherType 0x88B5, and waits for it. The kernel removes both with the process, however that ends.
+  - Then sends a frame as large as the MTU of the device.
+  - Warns when NICs in mode V(vepa) share the device and the switch does not reflect, and when large frames are lost.
   - Runs in check mode too, since nothing of it stays.
 extends_documentation_fragment:
   - linuxnet.macvtap.attributes
@@ -66,9 +68,16 @@ received:
   returned: success
   type: int
   sample: 1
+full_mtu:
+  description:
+    - Whether a frame as large as the MTU of the device came back as well, V(null) when not even a small one did. When
+      it did not, the switch has a smaller MTU, and the module warns.
+  returned: success
+  type: bool
+  sample: true
 """
 
-from ansible_collections.linuxnet.macvtap.plugins.module_utils import _names
+from ansible_collections.linuxnet.macvtap.plugins.module_utils import _names, _warnings
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._errors import InvalidInput
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._probe import probe
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._run import run
@@ -86,7 +95,11 @@ def work(module):
         raise InvalidInput(
             "timeout %s is not possible; it must be more than 0 and at most %d seconds" % (timeout, _LONGEST)
         )
-    return probe(_names.check_ifname(module.params["device"], "device"), timeout)
+    device = _names.check_ifname(module.params["device"], "device")
+    result = probe(device, timeout)
+    for warning in _warnings.of_probe(device, result, result.pop("vepa"), result.pop("mtu")):
+        module.warn(warning)
+    return result
 
 
 def main():

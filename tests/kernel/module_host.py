@@ -290,6 +290,11 @@ def end(process):
                 stream.close()
 
 
+def warnings(result):
+    """What a module warned of; ansible-core 2.19 and newer wrap the words."""
+    return [each if isinstance(each, str) else each["event"]["msg"] for each in result.get("warnings", ())]
+
+
 def without_numbers(result):
     """A result without what check mode cannot know: device numbers, and what a lower device says once it is up."""
     rows = [{**row, "tap_major": None, "tap_minor": None} for row in result.get("attachments", ())]

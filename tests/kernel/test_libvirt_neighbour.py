@@ -8,7 +8,7 @@ import sys
 
 import pytest
 from libvirt_lab import Libvirtd
-from module_host import NETWORK
+from module_host import NETWORK, warnings
 from qemu_lab import lone_host
 
 UUID = "7d5fc8a1-3c5e-4f0e-9d1a-0a1b2c3d4e5f"
@@ -58,11 +58,6 @@ def host(libvirt):
 
 def define(libvirt, name, inside, command="net-define"):
     libvirt.virsh(command, "/dev/stdin", input=f"<network><name>{name}</name>{inside}</network>")
-
-
-def warnings(result):
-    """What a module warned of; ansible-core 2.19 and newer wrap the words."""
-    return [each if isinstance(each, str) else each["event"]["msg"] for each in result.get("warnings", ())]
 
 
 def problems(host, name):

@@ -8,7 +8,7 @@ import time
 
 import pytest
 from lab import Lab
-from module_host import Killed, ModuleFailed, ModuleHost
+from module_host import Killed, ModuleFailed, ModuleHost, warnings
 
 PROBE = "macvtap_probe"
 
@@ -38,7 +38,7 @@ def test_a_port_that_reflects_is_told(lab, prober, check):
     result = prober.module(PROBE, device="eth0", check=check)
     assert result["reflective_relay"] and not result.get("changed")
     assert 0 < result["round_trip_us"] < 1_000_000
-    assert result["received"] == 1
+    assert result["received"] == 1 and result["full_mtu"]
     assert prober.snapshot() == before
 
 
@@ -50,6 +50,29 @@ def test_a_port_that_does_not_reflect_is_told_within_the_timeout(lab, prober):
     assert (result["reflective_relay"], result["round_trip_us"], result["received"]) == (False, None, 0)
     assert result["sent"] >= 2
     assert time.monotonic() - began < 10
+
+
+def test_a_port_that_returns_small_frames_only_is_warned_of(lab, prober):
+    prober.ip("link set eth0 mtu 9000")
+    result = prober.module(PROBE, device="eth0")
+    lab.switch.ip("link set h0-eth0 mtu 9000")
+    large = prober.module(PROBE, device="eth0")
+    lab.switch.ip("link set h0-eth0 mtu 1500")
+    prober.ip("link set eth0 mtu 1500")
+    assert (result["reflective_relay"], result["full_mtu"]) == (True, False)
+    assert ["none with the 9000 bytes of the MTU" in warning for warning in warnings(result)] == [True]
+    assert large["full_mtu"] and warnings(large) == []
+
+
+def test_guests_that_do_not_reach_each_other_are_warned_of(lab, prober):
+    lab.switch.set_hairpin(False)
+    told = []
+    for guest in ("a", "b"):
+        prober.attach(attachments=[{"guest": guest, "device": "eth0"}])
+        told.append(warnings(prober.module(PROBE, device="eth0", timeout=0.3)))
+    lab.switch.set_hairpin(True)
+    assert told[0] == [] and ["but 2 NICs in mode vepa share it" in warning for warning in told[1]] == [True]
+    prober.reset()
 
 
 def test_guests_that_are_attached_do_not_disturb_it(prober):

@@ -1,0 +1,52 @@
+# Copyright (c) 2026, linuxnet.macvtap maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Private to this collection: may change without notice.
+
+"""What the kernel allows and what will not do as expected all the same, in words. PURE.
+
+Warned of by the module that comes to know of it; macvtap_info tells what can be seen at any time among its problems.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+#: all of them; the documentation lists them by these names
+WARNINGS = {
+    # an access point takes frames from the stations that associated with it only (IEEE Std 802.11, 11.3)
+    "wireless": (
+        "lower device %s is wireless: access points usually drop frames from MACs other than its own, so that guests"
+        " on it reach nothing; use a wired device"
+    ),
+    "no reflection": (
+        "the switch port of %s does not reflect, but %d NICs in mode vepa share it: they do not reach each other; let"
+        " the port reflect, or use mode bridge"
+    ),
+    "frames too large": (
+        "the switch port of %s reflects small frames, but none with the %d bytes of the MTU of the device: frames of"
+        " that size are lost on the way; set the MTU of the device, or of the guests, to that of the switch"
+    ),
+}
+
+
+def of_devices(wireless: Iterable[str]) -> list[str]:
+    """What is to be said of lower devices.
+
+    :arg wireless: names of those that are.
+    """
+    return [WARNINGS["wireless"] % name for name in sorted(wireless)]
+
+
+def of_probe(device: str, result: Mapping[str, Any], vepa: int, mtu: int) -> list[str]:
+    """What the answer of a switch port means for those that are on its lower device.
+
+    :arg vepa: number of macvtaps in mode vepa on it.
+    :arg mtu: of the lower device, in bytes.
+    """
+    if not result["reflective_relay"]:
+        # one NIC alone reaches everybody else
+        return [WARNINGS["no reflection"] % (device, vepa)] if vepa > 1 else []
+    return [] if result["full_mtu"] else [WARNINGS["frames too large"] % (device, mtu)]
