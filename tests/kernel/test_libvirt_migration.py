@@ -93,5 +93,11 @@ def test_a_running_guest_changes_hands_and_keeps_its_connection(libvirt):
     made = host.attach(attachments=[wanted])["attachments"][0]
     libvirtd.virsh("start", "web")
     assert libvirtd.openings(made["tap_path"]) == 1
+
+    # a further NIC, plugged while the guest runs
+    second = host.attach(attachments=[wanted, {"guest": "web", "network": "vepanet"}])["attachments"][1]
+    libvirtd.virsh("attach-device", "web", "/dev/stdin", "--live", input=second["libvirt_xml"])
+    assert libvirtd.openings(second["tap_path"]) == 1
+
     libvirtd.virsh("destroy", "web")
     assert host.attach(attachments=[wanted], check=True)["changed"] is False
