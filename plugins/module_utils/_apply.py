@@ -255,12 +255,14 @@ class Applier:
     def _undo_create(self, steps: Sequence[CreateLink]) -> None:
         present = self._netlink.links()
         mine = [step.link for step in steps if _is_made(step.link, present.get(step.link.ifindex))]
-        self._delete_links(
-            [
-                DeleteLink(link, "", self._policy.path(link.ifindex), _tap_node.device_number(present[link.ifindex]))
-                for link in mine
-            ]
-        )
+        gone = [
+            DeleteLink(link, "", self._policy.path(link.ifindex), _tap_node.device_number(present[link.ifindex]))
+            for link in mine
+        ]
+        self._delete_links(gone)
+        left = [step.path for step in gone if step.number is None and _tap_node.look(step.path) is not None]
+        if left:
+            raise HostError("/sys did not show whose %s is, so it was left; remove it" % ", ".join(left))
 
     def _undo_step(self, step: Step) -> None:
         if isinstance(step, WriteDefinition):

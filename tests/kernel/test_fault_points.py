@@ -49,11 +49,15 @@ def faults(points):
                 continue
             error = getattr(errno, name, name)
             yield {"at": number, "error": error}
-            if (kind, name) != ("change", "ENODEV"):
-                # a link that is not there for changes, and is there in every dump, is beyond any kernel
+            if not is_contradiction(kind, name):
                 yield {"at": number, "error": error, "sticky": True}
             if kind == "change" and "lower device" not in detail:
                 yield {"at": number, "error": error, "after": True}
+
+
+def is_contradiction(kind, name):
+    """What no host says again and again: that there is no link or directory, while every look shows it."""
+    return (name == "ENODEV" and kind in ("change", "delete")) or (name == "ENOENT" and kind == "mknod")
 
 
 class Reference:
