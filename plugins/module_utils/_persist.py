@@ -132,11 +132,9 @@ def known() -> tuple[dict[tuple[str, int], _boot.Entry], list[str]]:
         entries = _boot_files.read(found.texts)
         wanted = _boot_files.files(entries, found.texts, found.managers)
         steps = _boot.plan(found.texts, wanted, _boot_files.is_ours)
-        problems = [
-            "%s %s; let macvtap_persist write it again"
-            % (step.path, "is missing" if step.old is None else "is not as it was written")
-            for step in steps
-        ]
+        missing = "%s is missing; let macvtap_persist write it again"
+        changed = "%s is not as it was written; let macvtap_persist write it again"
+        problems = [(missing if step.old is None else changed) % step.path for step in steps]
     except MacvtapError as exc:
         problems = [str(exc)]
     return {entry.key: entry for entry in entries}, problems

@@ -132,6 +132,15 @@ def test_what_keeps_the_next_boot_from_it_is_told(host, script, problem):
     assert problem.format(units) in host.module("macvtap_info")["boot_problems"][0]
 
 
+def test_any_run_writes_again_what_is_missing_or_changed(host):
+    made = host.attach(attachments=[{"guest": "a", "device": "eth0"}])
+    host.module(PERSIST, attachments=made["attachments"])
+    host.run(["sh", "-c", "cd /etc/systemd/system; rm macvtap@.service; echo Requires=x.service >>macvtap.target"])
+    done = host.module(PERSIST, attachments=[])
+    assert [action.split("/")[0] for action in done["actions"]] == ["write ", "update "]
+    assert host.module("macvtap_info")["boot_problems"] == []
+
+
 def test_another_network_namespace_has_no_boot(host):
     made = host.attach(attachments=[{"guest": "a", "device": "eth0"}])
     host.module(PERSIST, attachments=made["attachments"])

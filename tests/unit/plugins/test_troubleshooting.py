@@ -28,6 +28,7 @@ PARTS = {
     "_network_xml.py": {"_REFUSED", "_NEEDS_A_BRIDGE", "_NEEDS_SRIOV", "_NEEDS_SWITCH_DAEMON", "_NEEDS_SHAPING"},
     "_domain_xml.py": {"_REFUSED"},
     "_problems.py": {"of_boot", "Survey"},
+    "_persist.py": {"known"},
 }
 #: messages that only say where another one holds
 FRAMES = {
