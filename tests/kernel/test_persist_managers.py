@@ -26,28 +26,34 @@ from persist_lab import (
 pytestmark = pytest.mark.usefixtures("clean_boot")
 
 
-def test_udev_that_wakes_late_does_not_overwrite_the_owner():
+@pytest.mark.parametrize("waits", [False, True])
+def test_udev_that_wakes_late_does_not_overwrite_the_owner(waits):
     with three_uplinks() as host:
         rule = f'SUBSYSTEM=="macvtap", GROUP="{OTHER_GROUP}", MODE="0666", SYMLINK+="macvtap/seen-%k"'
         host.run(["tee", "/etc/udev/rules.d/60-other.rules"], input=rule + "\n")
         start_udev(host)
         pid = host.run(["pgrep", "-o", "-f", UDEVD]).stdout.strip()
-        # a host so busy that udevd gets to run only a second later
+        if not waits:
+            # the control: a module that does not wait loses the race
+            host.run(["cp", "/usr/bin/udevadm", "/run/udevadm"])
+            host.run(["mount", "--bind", "/usr/bin/true", "/usr/bin/udevadm"])
+        # a host so busy that udevd gets to run only a second later, or when the module is done
         host.run(["kill", "-STOP", pid])
-        waker = host.spawn(["sh", "-c", f"sleep 1; kill -CONT {pid}"])
+        wake = f"kill -CONT {pid}"
+        waker = host.spawn(["sh", "-c", f"sleep 1; {wake}" if waits else "true"])
         row = row_of(
             host.attach(attachments=[{"guest": "a" + RUN, "device": "eth0"}], device_group=GROUP, device_mode="0640"),
             "a" + RUN,
         )
         waker.wait()
-        host.run(["udevadm", "settle", "--timeout=10"])
+        host.run(["sh", "-c", wake])
+        host.run(["/usr/bin/udevadm" if waits else "/run/udevadm", "settle", "--timeout=10"])
         # udev did come to the node, and its rule matched
-        assert (
-            host.run(["readlink", "-f", "/dev/macvtap/seen-tap%d" % row["ifindex"]]).stdout.strip() == row["tap_path"]
-        )
-        group = host.run(["stat", "-c", "%G %a", row["tap_path"]]).stdout.strip()
+        seen = host.run(["readlink", "-f", "/dev/macvtap/seen-tap%d" % row["ifindex"]]).stdout.strip()
+        assert seen == row["tap_path"]
+        owner = host.run(["stat", "-c", "%G %a", row["tap_path"]]).stdout.strip()
         host.detach(guest="a" + RUN)
-        assert group == f"{GROUP} 640"
+        assert owner == (f"{GROUP} 640" if waits else f"{OTHER_GROUP} 666")
 
 
 def test_macs_are_not_rewritten_by_a_policy():
