@@ -310,7 +310,9 @@ def _one_line(step: DeleteLink | CreateLink) -> str:
     """A whole link as one line: a value for each attribute costs Ansible more time than making the link."""
     values = {row.name: _shown(row.read(step.link)) for row in _attributes.ATTRIBUTES}
     values.update(device=step.device, ifindex=step.link.ifindex, tap_path=step.path)
-    return " ".join("%s=%s" % item for item in values.items() if item[0] != "mark") + " [%s]" % step.link.alias
+    # the name is the key, and whose link it is comes first
+    words = ["%s=%s" % item for item in values.items() if item[0] not in ("mark", "ifname")]
+    return " ".join(["[%s]" % step.link.alias, *words])
 
 
 def _sides(step: Step) -> tuple[_Side, _Side]:
