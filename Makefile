@@ -44,6 +44,9 @@ matrix: setup ## sanity, unit and integration tests on all versions of ansible-c
 torture: setup ## faults, races and random examples for an hour and a half, see tools/torture.sh (root)
 	@tools/torture.sh
 
+release: setup ## build the archive, install it as a user would and run the playbook of README from it (root)
+	@tools/release.sh
+
 bench: setup ## side by side with ip, libvirt and a loop over ip; takes an hour on an idle machine (root)
 	@tools/bench.sh
 

@@ -11,7 +11,7 @@ tools/need_root.sh test
 
 logs=.cache/test
 mkdir -p "$logs"
-for step in setup lint docs sanity unit integration demo molecule kernel; do
+for step in setup lint docs sanity unit integration demo molecule release kernel; do
     printf '\n===== %s\n' "$step"
     began=$SECONDS
     if ! "tools/$step.sh" </dev/null 2>&1 | tee "$logs/$step.log"; then
