@@ -10,7 +10,7 @@ from typing import Any
 
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.linuxnet.macvtap.plugins.plugin_utils._topology import problems_of, topology
+from ansible_collections.linuxnet.macvtap.plugins.plugin_utils._topology import printable, problems_of, topology
 from ansible_collections.linuxnet.macvtap.plugins.plugin_utils._topology_mermaid import mermaid
 from ansible_collections.linuxnet.macvtap.plugins.plugin_utils._topology_svg import MAX_WIDTH, MIN_WIDTH, svg
 
@@ -30,7 +30,7 @@ options:
   _input:
     description:
       - The result of M(linuxnet.macvtap.macvtap_info), or a dictionary of host names and such results.
-      - A result of a task that failed, or of a host that was unreachable, is drawn as a host with that problem.
+      - The result of a task that failed, or of a host that was unreachable, is drawn as a host with that problem.
     type: dict
     required: true
   format:
@@ -45,7 +45,7 @@ options:
     choices: [mermaid, svg, problems]
     default: mermaid
   title:
-    description: Title of the picture.
+    description: Title of the picture. An empty one is left out, for a page that has a title of its own.
     type: str
     default: Macvtap topology
   width:
@@ -118,7 +118,7 @@ def macvtap_topology(
         raise AnsibleFilterError("macvtap_topology: %s" % error) from error
     if format == "problems":
         return [
-            {"host": host.name, "where": where, "problem": problem}
+            {"host": printable(host.name), "where": printable(where), "problem": printable(problem)}
             for host in hosts
             for where, problem in problems_of(host)
         ]

@@ -188,10 +188,13 @@ def _failure(value: Any) -> str:
     """Why a registered result tells nothing, "" = it does."""
     if not isinstance(value, Mapping) or _is_result(value):
         return ""
-    for flag in ("unreachable", "failed", "skipped"):
+    said = value.get("msg") or value.get("skip_reason")
+    words = said if isinstance(said, str) else ""
+    for flag in ("unreachable", "skipped"):
         if value.get(flag) is True:
-            return "%s: %s" % (flag, value.get("msg") or value.get("skip_reason") or "nothing was said")
-    return ""
+            return "%s: %s" % (flag, words or "nothing was said")
+    # a task may say that this is no failure, so that its play goes on
+    return "failed: %s" % (words or "nothing was said") if words or value.get("failed") is True else ""
 
 
 def _host(name: str, result: Any) -> Host:

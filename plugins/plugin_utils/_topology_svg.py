@@ -94,8 +94,10 @@ def svg(hosts: Sequence[Host], title: str, total: int) -> str:
     summary = _summary(hosts)
     elements: list[str] = []
     room = total - 2 * _MARGIN
-    y: float = _MARGIN + 20
-    elements.append(_text(_MARGIN, y, clip(printable(title), room, 20, bold=True), "h1"))
+    y: float = _MARGIN - 4
+    if title:
+        y = _MARGIN + 20
+        elements.append(_text(_MARGIN, y, clip(printable(title), room, 20, bold=True), "h1"))
     for line in wrap(summary, room, 12):
         y += _LINE + 2
         elements.append(_text(_MARGIN, y, line, "soft"))
@@ -120,7 +122,7 @@ def svg(hosts: Sequence[Host], title: str, total: int) -> str:
         "<style>\n%s</style>\n%s\n</svg>\n"
         % (
             *(total, _number(height)) * 2,
-            *(mark, mark, mark, _escape(title), mark, _escape(_description(hosts, summary))),
+            *(mark, mark, mark, _escape(title or summary), mark, _escape(_description(hosts, summary))),
             _style(),
             body,
         )

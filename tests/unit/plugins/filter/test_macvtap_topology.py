@@ -115,6 +115,8 @@ def fleet():
         "hv9": told(*(row("g%d" % number, problems=["lower device eth0 is down"]) for number in range(3))),
         "hv1": {"unreachable": True, "changed": False, "msg": "no route to host"},
         "hv2": {"failed": True, "msg": "no pyroute2 here"},
+        # as failed_when: false leaves it
+        "hv4": {"failed": False, "msg": "no lxml here"},
         "hv3": told(),
     }
 
@@ -172,14 +174,14 @@ def test_every_host_guest_tap_and_problem_is_in_the_svg(width):
                 assert text.replace(" ", "") in seen, text
     taps = re.findall(r"tap16\d{8}", words(picture))
     assert len(taps) == len(set(taps)) == 9
-    for text in ("eth9doesnotexist", "macvtap@eth0.serviceisdamaged", "noroutetohost", "nopyroute2here", "notours"):
+    for text in ("eth9doesnotexist", "macvtap@eth0.serviceisdamaged", "noroutetohost", "nopyroute2here", "nolxmlhere", "notours"):
         assert text in seen
     require_tidy(picture)
 
 
 def test_hosts_come_in_their_natural_order_and_one_result_needs_no_name():
     names = [text.text for text in drawn(fleet()).iter(SVG + "text") if text.get("class") == "h2"]
-    assert names == ["hv1", "hv2", "hv3", "hv9", "hv10"]
+    assert names == ["hv1", "hv2", "hv3", "hv4", "hv9", "hv10"]
     assert "this host" in words(drawn(told(row("web"))))
 
 
@@ -222,8 +224,11 @@ def test_the_picture_tells_who_cannot_see_it():
     label = picture.get("aria-labelledby").split()
     title, description = picture.find(SVG + "title"), picture.find(SVG + "desc")
     assert (picture.get("role"), label) == ("img", [title.get("id"), description.get("id")])
-    assert title.text == "My fleet"
-    assert "5 hosts, 7 guests" in description.text and "node missing" in description.text
+    assert title.text == "My fleet" and "My fleet" in words(picture)
+    untitled = drawn(fleet(), title="")
+    assert untitled.find(SVG + "title").text.startswith("6 hosts, ")
+    assert not [text for text in untitled.iter(SVG + "text") if text.get("class") == "h1"]
+    assert "6 hosts, 7 guests" in description.text and "node missing" in description.text
 
 
 def test_the_same_hosts_give_the_same_bytes_and_no_two_pictures_share_an_id():
