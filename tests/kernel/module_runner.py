@@ -32,7 +32,8 @@ from ansible.module_utils import basic
 from fault_points import PLUGINS, Points
 
 #: imported once, before the modules: half of the time of a run goes into imports
-PRELOADED = ("_attachments", "_networks", "_domain_xml", "_run", "_select")
+ROOMS = ("_attachments", "_networks", "_domain_xml", "_run", "_select")
+PRELOADED = (*(PLUGINS + "module_utils." + room for room in ROOMS), "pyroute2")
 #: what a request may ask of fault_points.py
 FINER_LUCK = ("record", "fault", "pause_at")
 #: names of the C functions through which a module acts: netlink messages, device nodes, sysctls, definition files
@@ -134,7 +135,7 @@ def answer(request):
 def main():
     """Serve requests until standard input closes."""
     for name in PRELOADED:
-        importlib.import_module(PLUGINS + "module_utils." + name)
+        importlib.import_module(name)
     for line in sys.stdin:
         print(json.dumps(answer(json.loads(line))), flush=True)
 
