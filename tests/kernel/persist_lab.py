@@ -50,7 +50,7 @@ def need(program):
     return path
 
 
-def wait_for(condition, what, seconds=20):
+def wait_for(condition, what, seconds=60):
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "never saw " + what

@@ -229,8 +229,7 @@ def test_a_running_network_manager_is_told_unless_it_would_set_a_link_down(host)
         return dict(line.split(":", 1) for line in listed.splitlines()).get(row["ifname"])
 
     host.run(["udevadm", "trigger", "--settle", "--action=add", "--subsystem-match=net"])
-    wait_for(lambda: state(free) and state(taken), "NetworkManager")
-    assert state(free) == "connected (externally)"
+    wait_for(lambda: state(free) == "connected (externally)" and state(taken) == "unmanaged", "NetworkManager")
     told = "tell NetworkManager (nmcli general reload conf)"
     assert told in host.module(PERSIST, attachments=[free])["actions"]
     wait_for(lambda: state(free) == "unmanaged", "NetworkManager without the link")

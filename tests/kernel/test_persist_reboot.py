@@ -176,7 +176,7 @@ def test_systemd_boots_the_links_before_the_guests_and_names_the_instance_that_f
             host.detach(guest=guest)
         host.ip("link set up-link.7 name gone")
         with booted_systemd(host) as (beside, runner):
-            wait_for(lambda: beside("systemctl", "is-active", "multi-user.target") == "active", "multi-user.target", 60)
+            wait_for(lambda: beside("systemctl", "is-active", "multi-user.target") == "active", "multi-user.target")
             states = beside("systemctl", "is-active", "macvtap@eth0", late, "macvtap.target", "qemu-guest-x")
             assert states.split() == ["active", "failed", "active", "active"]
             assert late in beside("systemctl", "--failed", "--plain", "--no-legend")
