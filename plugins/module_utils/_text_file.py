@@ -68,10 +68,15 @@ def replace(path: str, old: str | None, new: str | None, what: str) -> None:
 
 
 def _write(path: str, text: str, mode: int) -> None:
-    """By way of a file that has one name, under the lock: what a killed run left of it is overwritten by the next."""
+    """By way of a file that has one name, under the lock: what a killed run left of it goes with the next.
+
+    It is always a new file: what somebody put there (a link, a FIFO) is neither written to nor waited for.
+    """
     directory, name = os.path.split(path)
     temporary = os.path.join(directory, ".%s.new" % os.path.splitext(name)[0])
-    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(temporary)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     try:
         with open(os.open(temporary, flags, 0o600), "w", encoding="utf-8") as file:
             file.write(text)
