@@ -34,7 +34,8 @@ printf '===== seed %s, %s minutes of faults and races\n' "$seed" "$minutes"
 # -rP: the tests print how many points they tried and what became of them
 if [ "$minutes" != 0 ]; then
     TORTURE_SEED=$seed TORTURE_MINUTES=$minutes tools/kernel.sh -rP tests/kernel/test_fault_*.py \
-        tests/kernel/test_random_*.py tests/kernel/test_attach_killed.py tests/kernel/test_attach_race.py "${options[@]}"
+        tests/kernel/test_random_*.py tests/kernel/test_attach_killed.py tests/kernel/test_attach_race.py \
+        tests/kernel/test_attach_node_swapped.py "${options[@]}"
 fi
 printf '\n===== seed %s, many examples of the properties\n' "$seed"
 HYPOTHESIS_PROFILE=long HYPOTHESIS_EXAMPLES=${HYPOTHESIS_EXAMPLES:-3000} tools/unit.sh \
