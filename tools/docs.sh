@@ -13,6 +13,10 @@ PATH=$(cd "${VENV:-.venv}" && pwd)/bin:$PATH
 unset ANSIBLE_CONFIG ANSIBLE_LIBRARY
 
 cache=$root/.cache/docs
+mkdir -p "$cache"
+# One build at a time: a second one waits.
+exec 9>"$cache/lock"
+flock 9
 tools/copy_tracked.sh "$cache" >/dev/null
 export ANSIBLE_COLLECTIONS_PATH=$cache
 export ANSIBLE_HOME=$cache/ansible
