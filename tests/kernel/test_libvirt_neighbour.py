@@ -8,7 +8,7 @@ import sys
 
 import pytest
 from libvirt_lab import Libvirtd
-from module_host import NETWORK, warnings
+from module_host import ATTACH, NETWORK, warnings
 from qemu_lab import lone_host
 
 UUID = "7d5fc8a1-3c5e-4f0e-9d1a-0a1b2c3d4e5f"
@@ -131,6 +131,12 @@ def test_links_that_libvirt_made_are_told_from_ours_and_left_alone(libvirt, host
         )
         (problem,) = problems(host, "n")
         assert all(f"{row['ifname']} (libvirt's, for its domain R&D <x>)" in problem for row in theirs.values())
+
+        # not even one who names link and MAC gets it
+        named = {"guest": "thief", "device": "eth0", "mode": "bridge", "mac": "52:54:00:00:00:72"}
+        for ifname in ({}, {"ifname": theirs[named["mac"]]["ifname"]}):
+            message = host.refusal(ATTACH, attachments=[{**named, **ifname}])
+            assert "held open by pid" in message and "qemu-system-x86" in message
 
         links = host.links()
         host.module(NETWORK, name="n", devices=["eth0"], mode="bridge")
