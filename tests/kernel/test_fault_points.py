@@ -21,7 +21,7 @@ from fault_lab import FaultLab, Unhandled, says_what_is_left, says_why
 from torture import LONG, SEED, Share, dice
 
 #: of each case, where the time is short
-FEW = 12
+FEW = 8
 
 #: what the kernel may answer: the table of errors in plugins/module_utils/_explain.py
 ANSWERS = "EEXIST ENODEV EBUSY EINVAL EADDRINUSE EADDRNOTAVAIL ERANGE EOPNOTSUPP EPERM ENOLINK ENOMEM".split()
@@ -45,7 +45,7 @@ FOUND = {
     "converge": [("change", 1, "recv", {"error": errno.ERANGE, "after": True})],
     # two links stayed in the group of those to delete
     "remove": [
-        ("change", 0, "unlink", {"error": errno.EEXIST, "sticky": True}),
+        ("change", 1, "unlink", {"error": errno.EEXIST, "sticky": True}),
         ("recv", 0, "change", {"error": errno.ENOMEM, "sticky": True}),
     ],
     # a node of the first link was gone when the second could not be looked at
@@ -53,10 +53,10 @@ FOUND = {
     # the link was gone although the answer was lost
     "to passthrough": [("recv", 0, "delete", {"error": errno.ENOBUFS})],
     # a traceback
-    "redefine": [("read", 0, "dump", {"error": "garbage"}), ("read", 0, "dump", {"error": "empty", "sticky": True})],
+    "redefine": [("read", 1, "dump", {"error": "garbage"}), ("read", 2, "dump", {"error": "empty", "sticky": True})],
     "info": [("dump", 0, "stat", {"error": errno.EOPNOTSUPP})],
     # a node that nobody said was left
-    "passthrough take": [("open", 0, "change", {"error": errno.ENOENT, "sticky": True})],
+    "passthrough take": [("open", 0, "mknod", {"error": errno.ENOENT, "sticky": True})],
 }
 
 
