@@ -200,14 +200,17 @@ def test_systemd_boots_the_links_before_the_guests_and_names_the_instance_that_f
             host.detach(guest=guest)
 
 
-def test_a_link_that_took_the_name_is_left_alone(host):
-    made = host.attach(attachments=[{"guest": "a", "device": "eth0", "ifname": "mv0"}])
+def test_a_link_that_took_the_name_is_left_alone_and_keeps_no_other_away(host):
+    nics = [{"guest": "a", "device": "eth0", "ifname": "mv0"}, {"guest": "b", "device": "eth0", "ifname": "mv1"}]
+    made = host.attach(attachments=nics)
     host.module(PERSIST, attachments=made["attachments"])
     host.detach(guest="a")
+    host.detach(guest="b")
     host.ip("link add link eth1 name mv0 type macvtap mode private")
     before = host.link("mv0")
     assert play_boot(host, "eth0")[-1].returncode != 0
     assert host.link("mv0") == before
+    assert "UP" in host.link("mv1")["flags"] and host.ipv6_disabled("mv1")
 
 
 def test_files_of_an_awkward_lower_device(host):
