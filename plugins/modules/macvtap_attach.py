@@ -191,10 +191,12 @@ options:
         choices: [vepa, bridge, private, passthrough]
         default: vepa
       devices:
-        description: Lower devices.
+        description: Lower devices; required without O(networks[].xml).
         type: list
         elements: str
-        required: true
+      xml:
+        description: The definition, which says mode and devices itself and has the port groups too.
+        type: str
 seealso:
   - module: linuxnet.macvtap.macvtap_network
   - module: linuxnet.macvtap.macvtap_info
@@ -424,8 +426,10 @@ ARGUMENT_SPEC = {
         "options": {
             "name": {"type": "str", "required": True},
             "mode": {**_MODE, "default": MODES[0]},
-            "devices": {"type": "list", "elements": "str", "required": True},
+            "devices": {"type": "list", "elements": "str"},
+            "xml": {"type": "str"},
         },
+        "required_one_of": [("devices", "xml")],
     },
 }
 
@@ -438,6 +442,14 @@ def _asked_for(params):
     return None if params["attachments"] is None else _options.nics(params["attachments"])
 
 
+def _given_network(row):
+    if not row["xml"]:
+        return _options.network(row["name"], row["mode"], row["devices"])
+    from ansible_collections.linuxnet.macvtap.plugins.module_utils._network_xml import parse_network
+
+    return parse_network(row["xml"], row["name"])
+
+
 def _present(params, task):
     nics = _asked_for(params)
     if nics is None:
@@ -447,7 +459,7 @@ def _present(params, task):
             raise InvalidInput(
                 "%s only selects what state absent removes; with state present write it inside attachments" % selector
             )
-    given = {row["name"]: _options.network(**row) for row in params["networks"] or ()}
+    given = {row["name"]: _given_network(row) for row in params["networks"] or ()}
     networks = _attachments.definitions_for(
         nics, _options.directory(params["definitions_dir"], "definitions_dir"), given
     )
