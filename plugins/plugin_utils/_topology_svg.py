@@ -98,7 +98,8 @@ def svg(hosts: Sequence[Host], title: str, total: int) -> str:
     if title:
         y = _MARGIN + 20
         elements.append(_text(_MARGIN, y, clip(printable(title), room, 20, bold=True), "h1"))
-    for line in wrap(summary, room, 12):
+    # one host says it itself
+    for line in wrap(summary, room, 12) if len(hosts) != 1 else ():
         y += _LINE + 2
         elements.append(_text(_MARGIN, y, line, "soft"))
     y += _GAP
