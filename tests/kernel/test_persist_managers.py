@@ -8,6 +8,7 @@ import re
 import subprocess
 
 import pytest
+from module_host import warnings
 from persist_lab import (
     GROUP,
     NETWORKD,
@@ -240,7 +241,7 @@ def test_a_running_network_manager_is_told_unless_it_would_set_a_link_down(host)
     for check in (True, False):
         done = host.module(PERSIST, attachments=[taken], check=check)
         assert told not in done["actions"]
-        assert f"NetworkManager has taken {taken['ifname']} in hand" in str(done["warnings"])
+        assert f"NetworkManager has taken {taken['ifname']} in hand" in " ".join(warnings(done))
     assert "UP" in host.link(taken["ifname"])["flags"]
     # what the warning says: it sets the link down, and then leaves it alone
     host.run(["nmcli", "general", "reload", "conf"])
@@ -248,3 +249,18 @@ def test_a_running_network_manager_is_told_unless_it_would_set_a_link_down(host)
     wanted = {"guest": "b", "device": "eth0"}
     host.attach(attachments=[wanted])
     assert state(taken) == "unmanaged" and not host.attach(attachments=[wanted], check=True)["changed"]
+
+
+def test_a_program_that_cannot_be_told_is_a_warning_and_reload_false_tells_none(host):
+    start_udev(host)
+    made = host.attach(attachments=[{"guest": "a", "device": "eth0"}, {"guest": "b", "device": "eth0"}])
+    ours, other = (row_of(made, guest) for guest in "ab")
+    silent = host.module(PERSIST, attachments=[ours], reload=False)
+    assert [action for action in silent["actions"] if action.startswith("tell ")] == []
+    host.run(["mount", "--bind", "/usr/bin/false", "/usr/bin/udevadm"])
+    try:
+        done = host.module(PERSIST, attachments=[other])
+    finally:
+        host.run(["umount", "/usr/bin/udevadm"])
+    assert any("could not be told: udevadm control --reload: exit code 1" in words for words in warnings(done))
+    assert done["changed"] and [row["guest"] for row in done["entries"]] == ["a", "b"]
