@@ -98,8 +98,12 @@ def directory(lab, tmp_path_factory):
     for variables in inventory["hypervisors"]["hosts"].values():
         # root already
         variables["ansible_become"] = False
+    (path / "lab.yml").write_text(yaml.safe_dump(inventory), encoding="utf-8")
+    # commands run inside the first hypervisor, from which there is no way into the others
+    hosts = inventory["hypervisors"]["hosts"]
+    first = {"hypervisors": {"hosts": {lab.hypervisors[0].name: hosts[lab.hypervisors[0].name]}}}
     for name in ("inventory", "inventory.yml"):
-        (path / name).write_text(yaml.safe_dump(inventory), encoding="utf-8")
+        (path / name).write_text(yaml.safe_dump(first), encoding="utf-8")
     for name, text in LOOKED_UP.items():
         (path / name).write_text(text, encoding="utf-8")
     return path
@@ -157,9 +161,11 @@ def variables_of(page):
 
 
 TAPS = {"taps": "{{ vepa_network_taps.web }}", "netdev": "{{ taps | linuxnet.macvtap.qemu_netdev }}"}
+#: guests, boot files, links and networks of the page before
+CLEANER = "pkill -KILL qemu-system; : >/etc/dhcpcd.conf; rm -rf $(find /etc -name '*macvtap*')" + RESET
 CLEAN = {
     "hosts": "hypervisors",
-    "tasks": [{"ansible.builtin.command": {"argv": ["sh", "-c", "pkill -KILL qemu-system; " + RESET]}}],
+    "tasks": [{"ansible.builtin.command": {"argv": ["sh", "-c", CLEANER]}}],
 }
 
 
@@ -200,7 +206,7 @@ def played(lab, directory, environment):
         name = idle.get()
         try:
             return subprocess.run(
-                [str(BIN / "ansible-playbook"), "-i", "inventory", "--limit", name, playbook.name],
+                [str(BIN / "ansible-playbook"), "-i", "lab.yml", "--limit", name, playbook.name],
                 cwd=directory, env=environment, capture_output=True, text=True, check=False,
             )  # fmt: skip
         finally:
