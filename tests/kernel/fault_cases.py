@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from module_host import ATTACH, NETWORK
 
-PERSIST, INFO = "macvtap_persist", "macvtap_info"
+PERSIST, INFO, PROBE = "macvtap_persist", "macvtap_info", "macvtap_probe"
 
 #: below the lab's own /run: a host's file system as macvtap_persist is to write it
 BOOT_ROOT = "/run/faults"
@@ -109,5 +109,6 @@ CASES = {
     "to passthrough": Case([(ATTACH, {"guest": "p", "attachments": [{"device": "eth1"}]})], *EXCLUSIVE),
     "persist": Case([], *PERSISTED),
     "forget": Case([PERSISTED], PERSIST, {"state": "absent", "guest": ["a", "b"], "root": BOOT_ROOT}),
+    "probe": Case([], PROBE, {"device": "eth0", "timeout": 2}),
     "info": Case([DEFINED, ATTACHED], INFO, {"all": True}),
 }
