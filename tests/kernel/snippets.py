@@ -20,7 +20,7 @@ SHOWN = {
     ("README.md", "ansible-galaxy collection install"): "needs Galaxy",
     ("guide_quickstart.rst", "$ ansible-galaxy collection install"): "needs Galaxy",
     ("guide_quickstart.rst", "- name: Install what the modules import"): "installs packages",
-    ("guide_design.rst", "module options"): "a picture",
+    ("guide_design.rst", "options ──→"): "a picture",
     ("guide_playbooks.rst", "ansible-playbook -i inventory linuxnet.macvtap."): "test_playbooks.py runs them",
     ("guide_topology.rst", "ansible-playbook -i inventory linuxnet.macvtap."): "test_playbooks.py runs them",
     ("guide_vepa_switch.rst", "set interfaces"): "no such switch here",
