@@ -21,10 +21,11 @@ from ansible_collections.linuxnet.macvtap.plugins.module_utils._in_use import (
     Taken,
     also_held,
     require_free,
+    require_seen,
     taps_at_stake,
 )
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._lock import namespace_lock
-from ansible_collections.linuxnet.macvtap.plugins.module_utils._model import Attachment, Link, NodePolicy
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._model import Attachment, Holder, Link, NodePolicy
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._plan import (
     Plan,
     Seen,
@@ -112,9 +113,11 @@ def _plan(plan_for: Callable[[Host], View], host: Host, policy: NodePolicy) -> V
 def _require_free(view: View, task: Task) -> None:
     if not task.force:
         numbers = taps_at_stake(view.plan, view.seen)
-        users = _holders.holders(numbers.values())
+        hidden: list[Holder] = []
+        users = _holders.holders(numbers.values(), hidden)
         held = {index: users[number] for index, number in numbers.items() if number in users}
         require_free(view.plan, held, task.policy)
+        require_seen(hidden)
 
 
 def look_at_host(netlink: _rtnetlink.Netlink, policy: NodePolicy) -> Host:

@@ -24,33 +24,50 @@ _TUNGETIFF = 0x800454D2
 _IFREQ_BYTES = 40
 
 
-def holders(numbers: Iterable[tuple[int, int]]) -> dict[tuple[int, int], list[Holder]]:
+def holders(
+    numbers: Iterable[tuple[int, int]], hidden: list[Holder] | None = None
+) -> dict[tuple[int, int], list[Holder]]:
     """The processes that have one of these devices open, from one pass over /proc.
 
     Opening the node would not tell: macvtap has no exclusive open, and every open adds a queue.
+
+    :arg hidden: gets the processes whose open files may not be seen, which takes CAP_SYS_PTRACE for those of others
+        (proc_fd_access_allowed in fs/proc/base.c): each of them may be a holder.
     """
     devices = {os.makedev(*number): number for number in numbers}
     found: dict[tuple[int, int], list[Holder]] = {}
     if not devices:
         return found
     for pid in map(int, filter(str.isdigit, os.listdir("/proc"))):
-        held = {device for device, fd in _open_devices(pid) if device in devices and _is_live(pid, fd)}
+        try:
+            held = {device for device, fd in _open_devices(pid) if device in devices and _is_live(pid, fd)}
+        except PermissionError:
+            held = set()
+            if hidden is not None:
+                hidden.append(Holder(pid, _command(pid)))
         for device in held:
             found.setdefault(devices[device], []).append(Holder(pid, _command(pid)))
     return found
 
 
 def _open_devices(pid: int) -> Iterator[tuple[int, int]]:
-    """(device, descriptor) of each character device that a process has open."""
+    """(device, descriptor) of each character device that a process has open.
+
+    :raises PermissionError: when they may not be seen.
+    """
     directory = "/proc/%d/fd" % pid
     try:
         names = os.listdir(directory)
+    except PermissionError:
+        raise
     except OSError:
         # the process ended, or is a kernel thread
         return
     for name in names:
         try:
             found = os.stat("%s/%s" % (directory, name))
+        except PermissionError:
+            raise
         except OSError:
             # closed meanwhile, or on a dead network file system: no tap
             continue

@@ -90,6 +90,19 @@ def require_free(plan: Plan, holders: Mapping[int, Sequence[Holder]], policy: No
             )
 
 
+def require_seen(hidden: Sequence[Holder]) -> None:
+    """Refuse to touch taps that somebody may hold of whom that cannot be seen.
+
+    :arg hidden: the processes whose open files may not be seen.
+    """
+    if hidden:
+        raise Refused(
+            "nothing was changed: whether a guest holds these taps cannot be seen, since the open files of %s%s may not"
+            " be looked at (Permission denied); run as root with CAP_SYS_PTRACE, or set force=true"
+            % (_names(hidden[:_NAMED]), " and %d more" % (len(hidden) - _NAMED) if len(hidden) > _NAMED else "")
+        )
+
+
 def also_held(error: Taken, path: str, holders: Sequence[Holder]) -> str:
     """What a refusal says of another guest's link when that guest runs.
 

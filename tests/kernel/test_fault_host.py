@@ -6,6 +6,7 @@
 
 import contextlib
 import errno
+import subprocess
 
 import pytest
 from fault_lab import FaultLab
@@ -123,6 +124,20 @@ def test_a_kernel_without_macvtap(host):
     fault = {"at": kinds.index("create") + 1, "error": errno.EOPNOTSUPP, "sticky": True}
     assert "modprobe macvtap" in lab.run(ATTACH, wanted, fault=fault).message
     assert host.snapshot() == before
+
+
+def test_whoever_cannot_see_open_files_removes_nothing(host):
+    row = host.attach(guest="a", attachments=[{"device": "eth0"}])["attachments"][0]
+    # a guest of a user of its own: root without this capability may not look at what it has open
+    user = "exec setpriv --reuid=65534 --regid=65534 --clear-groups sh -c 'echo open; exec sleep infinity'"
+    script = f"exec 3<>{row['tap_path']}; {user}"
+    guest = host.spawn(["sh", "-c", script], stdout=subprocess.PIPE, text=True)
+    assert guest.stdout.readline() == "open\n"
+    runner = host.start_runner("setpriv", "--bounding-set=-sys_ptrace", "--inh-caps=-sys_ptrace", "--")
+    refusal = failure(host, ATTACH, runner=runner, state="absent", guest="a")
+    assert "cannot be seen" in refusal and "CAP_SYS_PTRACE" in refusal
+    assert "held open by" in failure(host, ATTACH, state="absent", guest="a")
+    assert host.module(ATTACH, runner=runner, state="absent", guest="a", force=True)["changed"]
 
 
 def without_mounting(host):

@@ -534,7 +534,9 @@ class KernelModel:
             raise Refused("%s was replaced by something else a moment ago: left as it is" % path)
         file.uid, file.gid, file.mode = uid, gid, mode
 
-    def holders_of(self, numbers: Iterable[tuple[int, int]]) -> dict[tuple[int, int], list[Holder]]:
+    def holders_of(
+        self, numbers: Iterable[tuple[int, int]], _hidden: list[Holder] | None = None
+    ) -> dict[tuple[int, int], list[Holder]]:
         return {number: self.holders[number] for number in numbers if number in self.holders}
 
 

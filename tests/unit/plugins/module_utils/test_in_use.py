@@ -15,6 +15,7 @@ from ansible_collections.linuxnet.macvtap.plugins.module_utils._in_use import (
     also_held,
     new_owner,
     require_free,
+    require_seen,
     taps_at_stake,
 )
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._model import (
@@ -50,6 +51,14 @@ def test_a_held_tap_keeps_its_link_and_its_holders_are_named():
 def test_a_held_tap_keeps_its_link_from_being_made_again():
     with pytest.raises(Refused, match="recreated"):
         require_free(Plan(delete=[deletion(recreated=True)]), {10: [QEMU]}, POLICY)
+
+
+def test_processes_that_cannot_be_looked_at_may_hold_any_tap():
+    require_seen([])
+    with pytest.raises(Refused, match=r"pid 4711 \(qemu\), pid 4712 \(cat\) may not.*CAP_SYS_PTRACE.*force=true"):
+        require_seen([QEMU, CAT])
+    with pytest.raises(Refused, match=r"and 3 more may not"):
+        require_seen([QEMU] * 8)
 
 
 def test_of_many_held_taps_some_are_named_and_the_rest_counted():
