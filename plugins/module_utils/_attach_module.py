@@ -1,0 +1,111 @@
+# Copyright (c) 2026, linuxnet.macvtap maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Private to this collection: may change without notice.
+
+"""Module macvtap_attach from its options to its result."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.linuxnet.macvtap.plugins.module_utils import (
+    _attachments,
+    _names,
+    _options,
+    _sysfs,
+    _warnings,
+)
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._converge import Task
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._errors import InvalidInput
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._model import Network, Nic
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._resolve import Wishes, number_nics
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._select import Selection
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._selinux import relabel
+
+
+def work(module: AnsibleModule) -> dict[str, Any]:
+    """Attach or detach what the options ask for.
+
+    :returns: the result of the module.
+    :raises MacvtapError: naming the option and its value, or what the host refused.
+    """
+    params = module.params
+    if params["guest"] is not None:
+        _names.check_guest_name(params["guest"])
+    task = Task(_options.node_policy(params), params["force"], module.check_mode)
+    if params["state"] == "absent":
+        return _absent(params, task)
+    result = _present(params, task)
+    if result["changed"]:
+        for warning in _warnings.of_devices(_sysfs.wireless({row["device"] for row in result["attachments"]})):
+            module.warn(warning)
+    relabelled = relabel(module, result["tap_paths"])
+    return {
+        **result,
+        "changed": result["changed"] or bool(relabelled),
+        "actions": result["actions"] + ["set the SELinux context of %s" % path for path in relabelled],
+    }
+
+
+def _asked_for(params: dict[str, Any]) -> list[Nic] | None:
+    if params["xml"] is not None:
+        from ansible_collections.linuxnet.macvtap.plugins.module_utils._domain_xml import parse_domains
+
+        return parse_domains(params["xml"], params["guest"])
+    return None if params["attachments"] is None else _options.nics(params["attachments"])
+
+
+def _given_network(row: dict[str, Any]) -> Network:
+    if not row["xml"]:
+        return _options.network(row["name"], row["mode"], row["devices"])
+    from ansible_collections.linuxnet.macvtap.plugins.module_utils._network_xml import parse_network
+
+    return parse_network(row["xml"], row["name"])
+
+
+def _present(params: dict[str, Any], task: Task) -> dict[str, Any]:
+    nics = _asked_for(params)
+    if nics is None:
+        raise InvalidInput("state present wants attachments or xml; an empty list asks for nothing")
+    for selector in ("mac", "ifname", "network"):
+        if params[selector] is not None:
+            raise InvalidInput(
+                "%s only selects what state absent removes; with state present write it inside attachments" % selector
+            )
+    given = {row["name"]: _given_network(row) for row in params["networks"] or ()}
+    networks = _attachments.definitions_for(
+        nics, _options.directory(params["definitions_dir"], "definitions_dir"), given
+    )
+    wishes = Wishes(
+        params["link_state"],
+        params["isolate_host"],
+        params["stable_index"],
+        _names.check_mac_prefix(params["mac_prefix"]),
+    )
+    return _attachments.attach(nics, params["guest"], networks, wishes, params["purge"], task)
+
+
+def _absent(params: dict[str, Any], task: Task) -> dict[str, Any]:
+    nics = _asked_for(params)
+    for nic in nics or ():
+        if (nic.guest, params["guest"], nic.mac, nic.ifname) == (None, None, None, None):
+            raise InvalidInput("%s selects nothing: it needs a guest, a mac or an ifname" % nic.origin)
+    selection = Selection(
+        macs=None if params["mac"] is None else [_names.check_mac(mac) for mac in params["mac"]],
+        ifnames=None
+        if params["ifname"] is None
+        else [_names.check_ifname(name, "ifname") for name in params["ifname"]],
+        network=None if params["network"] is None else _names.check_network_name(params["network"]),
+        guest=params["guest"] if nics is None else None,
+        nics=None if nics is None else number_nics(nics, params["guest"], required=False),
+    )
+    if selection.is_empty():
+        raise InvalidInput(
+            "state absent without a selector would remove everything; give guest, xml, attachments, mac, ifname or"
+            " network"
+        )
+    return _attachments.detach(selection, task)
