@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What is warned of: when, in which words, and that the words are in the documentation and among the problems."""
+"""What is warned of: when, in which words, and that the words are among the problems."""
 
 from __future__ import annotations
 
