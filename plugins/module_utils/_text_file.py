@@ -14,7 +14,7 @@ import os
 import stat
 from collections.abc import Iterator
 
-from ansible_collections.linuxnet.macvtap.plugins.module_utils._errors import HostError, host_error
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._errors import UNDOING_MET, HostError, host_error
 
 #: bytes; most have a few hundred
 _LARGEST = 4 << 20
@@ -84,9 +84,14 @@ def _write(path: str, text: str, mode: int) -> None:
             os.fchmod(file.fileno(), mode)
             os.fsync(file.fileno())
         os.rename(temporary, path)
-    except OSError:
-        with contextlib.suppress(OSError):
+    except OSError as exc:
+        try:
             os.unlink(temporary)
+        except FileNotFoundError:
+            pass
+        except OSError:
+            left = "%s. %s%s is left there" % (exc.strerror, UNDOING_MET, temporary)
+            raise OSError(exc.errno, left) from exc
         raise
 
 

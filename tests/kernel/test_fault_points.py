@@ -52,6 +52,8 @@ FOUND = {
     "recreate": [("lstat", 1, "unlink", {"error": errno.EIO, "sticky": True})],
     # the link was gone although the answer was lost
     "to passthrough": [("recv", 0, "delete", {"error": errno.ENOBUFS})],
+    # a file beside the definition was left
+    "define": [("rename", 0, "fsync", {"error": errno.EACCES, "sticky": True})],
     # a traceback
     "redefine": [("read", 1, "dump", {"error": "garbage"}), ("read", 2, "dump", {"error": "empty", "sticky": True})],
     "info": [("dump", 0, "stat", {"error": errno.EOPNOTSUPP})],
