@@ -17,7 +17,7 @@ from ansible_collections.linuxnet.macvtap.plugins.plugin_utils._topology_svg imp
 DOCUMENTATION = r"""
 name: macvtap_topology
 short_description: Draw hosts, lower devices, networks, guests and taps
-version_added: 0.1.0
+version_added: 1.0.0
 author:
   - linuxnet.macvtap maintainers (@linuxnet)
 description:

@@ -22,7 +22,7 @@ from ansible_collections.linuxnet.macvtap.plugins.module_utils._qemu_args import
 DOCUMENTATION = r"""
 name: qemu_netdev
 short_description: Turn macvtap attachments into QEMU arguments
-version_added: 0.1.0
+version_added: 1.0.0
 author:
   - linuxnet.macvtap maintainers (@linuxnet)
 description:

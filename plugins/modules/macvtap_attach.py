@@ -10,7 +10,7 @@ module: macvtap_attach
 short_description: Attach guests to the wire through macvtap links and their tap device nodes
 author:
   - linuxnet.macvtap maintainers (@linuxnet)
-version_added: 0.1.0
+version_added: 1.0.0
 description:
   - Converges the NICs of one or of many virtual machines, each a macvtap link on a lower device and the tap device node
     C(/dev/tapN) that the virtual machine monitor opens.

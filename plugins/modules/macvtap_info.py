@@ -10,7 +10,7 @@ module: macvtap_info
 short_description: Tell macvtap networks and attachments, who holds the taps, and what is wrong
 author:
   - linuxnet.macvtap maintainers (@linuxnet)
-version_added: 0.1.0
+version_added: 1.0.0
 description:
   - Tells the networks defined on a host and the macvtap links that are live, with the processes that hold their taps,
     with statistics and with problems in words.

@@ -10,7 +10,7 @@ module: macvtap_network
 short_description: Define macvtap networks on hypervisors
 author:
   - linuxnet.macvtap maintainers (@linuxnet)
-version_added: 0.1.0
+version_added: 1.0.0
 description:
   - Defines a named macvtap network, that is a mode and a pool of lower devices, from libvirt network XML or from plain
     options, and keeps it as a libvirt network XML file that C(virsh net-define) reads.

@@ -10,7 +10,7 @@ module: macvtap_persist
 short_description: Let the next boot make the same macvtap links, and keep network managers off them
 author:
   - linuxnet.macvtap maintainers (@linuxnet)
-version_added: 0.1.0
+version_added: 1.0.0
 description:
   - Writes the files from which a boot makes the links that M(linuxnet.macvtap.macvtap_attach) made, before any guest
     starts, with the same names, MACs and interface indexes, and so the same C(/dev/tapN), owners and permissions. The

@@ -10,7 +10,7 @@ module: macvtap_probe
 short_description: Ask the adjacent switch port whether it reflects frames (802.1Qbg reflective relay)
 author:
   - linuxnet.macvtap maintainers (@linuxnet)
-version_added: 0.1.0
+version_added: 1.0.0
 description:
   - Guests in mode V(vepa) on the same lower device reach each other only when the switch sends their frames back to the
     port they came from, which is known as reflective relay or hairpin.

@@ -10,7 +10,7 @@ module: macvtap_qemu
 short_description: Run a QEMU guest on macvtap taps
 author:
   - linuxnet.macvtap maintainers (@linuxnet)
-version_added: 0.1.0
+version_added: 1.0.0
 description:
   - Starts, stops and removes one guest, and plugs NICs into it and out of it while it runs.
   - QEMU runs as an unprivileged user. It is given its taps as open file descriptors, at the start by inheritance and
