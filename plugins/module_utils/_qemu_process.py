@@ -9,17 +9,17 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 import shutil
 import signal
 import stat
-import subprocess
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import NoReturn
 
-from ansible_collections.linuxnet.macvtap.plugins.module_utils import _holders, _tap_node
+from ansible_collections.linuxnet.macvtap.plugins.module_utils import _command, _holders, _tap_node
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._errors import HostError, InvalidInput, Refused
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._qemu_args import FIRST_FD, QemuNic, fd_paths
 
@@ -153,7 +153,7 @@ def check_readable(paths: Sequence[tuple[str, str, str]], become: Sequence[str])
         if not os.path.exists(path):
             raise InvalidInput(f"{option} {path} does not exist")
         for letter in access:
-            if subprocess.run([*become, "/usr/bin/test", f"-{letter}", path], check=False).returncode:
+            if _command.run([*become, "/usr/bin/test", f"-{letter}", path]).status:
                 verb = {"r": "read", "w": "write"}[letter]
                 raise InvalidInput(
                     f"{option} {path} exists, but the guest's user may not {verb} it (or reach its directory)"
@@ -161,7 +161,7 @@ def check_readable(paths: Sequence[tuple[str, str, str]], become: Sequence[str])
 
 
 def spawn(command: Sequence[str], descriptors: Sequence[int], log: int) -> int:
-    """Start a process of its own session that outlives us.
+    """Start a process of its own session that outlives us, which run_command would wait for.
 
     :arg descriptors: become the process's descriptors 3, 4 …
     :arg log: descriptor for what the process prints.
@@ -169,21 +169,44 @@ def spawn(command: Sequence[str], descriptors: Sequence[int], log: int) -> int:
     """
     # Far away first: a target number may be the number of a descriptor that is yet to be moved.
     base = FIRST_FD + len(descriptors)
-    moved = [fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, base) for descriptor in [*descriptors, log]]
+    reader, near = os.pipe()
+    far = [fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, base) for descriptor in [*descriptors, log, near]]
+    os.close(near)
+    pid = os.fork()
+    if pid == 0:
+        _become(command, *far)
+    close_all(far)
+    with open(reader, "rb") as pipe:
+        # closed without a word when the command took over
+        number = pipe.read()
+    if number:
+        os.waitpid(pid, 0)
+        raise HostError(f"cannot start {command[0]}: {os.strerror(int(number))}", int(number))
+    return pid
+
+
+def _become(command: Sequence[str], *far: int) -> NoReturn:
+    """In the new process: be the command, or tell the errno.
+
+    :arg far: its descriptors 3, 4 …, the log, and where to tell.
+    """
+    *descriptors, log, teller = far
     try:
-        actions: list[tuple[Any, ...]] = [(os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDONLY, 0)]
-        actions += [(os.POSIX_SPAWN_DUP2, moved[-1], target) for target in (1, 2)]
-        actions += [(os.POSIX_SPAWN_DUP2, source, target) for target, source in enumerate(moved[:-1], FIRST_FD)]
+        os.setsid()
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+        for source, target in [(os.open(os.devnull, os.O_RDONLY), 0), (log, 1), (log, 2)]:
+            os.dup2(source, target)
+        for target, source in enumerate(descriptors, FIRST_FD):
+            os.dup2(source, target)
         # Whatever Ansible's connection left open for us is not for the guest.
-        inherited = [fd for fd in _inheritable() if fd >= base]
-        actions += [(os.POSIX_SPAWN_CLOSE, fd) for fd in inherited]
-        return os.posix_spawn(
-            command[0], list(command), dict(os.environ), file_actions=actions, setsid=True, setsigdef=[signal.SIGPIPE]
-        )
+        for inherited in _inheritable():
+            if inherited >= FIRST_FD + len(descriptors):
+                os.close(inherited)
+        os.execv(command[0], list(command))
     except OSError as error:
-        raise HostError(f"cannot start {command[0]}: {error.strerror}", error.errno or 0) from error
+        os.write(teller, b"%d" % (error.errno or errno.EIO))
     finally:
-        close_all(moved)
+        os._exit(1)
 
 
 def _inheritable() -> list[int]:

@@ -11,10 +11,10 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
-import subprocess
 import tempfile
 from collections.abc import Sequence
 
+from ansible_collections.linuxnet.macvtap.plugins.module_utils import _command
 from ansible_collections.linuxnet.macvtap.plugins.module_utils import _qemu_process as process
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._errors import HostError
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._qemu_args import QemuNic
@@ -140,18 +140,17 @@ class Systemd:
         self._systemctl("reset-failed", self.unit, check=False)
 
     def _systemctl(self, *words: str, check: bool = True) -> str:
-        done = subprocess.run(["systemctl", *words], capture_output=True, text=True, check=False)
-        if check and done.returncode:
-            raise HostError(f"systemctl {' '.join(words)} failed: {done.stderr.strip() or done.stdout.strip()}")
-        return done.stdout
+        done = _command.run(["systemctl", *words])
+        if check and done.status:
+            raise HostError(f"systemctl {' '.join(words)} failed: {done.errors.strip() or done.output.strip()}")
+        return done.output
 
 
 def systemd_version() -> int | None:
     """Version of the systemd that manages this host, None when none does."""
     if not os.path.isdir("/run/systemd/system"):
         return None
-    done = subprocess.run(["systemctl", "--version"], capture_output=True, text=True, check=False)
-    words = done.stdout.split()
+    words = _command.run(["systemctl", "--version"]).output.split()
     return int(words[1]) if len(words) > 1 and words[1].isdigit() else None
 
 

@@ -13,11 +13,10 @@ for links that the new files speak of. dhcpcd has no such command: it would rene
 from __future__ import annotations
 
 import os
-import subprocess
 from collections.abc import Collection, Iterable, Sequence
 from typing import Callable, NamedTuple
 
-from ansible_collections.linuxnet.macvtap.plugins.module_utils import _boot_files
+from ansible_collections.linuxnet.macvtap.plugins.module_utils import _boot_files, _command
 
 #: seconds; systemd answers when it has read all units
 _PATIENCE = 90
@@ -110,33 +109,13 @@ def tell(readers: Sequence[Reader]) -> list[str]:
     """
     failures = []
     for reader in readers:
-        try:
-            done = _run(reader.command)
-        except (OSError, subprocess.TimeoutExpired) as exc:
-            failures.append("%s: %s" % (reader.command, exc))
-            continue
-        if done.returncode:
-            failures.append("%s: %s" % (reader.command, done.stderr.strip() or "exit code %d" % done.returncode))
+        done = _command.run(reader.command.split(), _PATIENCE)
+        if done.status:
+            failures.append("%s: %s" % (reader.command, done.errors.strip() or "exit code %d" % done.status))
     return failures
 
 
 def _output(command: str) -> str:
     """Standard output, empty when the command fails or is not there."""
-    try:
-        done = _run(command)
-    except (OSError, subprocess.TimeoutExpired):
-        return ""
-    return "" if done.returncode else done.stdout
-
-
-def _run(command: str) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "LC_ALL": "C"}
-    return subprocess.run(
-        command.split(),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=_PATIENCE,
-        env=environment,
-    )
+    done = _command.run(command.split(), _PATIENCE)
+    return "" if done.status else done.output

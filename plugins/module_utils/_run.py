@@ -13,6 +13,7 @@ from typing import Any, Callable
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.linuxnet.macvtap.plugins.module_utils import _command
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._errors import MacvtapError
 
 
@@ -25,6 +26,7 @@ def run(work: Callable[[AnsibleModule], dict[str, Any]], **module_arguments: Any
     # a module lives for a second: walking its many thousand tuples again and again in search of cycles frees nothing
     gc.disable()
     module = AnsibleModule(supports_check_mode=True, **module_arguments)
+    _command.use(module)
     try:
         result = work(module)
     except MacvtapError as exc:

@@ -12,15 +12,13 @@ namespace and /dev is one, so the node of that name may be another guest's NIC.
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import os
 import re
 import stat
-import subprocess
 from collections.abc import Iterable
 
-from ansible_collections.linuxnet.macvtap.plugins.module_utils import _sysfs
+from ansible_collections.linuxnet.macvtap.plugins.module_utils import _command, _sysfs
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._errors import HostError, RaceLost, Refused, host_error
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._model import Link, Node
 
@@ -257,10 +255,8 @@ def settle() -> None:
     """
     if not os.path.exists("/run/udev/control"):
         return
-    command = ["udevadm", "settle", "--timeout=%d" % _SETTLE_SECONDS]
     # a time-out is no failure: what is waited for may be some other device's event, and we did what we could
-    with contextlib.suppress(FileNotFoundError, subprocess.TimeoutExpired):
-        subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=2 * _SETTLE_SECONDS)
+    _command.run(["udevadm", "settle", "--timeout=%d" % _SETTLE_SECONDS], 2 * _SETTLE_SECONDS)
 
 
 def _macvtap_major() -> int:

@@ -232,7 +232,7 @@ def test_the_host_stays_silent_while_guests_run(site):
 
 # -- who holds the tap -------------------------------------------------------------------------------------------------
 
-NOBODY = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--inh-caps=-all", "--bounding-set=-all", "--"]
+NOBODY = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--inh-caps=-all", "--bounding-set=-all", "--")
 
 #: Opens a tap, sets the MAC address of its link by ioctl where one is named, and opens it as often as it goes.
 HOLDER = r"""
