@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import errno
 import fcntl
@@ -22,6 +23,7 @@ _SYS_PIDFD_GETFD = 438
 #: linux/if_tun.h
 _TUNGETIFF = 0x800454D2
 _IFREQ_BYTES = 40
+_INIT = 1
 
 
 def holders(
@@ -32,7 +34,8 @@ def holders(
     Opening the node would not tell: macvtap has no exclusive open, and every open adds a queue.
 
     :arg hidden: gets the processes whose open files may not be seen, which takes CAP_SYS_PTRACE for those of others
-        (proc_fd_access_allowed in fs/proc/base.c): each of them may be a holder.
+        (proc_fd_access_allowed in fs/proc/base.c): each of them may be a holder. Not process 1: the init of a host or
+        the supervisor of a container, often hidden from what it runs, starts guests and is none.
     """
     devices = {os.makedev(*number): number for number in numbers}
     found: dict[tuple[int, int], list[Holder]] = {}
@@ -43,7 +46,7 @@ def holders(
             held = {device for device, fd in _open_devices(pid) if device in devices and _is_live(pid, fd)}
         except PermissionError:
             held = set()
-            if hidden is not None:
+            if hidden is not None and pid != _INIT:
                 hidden.append(Holder(pid, _command(pid)))
         for device in held:
             found.setdefault(devices[device], []).append(Holder(pid, _command(pid)))
@@ -64,10 +67,14 @@ def _open_devices(pid: int) -> Iterator[tuple[int, int]]:
         # the process ended, or is a kernel thread
         return
     for name in names:
+        path = "%s/%s" % (directory, name)
         try:
-            found = os.stat("%s/%s" % (directory, name))
+            found = os.stat(path)
         except PermissionError:
-            raise
+            # the process is hidden, or only the file: somebody's FUSE file system, which has no taps
+            with contextlib.suppress(FileNotFoundError):
+                os.readlink(path)
+            continue
         except OSError:
             # closed meanwhile, or on a dead network file system: no tap
             continue
