@@ -98,7 +98,7 @@ def require_seen(hidden: Sequence[Holder]) -> None:
     if hidden:
         raise Refused(
             "nothing was changed: whether a guest holds these taps cannot be seen, since the open files of %s%s may not"
-            " be looked at (Permission denied); run as root with CAP_SYS_PTRACE, or set force=true"
+            " be looked at (Permission denied); run as root (become: true) with CAP_SYS_PTRACE, or set force=true"
             % (_names(hidden[:_NAMED]), " and %d more" % (len(hidden) - _NAMED) if len(hidden) > _NAMED else "")
         )
 
