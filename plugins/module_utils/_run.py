@@ -37,19 +37,18 @@ def run(work: Callable[[AnsibleModule], dict[str, Any]], **module_arguments: Any
     if not module._diff:
         # Ansible would move it from the host to the controller and throw it away
         result.pop("diff", None)
-    module.exit_json(invocation={"module_args": _as_asked(module.params, module.argument_spec)}, **result)
+    module.exit_json(invocation={"module_args": _as_asked(module)}, **result)
 
 
-def _as_asked(params: dict[str, Any], spec: dict[str, Any]) -> dict[str, Any]:
-    """The options, lists of them without what was left out: Ansible would return that for each of a thousand."""
+#: from this verbosity on (-vvv), Ansible shows what a module was asked for
+_SHOWS_INVOCATION = 3
+
+
+def _as_asked(module: AnsibleModule) -> dict[str, Any]:
+    """The options that were given; those of each of a thousand NICs only where somebody gets to see them."""
     return {
-        key: [_given(entry, spec[key]["options"]) for entry in value]
-        if isinstance(value, list) and "options" in spec[key]
-        else value
-        for key, value in params.items()
+        key: value
+        for key, value in module.params.items()
         if value is not None
+        and (module._verbosity >= _SHOWS_INVOCATION or "options" not in module.argument_spec[key])
     }
-
-
-def _given(entry: dict[str, Any], options: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in entry.items() if value != options[key].get("default")}

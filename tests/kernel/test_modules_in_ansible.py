@@ -56,6 +56,14 @@ def test_check_and_diff_tell_and_change_nothing(host, ansible):
     assert status == 0 and list(host.links()) == ["macvtap0"], output
 
 
+def test_what_was_asked_for_is_shown_where_ansible_shows_it(host, ansible):
+    arguments = json.dumps({"attachments": [{"guest": "web", "device": "eth0"}]})
+    words = ("all", "-m", "linuxnet.macvtap.macvtap_attach", "-a", arguments, "--check")
+    status, output = ansible("ansible", *words, "-vvv")
+    invocation = output.split('"invocation": {')[1]
+    assert status == 0 and '"attachments": [' in invocation and '"device": "eth0"' in invocation, output
+
+
 def test_a_refusal_is_one_sentence_and_no_traceback(host, ansible):
     arguments = json.dumps({"attachments": [{"guest": "web", "device": "lo"}]})
     status, output = ansible("ansible", "all", "-m", "linuxnet.macvtap.macvtap_attach", "-a", arguments)
