@@ -21,7 +21,7 @@ from bench import contenders, fleet, libvirt, machine, report, targets
 
 CHECKOUT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 OUTPUT = os.path.join(CHECKOUT, "docs", "benchmarks")
-CHOICES = ("module", "command", "playbook", "ip", "loop", "libvirt")
+CHOICES = ("module", "command", "playbook", "alone", "ip", "loop", "libvirt")
 
 
 def parse(words):
@@ -51,6 +51,7 @@ def measure(options, collections, save):
         players = {
             "module": lambda: contenders.InModule(first, collections),
             "ip": lambda: contenders.IpBatch(first),
+            "alone": lambda: contenders.AnsibleAlone(ansible, first, collections),
             "command": lambda: contenders.WholeCommand(ansible),
             "playbook": lambda: contenders.Playbook(ansible),
             "loop": lambda: contenders.AnsibleLoop(ansible),

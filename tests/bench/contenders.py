@@ -6,9 +6,11 @@
 
 All do the same to the same hypervisor of the lab: links with MAC, ifindex, mode and alias, silent for the host (no ARP,
 no IPv6), open for all multicast, up. A contender's ``turn(size)`` makes that many, does with them what it can, removes
-them, and yields one :class:`Sample` per operation.
+them, and yields one :class:`Sample` per operation. :class:`AnsibleAlone` does nothing: what it takes is the least that
+any module can take which is asked the same and answers the same.
 """
 
+import importlib
 import json
 import os
 import subprocess
@@ -18,8 +20,12 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-INSIDE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "inside.py")
+HERE = os.path.dirname(os.path.abspath(__file__))
+INSIDE = os.path.join(HERE, "inside.py")
+LIBRARY = os.path.join(HERE, "library")
 MODULE = "linuxnet.macvtap.macvtap_attach"
+#: of the whole command: the options besides the attachments
+OPERATIONS = (("create", {}), ("unchanged", {}), ("remove", {"state": "absent"}))
 LOWER = "eth0"
 #: deleted one by one, a link costs the kernel 17 ms: of more than this, so many are timed and the rest goes as a group
 MOST_DELETED_ONE_BY_ONE = 1000
@@ -154,6 +160,11 @@ class AnsibleCommand:
                 raise BenchError(f"{' '.join(command)}: {file.read()[-2000:]}")
         return seconds, after.children_user - before.children_user, after.children_system - before.children_system
 
+    def result(self):
+        """What the last ``ansible`` command printed as its only host's result."""
+        with open(os.path.join(self.directory, "output"), encoding="utf-8") as file:
+            return json.loads(file.read().split(" => ", 1)[1])
+
 
 class WholeCommand:
     """``ansible -m macvtap_attach`` from start to end, less the same command with ``ansible.builtin.ping`` before it.
@@ -168,14 +179,20 @@ class WholeCommand:
 
     def turn(self, size):
         """Create, run again, remove."""
-        variables = self._ansible.write("taps.json", json.dumps({"taps": wanted(size)}))
-        for operation, options in (("create", {}), ("unchanged", {}), ("remove", {"state": "absent"})):
-            arguments = {"attachments": "{{ taps }}", **options}
-            bare = self._run("ansible.builtin.ping", {})
-            ping = self._run("ansible.builtin.ping", {}, "-e", f"@{variables}")
-            whole = self._run(MODULE, arguments, "-e", f"@{variables}")
-            beyond = [more - less for more, less in zip(whole, ping)]
-            yield Sample(operation, size, size, *beyond, {"whole": whole[0], "ping": ping[0], "bare ping": bare[0]})
+        variables = self._variables(size)
+        for operation, options in OPERATIONS:
+            yield self._sample(operation, size, variables, MODULE, options)
+
+    def _variables(self, size):
+        return self._ansible.write("taps.json", json.dumps({"taps": wanted(size)}))
+
+    def _sample(self, operation, size, variables, module, options):
+        arguments = {"attachments": "{{ taps }}", **options}
+        bare = self._run("ansible.builtin.ping", {})
+        ping = self._run("ansible.builtin.ping", {}, "-e", f"@{variables}")
+        whole = self._run(module, arguments, "-e", f"@{variables}")
+        beyond = [more - less for more, less in zip(whole, ping)]
+        return Sample(operation, size, size, *beyond, {"whole": whole[0], "ping": ping[0], "bare ping": bare[0]})
 
     def _run(self, module, arguments, *options):
         words = ["-a", json.dumps(arguments)] if arguments else []
@@ -190,6 +207,32 @@ class Playbook(WholeCommand):
     def _run(self, module, arguments, *options):
         play = {"hosts": "hypervisor0", "gather_facts": False, "tasks": [{module: arguments}]}
         return self._ansible.run("ansible-playbook", *options, self._ansible.write("play.yml", json.dumps([play])))
+
+
+class AnsibleAlone(WholeCommand):
+    """The command with the same options and the same result, and a module that does nothing in between."""
+
+    name = "Ansible alone"
+
+    def __init__(self, ansible, hypervisor, collections):
+        super().__init__(ansible)
+        self._hypervisor = hypervisor
+        if collections not in sys.path:
+            sys.path.insert(0, collections)
+        module = importlib.import_module(f"ansible_collections.{MODULE.replace('macvtap.', 'macvtap.plugins.modules.')}")
+        self._carried = {"argument_spec": module.ARGUMENT_SPEC}
+
+    def turn(self, size):
+        """Let the real module work once for its results, then carry each of them."""
+        variables = self._variables(size)
+        for operation, options in OPERATIONS:
+            self._run(MODULE, {"attachments": "{{ taps }}", **options}, "-e", f"@{variables}")
+            carried = json.dumps({**self._carried, "result": self._ansible.result()})
+            self._hypervisor.run(["sh", "-c", "mkdir -p /run/bench; cat >/run/bench/carried.json"], input=carried)
+            yield self._sample(operation, size, variables, "bench_carry", options)
+
+    def _run(self, module, arguments, *options):
+        return super()._run(module, arguments, "-M", LIBRARY, *options)
 
 
 class IpBatch:

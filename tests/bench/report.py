@@ -49,6 +49,12 @@ so is `ip -batch` deleting more than {most}.
 
 Measured apart from the figures above, since looking costs a little.
 
+{shares}
+
+*Ansible alone* is the same command with the same options and the same result, and a module that does nothing in
+between: less than that no module can take. Building and shipping the module is what the first host of a play pays for
+all. Each column is a median by itself.
+
 ## Machine
 
 {machine}
@@ -72,6 +78,7 @@ def write(directory):
         targets=_markdown(head, lines),
         sizes=_sizes(results, sizes),
         rooms="\n\n".join(_rooms(operation, lines, size) for operation, lines in targets.rooms(results, size)),
+        shares=_shares(results, size),
         machine=_machine(content["machine"], samples),
         runs=1 + max(sample["run"] for sample in samples),
         nics=_counted(samples, "libvirt"),
@@ -110,6 +117,11 @@ def _sizes(results, sizes):
 def _rooms(operation, figures, size):
     lines = [[name, str(figure)] for name, figure in figures]
     return _markdown([f"{operation}, {size} NICs", "time"], lines)
+
+
+def _shares(results, size):
+    lines = [[operation, *map(str, figures)] for operation, figures in targets.shares(results, size)]
+    return _markdown([f"beyond ping, {size} NICs", *targets.SHARES], lines)
 
 
 def _machine(machine, samples):

@@ -176,3 +176,20 @@ def rooms(results, size=REFERENCE):
         values["in all"] = [sample["seconds"] for sample in samples]
         tables.append((operation, [(name, Results.over(seconds)) for name, seconds in values.items()]))
     return tables
+
+
+def shares(results, size=REFERENCE):
+    """What the whole command's time beyond ping is made of: lines of (operation, Figures) in the order of SHARES."""
+    lines = []
+    for operation in ("create", "unchanged", "remove"):
+        whole = [_whole(sample) for sample in results.samples("command", operation, size)]
+        alone = [_whole(sample) for sample in results.samples("Ansible alone", operation, size)]
+        work = [_work(sample) for sample in results.samples("module", operation, size)]
+        if whole and alone and work:
+            rest = [all_of_it - sum(known) for all_of_it, *known in zip(whole, alone, work)]
+            lines.append((operation, [Results.over(values) for values in (alone, work, rest, whole)]))
+    return lines
+
+
+#: the columns of :func:`shares`
+SHARES = ("Ansible alone", "our own work", "build, ship and import the module", "in all")
