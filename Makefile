@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test unit kernel lint docs sanity molecule matrix torture bench clean
+.PHONY: help setup demo test unit kernel lint docs sanity integration molecule coverage matrix torture release bench clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 20
@@ -37,6 +37,9 @@ integration: setup ## integration targets of the modules, on a veth pair of thei
 
 molecule: setup ## molecule scenarios of the roles, in the lab (root)
 	@tools/molecule.sh
+
+coverage: setup ## lines and branches of plugins/ that the tests run (root)
+	@tools/coverage.sh
 
 matrix: setup ## sanity, unit and integration tests on all versions of ansible-core, Python and libraries (root)
 	@tools/matrix.sh
