@@ -15,9 +15,11 @@ python=$PWD/${VENV:-.venv}/bin/python
 data=$PWD/.cache/coverage
 rm -rf "$data"
 mkdir -p "$data"
+[ $# -gt 0 ] || set -- tests/unit tests/kernel
+export COVERAGE_SOURCE=$PWD/plugins
 status=0
 COVERAGE_FILE=$data/data PYTHONPATH=$PWD/.collections "$python" -m coverage run --rcfile="$PWD/pyproject.toml" \
-    -m pytest -o cache_dir=.cache/pytest "${@:-tests}" || status=$?
+    -m pytest -o cache_dir=.cache/pytest "$@" || status=$?
 cd "$data"
 "$python" -m coverage combine --quiet --rcfile=../../pyproject.toml --data-file=data
 "$python" -m coverage report --rcfile=../../pyproject.toml --data-file=data

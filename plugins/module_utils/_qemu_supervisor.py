@@ -11,10 +11,9 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
-import tempfile
 from collections.abc import Sequence
 
-from ansible_collections.linuxnet.macvtap.plugins.module_utils import _command
+from ansible_collections.linuxnet.macvtap.plugins.module_utils import _command, _text_file
 from ansible_collections.linuxnet.macvtap.plugins.module_utils import _qemu_process as process
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._errors import HostError
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._qemu_args import QemuNic
@@ -59,6 +58,7 @@ class PidFile:
     def start(self, command: Sequence[str], nics: Sequence[QemuNic], user: User, vhost: bool) -> int:
         """Start QEMU on its open taps; returns its pid."""
         make_directory(self._paths.directory, user)
+        before = _text_file.read(self._paths.pid_file, "pid file")
         descriptors: list[int] = []
         log = os.open(self._paths.log, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
         try:
@@ -67,7 +67,7 @@ class PidFile:
             pid = process.spawn([*user.become(), *command], descriptors, log)
         finally:
             process.close_all([*descriptors, log])
-        write_atomically(self._paths.pid_file, f"{pid}\n", 0o644)
+        _text_file.replace(self._paths.pid_file, before, f"{pid}\n", "pid file")
         return pid
 
     def stopped(self) -> None:
@@ -105,11 +105,7 @@ class Systemd:
 
     def text(self) -> str | None:
         """Content of the unit file, None when there is none."""
-        try:
-            with open(self.path, encoding="utf-8") as file:
-                return file.read()
-        except FileNotFoundError:
-            return None
+        return _text_file.read(self.path, "unit")
 
     def is_enabled(self) -> bool:
         """Whether the next boot starts it."""
@@ -117,7 +113,7 @@ class Systemd:
 
     def define(self, text: str) -> None:
         """Write the unit file."""
-        write_atomically(self.path, text, 0o644)
+        _text_file.replace(self.path, self.text(), text, "unit")
         self._systemctl("daemon-reload")
 
     def enable(self, wanted: bool) -> None:
@@ -135,7 +131,7 @@ class Systemd:
     def remove(self) -> None:
         """Forget the unit."""
         self._systemctl("disable", self.unit, check=False)
-        remove_file(self.path)
+        _text_file.replace(self.path, self.text(), None, "unit")
         self._systemctl("daemon-reload")
         self._systemctl("reset-failed", self.unit, check=False)
 
@@ -179,19 +175,6 @@ def make_log(path: str, uid: int, gid: int) -> int:
         return os.fstat(descriptor).st_size
     finally:
         os.close(descriptor)
-
-
-def write_atomically(path: str, text: str, mode: int) -> None:
-    """Replace a file in one go."""
-    descriptor, temporary = tempfile.mkstemp(dir=os.path.dirname(path), prefix=".ansible-")
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
-            os.fchmod(file.fileno(), mode)
-        os.rename(temporary, path)
-    except BaseException:
-        remove_file(temporary)
-        raise
 
 
 def remove_file(path: str) -> None:
