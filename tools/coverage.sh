@@ -18,8 +18,11 @@ mkdir -p "$data"
 [ $# -gt 0 ] || set -- tests/unit tests/kernel
 export COVERAGE_SOURCE=$PWD/plugins
 status=0
-COVERAGE_FILE=$data/data PYTHONPATH=$PWD/.collections "$python" -m coverage run --rcfile="$PWD/pyproject.toml" \
-    -m pytest -o cache_dir=.cache/pytest "$@" || status=$?
+# one after the other: files of the two have names in common
+for path; do
+    COVERAGE_FILE=$data/data PYTHONPATH=$PWD/.collections "$python" -m coverage run --rcfile="$PWD/pyproject.toml" \
+        -m pytest -o cache_dir=.cache/pytest "$path" || status=$?
+done
 cd "$data"
 "$python" -m coverage combine --quiet --rcfile=../../pyproject.toml --data-file=data
 "$python" -m coverage report --rcfile=../../pyproject.toml --data-file=data

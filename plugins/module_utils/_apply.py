@@ -52,6 +52,8 @@ class Applier:
         self.done: list[Step] = []
         #: of the nodes of links made again, by mark: a plan made after a lost race finds the old link gone
         self._owners: dict[str, tuple[int, int, int]] = {}
+        #: device numbers of the links made, by ifindex: sysfs may not show them any more when their nodes are to go
+        self._numbers: dict[int, tuple[int, int]] = {}
 
     def apply(self, plan: Plan) -> None:
         """Carry out every step, in order.
@@ -226,7 +228,7 @@ class Applier:
 
     def _node_of_new_link(self, step: CreateLink) -> None:
         """There already (devtmpfs), or made here; part of making the link, so not journalled on its own."""
-        number = _tap_node.require_device_number(step.link)
+        number = self._numbers[step.link.ifindex] = _tap_node.require_device_number(step.link)
         path = self._policy.path(step.link.ifindex)
         owner = self._owners.get(step.link.alias)
         policy = self._policy.with_defaults(owner) if owner else self._policy
@@ -256,13 +258,16 @@ class Applier:
         present = self._netlink.links()
         mine = [step.link for step in steps if _is_made(step.link, present.get(step.link.ifindex))]
         gone = [
-            DeleteLink(link, "", self._policy.path(link.ifindex), _tap_node.device_number(present[link.ifindex]))
+            DeleteLink(link, "", self._policy.path(link.ifindex), self._number_of(present[link.ifindex]))
             for link in mine
         ]
         self._delete_links(gone)
         left = [step.path for step in gone if step.number is None and _tap_node.look(step.path) is not None]
         if left:
             raise HostError("/sys did not show whose %s is, so it was left; remove it" % ", ".join(left))
+
+    def _number_of(self, link: Link) -> tuple[int, int] | None:
+        return _tap_node.device_number(link) or self._numbers.get(link.ifindex)
 
     def _undo_step(self, step: Step) -> None:
         if isinstance(step, WriteDefinition):

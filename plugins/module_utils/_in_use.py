@@ -97,10 +97,16 @@ def require_seen(hidden: Sequence[Holder]) -> None:
     """
     if hidden:
         raise Refused(
-            "nothing was changed: whether a guest holds these taps cannot be seen, since the open files of %s%s may not"
+            "nothing was changed: whether a guest holds these taps cannot be seen, since the open files of %s may not"
             " be looked at (Permission denied); run as root (become: true) with CAP_SYS_PTRACE, or set force=true"
-            % (_names(hidden[:_NAMED]), " and %d more" % (len(hidden) - _NAMED) if len(hidden) > _NAMED else "")
+            % first_of(hidden)
         )
+
+
+def first_of(holders: Sequence[Holder]) -> str:
+    """The first processes by name, and how many more there are."""
+    more = " and %d more" % (len(holders) - _NAMED) if len(holders) > _NAMED else ""
+    return _names(holders[:_NAMED]) + more
 
 
 def also_held(error: Taken, path: str, holders: Sequence[Holder]) -> str:

@@ -20,21 +20,24 @@ from ansible_collections.linuxnet.macvtap.plugins.module_utils import (
     _rtnetlink,
     _sriov,
     _sysfs,
+    _warnings,
 )
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._converge import look_at_host, look_at_taps
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._errors import InvalidInput
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._host import Host
-from ansible_collections.linuxnet.macvtap.plugins.module_utils._model import Network, NodePolicy
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._model import Holder, Network, NodePolicy
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._problems import Survey, of_boot
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._report import found_row, network_row
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._select import Selection, select
 
 
-def survey(selection: Selection, everything: bool, policy: NodePolicy, directory: str) -> dict[str, Any]:
+def survey(
+    selection: Selection, everything: bool, policy: NodePolicy, directory: str
+) -> tuple[dict[str, Any], list[str]]:
     """One look at the host.
 
     :arg everything: also links that this collection did not make.
-    :returns: the result of the module.
+    :returns: the result of the module, and what to warn of.
     """
     with _rtnetlink.Netlink() as netlink:
         host = look_at_host(netlink, policy)
@@ -43,7 +46,8 @@ def survey(selection: Selection, everything: bool, policy: NodePolicy, directory
     told = Survey(host, networks, libvirt_links, _sysfs.wireless(_lower_devices(host, networks)))
     links = select(host, selection, everything)
     seen = look_at_taps(links, policy)
-    holders = _holders.holders(tap.number for tap in seen.values())
+    hidden: list[Holder] = []
+    holders = _holders.holders((tap.number for tap in seen.values()), hidden)
     counters = _rtnetlink.statistics(link.ifindex for link in links) if links else {}
     boot, boot_problems = _persist.known()
     attachments = []
@@ -68,12 +72,13 @@ def survey(selection: Selection, everything: bool, policy: NodePolicy, directory
     rows = [_network(network, told, host, directory, libvirt_networks) for network in networks.values()]
     rows += [_damaged(name, problem, host, directory) for name, problem in damaged.items()]
     wanted = selection.network
-    return {
+    result = {
         "networks": sorted((row for row in rows if wanted in (None, row["name"])), key=lambda row: row["name"]),
         "attachments": attachments,
         "boot_only": [_boot.as_row(entry) for entry in boot.values() if _is_boot_only(entry, host, selection)],
         "boot_problems": boot_problems,
     }
+    return result, _warnings.of_hidden(hidden)
 
 
 def _lower_devices(host: Host, networks: Mapping[str, Network]) -> set[str]:

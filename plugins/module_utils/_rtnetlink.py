@@ -138,20 +138,24 @@ class Netlink:
             refused = next((reply for reply in replies if reply.errno not in (0, errno.ENODEV)), None)
             if refused is not None:
                 raise HostError("the links could not be set apart for deletion: %s" % why(*refused), refused.errno)
-            members = {index for index, other in self._dump_all(wire.decode_group) if other == group}
+            members = self._members(group)
             strangers = members - {link.ifindex for link in links}
             if strangers:
                 raise HostError("nothing was deleted: links %s were put among those to delete" % sorted(strangers))
             if members:
                 body = wire.body(0, wire.nla_u32(wire.IFLA_GROUP, group))
                 reply = self._exchange([Request(_RTM_DELLINK, _REQUEST | _ACK, body)])[0]
-                if reply.errno not in (0, errno.ENODEV):
+                # ENODEV: somebody else deleted them a moment ago, or so the kernel says
+                if reply.errno not in (0, errno.ENODEV) or (reply.errno and self._members(group)):
                     raise HostError("the kernel did not delete the links: %s" % why(*reply), reply.errno)
         except HostError as exc:
             left = self._left_in_group(links)
             if left:
                 exc.args = ("%s. %slinks %s stay in link group %d" % (exc, UNDOING_MET, ", ".join(left), group),)
             raise
+
+    def _members(self, group: int) -> set[int]:
+        return {index for index, other in self._dump_all(wire.decode_group) if other == group}
 
     def _left_in_group(self, links: Sequence[Link]) -> list[str]:
         """Give links back the group that they were in; returns the names of those that did not take it."""

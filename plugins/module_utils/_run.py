@@ -49,6 +49,5 @@ def _as_asked(module: AnsibleModule) -> dict[str, Any]:
     return {
         key: value
         for key, value in module.params.items()
-        if value is not None
-        and (module._verbosity >= _SHOWS_INVOCATION or "options" not in module.argument_spec[key])
+        if value is not None and (module._verbosity >= _SHOWS_INVOCATION or "options" not in module.argument_spec[key])
     }

@@ -11,8 +11,11 @@ Warned of by the module that comes to know of it; macvtap_info tells what can be
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
+
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._in_use import first_of
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._model import Holder
 
 #: all of them; the documentation lists them by these names
 WARNINGS = {
@@ -29,6 +32,11 @@ WARNINGS = {
         "the switch port of %s reflects small frames, but none with the %d bytes of the MTU of the device: frames of"
         " that size are lost on the way; set the MTU of the device, or of the guests, to that of the switch"
     ),
+    # proc_fd_access_allowed in fs/proc/base.c
+    "hidden processes": (
+        "the open files of %s may not be looked at (Permission denied): holders leaves out what taps these hold; run as"
+        " root (become: true) with CAP_SYS_PTRACE"
+    ),
 }
 
 
@@ -38,6 +46,11 @@ def of_devices(wireless: Iterable[str]) -> list[str]:
     :arg wireless: names of those that are.
     """
     return [WARNINGS["wireless"] % name for name in sorted(wireless)]
+
+
+def of_hidden(processes: Sequence[Holder]) -> list[str]:
+    """What is to be said of processes whose open files may not be seen, when holders of taps were looked for."""
+    return [WARNINGS["hidden processes"] % first_of(processes)] if processes else []
 
 
 def of_probe(device: str, result: Mapping[str, Any], vepa: int, mtu: int) -> list[str]:

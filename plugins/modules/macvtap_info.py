@@ -261,7 +261,9 @@ attachments:
       returned: success
       sample: up
     holders:
-      description: The processes that have the tap open.
+      description:
+        - The processes that have the tap open. Those whose open files may not be looked at are left out with a warning,
+          which happens to other users than root, and to root without C(CAP_SYS_PTRACE).
       type: list
       elements: dict
       returned: success
@@ -345,7 +347,10 @@ def work(module):
     )
     directory = _options.directory(params["definitions_dir"], "definitions_dir")
     policy = NodePolicy(_options.directory(params["device_dir"], "device_dir"))
-    return survey(selection, params["all"], policy, directory)
+    result, warnings = survey(selection, params["all"], policy, directory)
+    for warning in warnings:
+        module.warn(warning)
+    return result
 
 
 def main():

@@ -219,7 +219,9 @@ class AnsibleAlone(WholeCommand):
         self._hypervisor = hypervisor
         if collections not in sys.path:
             sys.path.insert(0, collections)
-        module = importlib.import_module(f"ansible_collections.{MODULE.replace('macvtap.', 'macvtap.plugins.modules.')}")
+        module = importlib.import_module(
+            f"ansible_collections.{MODULE.replace('macvtap.', 'macvtap.plugins.modules.')}"
+        )
         self._carried = {"argument_spec": module.ARGUMENT_SPEC}
 
     def turn(self, size):

@@ -212,7 +212,8 @@ class WatchedFile:
             if fault is None:
                 return method(*arguments)
             if isinstance(fault.error, str):
-                return spoilt(fault.error, name).decode()
+                # whoever reads a file may have said what becomes of bytes that are no text
+                return spoilt(fault.error, name).decode(errors=self._file.errors)
             raise OSError(fault.error, os.strerror(fault.error))
 
         return call

@@ -137,6 +137,11 @@ def test_whoever_cannot_see_open_files_removes_nothing(host):
     refusal = failure(host, ATTACH, runner=runner, state="absent", guest="a")
     assert "cannot be seen" in refusal and "CAP_SYS_PTRACE" in refusal
     assert "held open by" in failure(host, ATTACH, state="absent", guest="a")
+    half = host.module(INFO, runner=runner)
+    assert half["attachments"][0]["holders"] == []
+    assert "(sleep)" in str(half["warnings"]) and "CAP_SYS_PTRACE" in str(half["warnings"])
+    whole = host.module(INFO)
+    assert [user["command"] for user in whole["attachments"][0]["holders"]] == ["sleep"] and "warnings" not in whole
     assert host.module(ATTACH, runner=runner, state="absent", guest="a", force=True)["changed"]
 
 

@@ -111,7 +111,7 @@ def test_somebody_else_acts_in_the_middle_of_a_run(fault_lab, module_host, name,
     stops = [kinds.index(kind) + 1 for kind in FEW if kind in kinds] if not LONG else list(range(1, len(kinds) + 1))
     dice(name, what).shuffle(stops)
     stops = stops if LONG else stops[:2]
-    share = Share(0.25 / len(CASES) / len(ACTS))
+    share = Share(0.2 / len(CASES) / len(ACTS))
     wrong, failed, tried = [], 0, 0
     for stop in stops:
         try:

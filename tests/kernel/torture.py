@@ -24,11 +24,12 @@ def dice(*names: object) -> random.Random:
 
 
 class Share:
-    """A share of the minutes: ``lasts()`` until they are over."""
+    """A share of the minutes."""
 
     def __init__(self, share: float) -> None:
         self.seconds = MINUTES * 60 * share
-        self._end = time.monotonic() + self.seconds
+        self._began = time.monotonic()
 
-    def lasts(self) -> bool:
-        return time.monotonic() < self._end
+    def lasts(self, part: float = 1.0) -> bool:
+        """Until they are over, or the first ``part`` of them."""
+        return time.monotonic() < self._began + self.seconds * part

@@ -37,6 +37,7 @@ ELSEWHERE = {
     ("_qemu_module.py", "str(error)"),
     ("_rtnetlink.py", "why(exc.code)"),
     ("_run.py", "str(exc)"),
+    ("macvtap_info.py", "warning"),
     ("macvtap_network.py", "problem"),
     ("macvtap_network.py", "warning"),
     ("macvtap_probe.py", "warning"),
