@@ -51,7 +51,7 @@ FOUND = {
     "recreate": [
         # a node of the first link was gone when the second could not be looked at
         ("lstat", 1, "unlink", {"error": errno.EIO, "sticky": True}),
-        # nodes that the run had made were left, since sysfs did not show their links any more: in the way of the next one
+        # nodes that the run had made stayed, since sysfs did not show their links any more: in the way of the next one
         ("open", 0, "mknod", {"error": errno.ENOENT, "sticky": True}),
         # links that were not deleted, although the kernel said that they were gone, stayed in the group for that
         ("delete", 0, "change", {"error": errno.ENODEV}),
