@@ -72,6 +72,7 @@ class Applier:
         for node in plan.nodes:
             self._node(node)
             self.done.append(node)
+        self._numbers.update((step.link.ifindex, _tap_node.require_device_number(step.link)) for step in created)
         for step in created:
             self._node_of_new_link(step)
         if failure is not None:
@@ -228,11 +229,15 @@ class Applier:
 
     def _node_of_new_link(self, step: CreateLink) -> None:
         """There already (devtmpfs), or made here; part of making the link, so not journalled on its own."""
-        number = self._numbers[step.link.ifindex] = _tap_node.require_device_number(step.link)
+        number = self._numbers[step.link.ifindex]
         path = self._policy.path(step.link.ifindex)
         owner = self._owners.get(step.link.alias)
         policy = self._policy.with_defaults(owner) if owner else self._policy
-        for node_step in node_steps(step.link.name, number, _tap_node.look_at(path, number), path, policy):
+        node = _tap_node.look_at(path, number)
+        if node is not None and (node.major, node.minor) in self._numbers.values():
+            # older than the link that was given its number just now: left by one that is gone
+            node = node._replace(tap=None)
+        for node_step in node_steps(step.link.name, number, node, path, policy):
             self._node(node_step)
 
     # -- replies ---------------------------------------------------------------------------------------------------

@@ -95,6 +95,18 @@ def test_a_stale_node_whose_minor_was_used_again_is_not_replaced(host):
     assert (host.node(path) == lies_there) == (row["tap_path"] != path)
 
 
+def test_a_stale_node_whose_minor_another_link_of_the_same_run_gets_is_replaced(host):
+    taps = [{"guest": guest, "device": "eth0"} for guest in ("a", "b")]
+    rows = host.attach(attachments=taps)["attachments"]
+    host.ip(*(f"link del {row['ifname']}" for row in rows))
+    # the kernel gives out the lowest minors first: what was left at the path of each is the other one's now
+    for row, other in zip(rows, reversed(rows)):
+        host.run(["rm", "-f", row["tap_path"]])
+        plant(host, f"mknod %s c {other['tap_major']} {other['tap_minor']}", row["tap_path"])
+    assert all(host.opens(row) for row in host.attach(attachments=taps)["attachments"])
+    assert host.attach(attachments=taps)["actions"] == []
+
+
 def test_nodes_go_with_their_links(host):
     rows = host.attach(attachments=[WEB, WEB, WEB])["attachments"]
     host.detach(ifname=[rows[1]["ifname"]])
