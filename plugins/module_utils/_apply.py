@@ -72,9 +72,11 @@ class Applier:
         for node in plan.nodes:
             self._node(node)
             self.done.append(node)
-        self._numbers.update((step.link.ifindex, _tap_node.require_device_number(step.link)) for step in created)
+        numbers = {step.link.ifindex: _tap_node.require_device_number(step.link) for step in created}
+        self._numbers.update(numbers)
+        fresh = frozenset(numbers.values())
         for step in created:
-            self._node_of_new_link(step)
+            self._node_of_new_link(step, numbers[step.link.ifindex], fresh)
         if failure is not None:
             raise failure
         for definition in plan.definitions:
@@ -227,14 +229,16 @@ class Applier:
             _tap_node.remove(step.path, (step.stale.major, step.stale.minor))
         _tap_node.make(step.path, step.number)
 
-    def _node_of_new_link(self, step: CreateLink) -> None:
-        """There already (devtmpfs), or made here; part of making the link, so not journalled on its own."""
-        number = self._numbers[step.link.ifindex]
+    def _node_of_new_link(self, step: CreateLink, number: tuple[int, int], fresh: frozenset[tuple[int, int]]) -> None:
+        """There already (devtmpfs), or made here; part of making the link, so not journalled on its own.
+
+        :arg fresh: device numbers of all links that were made just now.
+        """
         path = self._policy.path(step.link.ifindex)
         owner = self._owners.get(step.link.alias)
         policy = self._policy.with_defaults(owner) if owner else self._policy
         node = _tap_node.look_at(path, number)
-        if node is not None and (node.major, node.minor) in self._numbers.values():
+        if node is not None and (node.major, node.minor) in fresh:
             # older than the link that was given its number just now: left by one that is gone
             node = node._replace(tap=None)
         for node_step in node_steps(step.link.name, number, node, path, policy):
