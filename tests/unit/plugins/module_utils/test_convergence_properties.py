@@ -291,11 +291,20 @@ class Ask:
             return exc
 
 
+    def wants_a_hidden_mac(self, kernel):
+        """Whether a NIC asks for the MAC that its lower device gets back when a passthrough link goes.
+
+        No look shows that one (port->perm_addr in drivers/net/macvlan.c), so check mode cannot know that it is taken.
+        """
+        return {nic.mac for nic in self.wanted} & {device.own_mac for device in kernel.links.values() if device.own_mac}
+
+
 asks = st.builds(Ask, nics(), wishes, policies, st.booleans(), st.booleans())
 
 
 def run_if_possible(ask, kernel):
     """Carry it out; an example in which that is refused shows nothing."""
+    assume(not ask.wants_a_hidden_mac(kernel))
     result = ask.run(kernel)
     assume(not isinstance(result, (InvalidInput, Refused)))
     assert not isinstance(result, MacvtapError), result
@@ -419,6 +428,7 @@ def but_nodes_of_no_use(kernel, snapshot):
 @given(histories, asks)
 def test_one_plan_predicts_and_reaches_what_is_wanted_once_and_for_all(history, ask):
     kernel = host_with(history)
+    assume(not ask.wants_a_hidden_mac(kernel))
     before = copy.deepcopy(kernel)
     predicted = ask.run(kernel, check=True)
     require_same(before, kernel)
