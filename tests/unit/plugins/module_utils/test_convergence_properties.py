@@ -290,7 +290,6 @@ class Ask:
         except MacvtapError as exc:
             return exc
 
-
     def wants_a_hidden_mac(self, kernel):
         """Whether a NIC asks for the MAC that its lower device gets back when a passthrough link goes.
 
