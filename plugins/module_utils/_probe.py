@@ -6,8 +6,10 @@
 
 """Asks a switch port whether it reflects frames to where they came from (802.1Qbg reflective relay, "hairpin").
 
-Two VEPA taps on the lower device send each other a frame: it arrives only when the switch sends it back. The taps live
-in namespaces that only this process knows: when it ends, even by SIGKILL, the kernel removes all of it.
+Two VEPA taps on the lower device: one sends the other a frame, which arrives only when the switch sends it back. So that
+no other host can return it in the switch's stead, the switch first learns that the receiver is behind this very port
+(IEEE Std 802.1Q, 8.7): then the frame leaves by no other port. The taps live in namespaces that only this process knows:
+when it ends, even by SIGKILL, the kernel removes all of it.
 """
 
 from __future__ import annotations
@@ -44,10 +46,11 @@ _PATIENCE = 1.0
 
 
 def probe(device: str, timeout: float) -> dict[str, Any]:
-    """Send a frame both ways, again every 0.1 s, until one comes back or the time is up.
+    """Send a frame, again every 0.1 s, until one comes back or the time is up.
+
+    Then a frame as large as the MTU of the device, which a switch with a smaller one drops.
 
     :arg timeout: seconds to wait for an answer.
-    Then a frame as large as the MTU of the device, which a switch with a smaller one drops.
 
     :returns: ``reflective_relay``, ``round_trip_us`` (None without an answer), ``sent``, ``received``, ``full_mtu``
         (None without an answer); ``vepa``, the number of macvtaps in that mode on the device, and ``mtu``, its own.
@@ -72,7 +75,7 @@ def probe(device: str, timeout: float) -> dict[str, Any]:
             _rtnetlink.set_ipv6(link.name, False)
         _require(links, inside.change([(link, ("link_state",)) for link in links]))
         taps = [stack.enter_context(_open_tap(link)) for link in links]
-        macs = [bytes.fromhex(link.mac.replace(":", "")) for link in links]
+        macs = [bytes.fromhex(link.mac.replace(":", "")) for link in (*links, lower)]
         answer = _ask(taps, macs, timeout, _FRAME_BYTES)
         full_mtu = None
         if answer["reflective_relay"]:
@@ -144,21 +147,25 @@ def _open_tap(link: Link) -> Iterator[int]:
 
 
 def _ask(taps: list[int], macs: list[bytes], timeout: float, length: int) -> dict[str, Any]:
-    nonce = os.urandom(16)
-    frames = {
-        tap: (macs[1 - side] + macs[side] + struct.pack("!H", _ETHERTYPE) + nonce + bytes([side])).ljust(length, b"\0")
-        for side, tap in enumerate(taps)
-    }
-    # each side waits for the frame of the other
-    awaited = {taps[0]: frames[taps[1]], taps[1]: frames[taps[0]]}
+    """Ask until there is an answer.
+
+    The receiver speaks only before the frame is sent, to the lower device, whose address the switch knows: whoever else
+    claims the receiver's address gets the frame, but cannot send it here, and every frame is good for one round.
+
+    :arg taps: of the sender and of the receiver.
+    :arg macs: theirs, and that of the lower device.
+    """
+    sender, receiver, lower = macs
+    teaching = (lower + receiver + struct.pack("!H", _ETHERTYPE)).ljust(_FRAME_BYTES, b"\0")
     sent = 0
     deadline = time.monotonic() + timeout
     while time.monotonic() < deadline:
+        frame = (receiver + sender + struct.pack("!H", _ETHERTYPE) + os.urandom(16)).ljust(length, b"\0")
+        os.write(taps[1], teaching)
         begun = time.monotonic()
-        for tap, frame in frames.items():
-            os.write(tap, frame)
-            sent += 1
-        arrived = _wait(awaited, min(begun + _PAUSE, deadline))
+        os.write(taps[0], frame)
+        sent += 2
+        arrived = _wait(taps[1], frame, min(begun + _PAUSE, deadline))
         if arrived is not None:
             return {
                 "reflective_relay": True,
@@ -169,16 +176,14 @@ def _ask(taps: list[int], macs: list[bytes], timeout: float, length: int) -> dic
     return {"reflective_relay": False, "round_trip_us": None, "sent": sent, "received": 0}
 
 
-def _wait(awaited: dict[int, bytes], deadline: float) -> float | None:
-    """When the first awaited frame arrived; other frames (broadcast of the network) are passed over."""
+def _wait(tap: int, frame: bytes, deadline: float) -> float | None:
+    """When the frame arrived; others (broadcast of the network, frames of earlier rounds) are passed over."""
     while True:
         left = deadline - time.monotonic()
         if left <= 0:
             return None
-        readable, _writable, _errors = select.select(list(awaited), [], [], left)
-        for tap in readable:
-            if os.read(tap, 1 << 17)[: len(awaited[tap])] == awaited[tap]:
-                return time.monotonic()
+        if select.select([tap], [], [], left)[0] and os.read(tap, 1 << 17)[: len(frame)] == frame:
+            return time.monotonic()
 
 
 def _require(links: list[Link], replies: list[_rtnetlink.Reply]) -> None:

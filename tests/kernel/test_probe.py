@@ -4,6 +4,8 @@
 
 """macvtap_probe asks the switch port, and nothing of the question stays, whatever becomes of the one who asks."""
 
+import subprocess
+import sys
 import time
 
 import pytest
@@ -125,3 +127,44 @@ def test_what_cannot_be_is_refused_by_name(prober, options, sentence):
     with pytest.raises(ModuleFailed) as failed:
         prober.module(PROBE, **options)
     assert sentence in failed.value.message
+
+
+#: Sends every frame of the probe's EtherType back to where it came from, to the letter.
+ECHO = """
+import socket
+raw = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(0x88B5))
+raw.bind(("eth0", 0x88B5))
+raw.setsockopt(263, 1, __import__("struct").pack("IHH8s", socket.if_nametoindex("eth0"), 1, 0, b""))  # promiscuous
+print("ready", flush=True)
+while True:
+    frame, where = raw.recvfrom(65536)
+    if where[2] != socket.PACKET_OUTGOING:
+        raw.send(frame)
+"""
+
+
+@pytest.fixture(scope="module")
+def echo():
+    """A lab whose second hypervisor echoes: (the switch, the first one)."""
+    with Lab(hypervisors=2, hairpin=False) as made, ModuleHost(made.hypervisors[0], made.directory) as first:
+        process = made.hypervisors[1].spawn([sys.executable, "-c", ECHO], stdout=subprocess.PIPE, text=True)
+        assert process.stdout.readline() == "ready\n"
+        yield made.switch, first
+        process.kill()
+
+
+def test_a_host_that_echoes_is_not_taken_for_a_switch_that_reflects(echo):
+    switch, prober = echo
+    for _time in range(5):
+        assert not prober.module(PROBE, device="eth0", timeout=0.5)["reflective_relay"]
+    switch.set_hairpin(True)
+    assert prober.module(PROBE, device="eth0")["reflective_relay"]
+    switch.set_hairpin(False)
+
+
+def test_behind_a_port_that_does_not_learn_an_echo_looks_like_a_reflection(echo):
+    switch, prober = echo
+    switch.ip("link set h0-eth0 type bridge_slave learning off", "link set br0 type bridge ageing_time 0")
+    result = prober.module(PROBE, device="eth0")
+    switch.ip("link set h0-eth0 type bridge_slave learning on", "link set br0 type bridge ageing_time 30000")
+    assert result["reflective_relay"]
