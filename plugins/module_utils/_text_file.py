@@ -9,11 +9,11 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import stat
 from collections.abc import Iterator
 
+from ansible_collections.linuxnet.macvtap.plugins.module_utils import _lock
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._errors import UNDOING_MET, HostError, host_error
 
 #: bytes; most have a few hundred
@@ -47,6 +47,8 @@ def read(path: str, what: str) -> str | None:
 def replace(path: str, old: str | None, new: str | None, what: str) -> None:
     """Put ``new`` in the place of ``old`` (None = no file), atomically: a reader sees one or the other, whole.
 
+    A symbolic link at ``path`` stays one: the file that it leads to is replaced, and only the link is removed.
+
     :arg what: what to call the file in messages.
     :raises HostError: when somebody else changed the file since ``old`` was read, or it cannot be written; then it is
         as it was.
@@ -62,12 +64,12 @@ def replace(path: str, old: str | None, new: str | None, what: str) -> None:
             if new is None:
                 os.unlink(path)
             else:
-                _write(path, new, 0o644 if old is None else stat.S_IMODE(os.stat(path).st_mode))
+                _write(os.path.realpath(path), new, None if old is None else os.stat(path))
     except OSError as exc:
         raise host_error("cannot write %s %s" % (what, path), exc) from exc
 
 
-def _write(path: str, text: str, mode: int) -> None:
+def _write(path: str, text: str, old: os.stat_result | None) -> None:
     """By way of a file that has one name, under the lock: what a killed run left of it goes with the next.
 
     It is always a new file: what somebody put there (a link, a FIFO) is neither written to nor waited for.
@@ -81,7 +83,9 @@ def _write(path: str, text: str, mode: int) -> None:
         with open(os.open(temporary, flags, 0o600), "w", encoding="utf-8") as file:
             file.write(text)
             file.flush()
-            os.fchmod(file.fileno(), mode)
+            if old is not None:
+                os.fchown(file.fileno(), old.st_uid, old.st_gid)
+            os.fchmod(file.fileno(), 0o644 if old is None else stat.S_IMODE(old.st_mode))
             os.fsync(file.fileno())
         os.rename(temporary, path)
     except OSError as exc:
@@ -107,12 +111,12 @@ def _make_directory(path: str) -> None:
 
 @contextlib.contextmanager
 def _locked(directory: str) -> Iterator[None]:
-    """An exclusive lock on the directory itself: it leaves no lock file behind."""
+    """One writer at a time, in whatever directory: a write takes milliseconds."""
     _make_directory(directory)
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    with _lock.hold("files"):
+        descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            yield
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

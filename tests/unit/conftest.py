@@ -16,6 +16,8 @@ import pathlib
 import sys
 import tempfile
 
+import pytest
+
 # keep hypothesis from leaving a directory in the checkout
 _cache = tempfile.TemporaryDirectory(prefix="hypothesis-")
 atexit.register(_cache.cleanup)
@@ -42,3 +44,11 @@ if not _importable():
     for _name in [name for name in sys.modules if name.split(".")[0] == "ansible_collections"]:
         del sys.modules[_name]
     importlib.invalidate_caches()
+
+
+@pytest.fixture(autouse=True)
+def lock_directory(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Locks lie in a directory of the test's own: these tests need no root and leave nothing on the machine."""
+    from ansible_collections.linuxnet.macvtap.plugins.module_utils import _lock
+
+    monkeypatch.setattr(_lock, "DIRECTORY", str(tmp_path_factory.mktemp("run") / "linuxnet-macvtap"))

@@ -35,6 +35,21 @@ def test_what_lies_at_the_temporary_name_is_not_written_to(tmp_path, plant):
     assert sorted(entry.name for entry in tmp_path.iterdir()) == ["n.xml", "victim"]
 
 
+def test_a_symbolic_link_stays_one_and_its_file_is_replaced(tmp_path):
+    there = tmp_path / "there"
+    there.mkdir()
+    (there / "real.conf").write_text("old")
+    (there / "real.conf").chmod(0o640)
+    link = tmp_path / "dhcpcd.conf"
+    link.symlink_to("there/real.conf")
+    _text_file.replace(str(link), "old", "new", "boot file")
+    assert link.is_symlink() and link.read_text() == "new"
+    assert stat.S_IMODE((there / "real.conf").stat().st_mode) == 0o640
+    assert [entry.name for entry in there.iterdir()] == ["real.conf"]
+    _text_file.replace(str(link), "new", None, "boot file")
+    assert not link.is_symlink() and (there / "real.conf").read_text() == "new"
+
+
 def test_a_directory_there_is_a_sentence(tmp_path):
     (tmp_path / ".n.new").mkdir()
     with pytest.raises(HostError, match="cannot write definition"):
