@@ -210,6 +210,7 @@ def merged(
 
     :arg guests: whose NICs ``purge`` makes exact, beside those of ``wanted``.
     :returns: the entries, and those of ``found`` that leave.
+    :raises InvalidInput: a link of ``wanted`` is called like a lower device or ``lo``.
     """
     exact = set(guests) | {entry.key[0] for entry in wanted} if purge else set()
     taken = {(what, value_of(entry)) for entry in wanted for what, value_of in _UNIQUE}
@@ -221,6 +222,14 @@ def merged(
             kept.append(entry)
         elif entry.key not in keys:
             leaving.append(entry)
+    devices = {"lo", *(entry.device for entry in (*kept, *wanted))}
+    for entry in wanted:
+        # what the boot does to a link by its name would reach that device
+        if entry.ifname in devices:
+            raise InvalidInput(
+                "guest %s nic %d: the ifname %s is the name of a lower device or of the loopback device; pass"
+                " attachments as macvtap_attach returns them" % (*entry.key, entry.ifname)
+            )
     return in_order([*kept, *wanted]), leaving
 
 

@@ -67,8 +67,7 @@ def converge(plan_for: Callable[[Host], View], task: Task) -> tuple[list[Step], 
     :raises MacvtapError: with what became of the steps done before the failure.
     """
     with contextlib.ExitStack() as stack:
-        if not task.check_mode:
-            stack.enter_context(namespace_lock())
+        denied = None if task.check_mode else stack.enter_context(namespace_lock())
         netlink = stack.enter_context(_rtnetlink.Netlink())
         applier = Applier(netlink, task.policy)
         races = repeats = 0
@@ -86,6 +85,8 @@ def converge(plan_for: Callable[[Host], View], task: Task) -> tuple[list[Step], 
                             "the host does not stay as it was set: still to do after %d rounds: %s; somebody else (a"
                             " network manager?) changes it back" % (repeats, "; ".join(map(describe, steps[:3])))
                         )
+                    if denied is not None:
+                        raise denied
                     applier.apply(view.plan)
                     repeats += 1
                 except RaceLost:

@@ -47,14 +47,18 @@ def read(directory: str, name: str) -> Network | None:
 
 
 def names(directory: str) -> list[str]:
-    """Names of the networks that have a definition file, sorted."""
+    """Names of the networks that have a definition file, sorted.
+
+    A name may begin with a dot. What an editor leaves beside a file that it has open (a link to nowhere) is no file.
+    """
     try:
-        files = os.listdir(directory)
+        with os.scandir(directory) as entries:
+            files = [entry.name for entry in entries if entry.name.endswith(_SUFFIX) and entry.is_file()]
     except FileNotFoundError:
         return []
     except OSError as exc:
         raise host_error("cannot list definitions_dir %s" % directory, exc) from exc
-    return sorted(file[: -len(_SUFFIX)] for file in files if file.endswith(_SUFFIX) and not file.startswith("."))
+    return sorted(file[: -len(_SUFFIX)] for file in files if file != _SUFFIX)
 
 
 def parse(path: str, text: str, name: str) -> Network:

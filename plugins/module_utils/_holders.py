@@ -17,6 +17,7 @@ import stat
 from collections.abc import Iterable, Iterator
 
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._model import Holder
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._names import printable
 
 # the same number on every architecture (Linux 5.6)
 _SYS_PIDFD_GETFD = 438
@@ -108,8 +109,9 @@ def _is_live(pid: int, fd: int) -> bool:
 
 
 def _command(pid: int) -> str:
+    """Its name, which it may choose, escape sequences included."""
     try:
         with open("/proc/%d/comm" % pid, encoding="utf-8", errors="replace") as file:
-            return file.read().strip()
+            return printable(file.read().strip())
     except OSError:
         return "?"

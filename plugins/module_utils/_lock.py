@@ -13,6 +13,7 @@ keep: flock(2) asks for nothing but an open descriptor.
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 import stat
@@ -28,12 +29,23 @@ _PATIENCE = 300.0
 _PAUSE = 0.02
 
 
-def namespace_lock() -> contextlib.AbstractContextManager[None]:
+@contextlib.contextmanager
+def namespace_lock() -> Iterator[HostError | None]:
     """One run at a time in a network namespace: two of them would look at the same free name, and plan for it.
 
-    :raises HostError: as :func:`hold`.
+    :returns: None, or why this user cannot hold it: to be raised before the first change. Whoever has nothing to
+        change needs neither lock nor privileges.
+    :raises HostError, Refused: as :func:`hold`.
     """
-    return hold("net-%d" % os.stat("/proc/self/ns/net").st_ino)
+    denied = None
+    with contextlib.ExitStack() as stack:
+        try:
+            stack.enter_context(hold("net-%d" % os.stat("/proc/self/ns/net").st_ino))
+        except HostError as exc:
+            if exc.errno not in (errno.EACCES, errno.EPERM):
+                raise
+            denied = exc
+        yield denied
 
 
 @contextlib.contextmanager

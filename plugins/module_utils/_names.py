@@ -25,6 +25,8 @@ MAX_GUEST_NAME_BYTES = 226
 #: what the kernel takes for a blank in a device name (dev_valid_name(); its isspace() includes 0xa0, so the second
 #: byte of "à" in UTF-8 counts)
 _KERNEL_BLANKS = b" \t\n\v\f\r\xa0"
+#: means other things in sysfs and below /proc/sys/net (sysctl_dev_name_is_allowed(), include/net/ip.h)
+_NO_DEVICES = (".", "..", "all", "default")
 #: control characters, halves of characters, and the two others that XML 1.0 has no place for
 _FORBIDDEN = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 
@@ -35,6 +37,12 @@ def shown(value: object, limit: int = 80) -> str:
     """A value as it appears in a message: quoted, on one line, cut when it is long."""
     text = repr(value)
     return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def printable(text: str) -> str:
+    """``text`` for a terminal: control and invisible characters, which may come from names of processes, links or
+    guests, are shown as escapes (``\\x1b``), but for line breaks."""
+    return "".join(c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode() for c in text)
 
 
 def _check_text(name: object, what: str) -> str:
@@ -93,8 +101,8 @@ def check_ifname(name: str, what: str = "interface name") -> str:
     bad = next((c for c in name if c in "/:%" or any(byte in _KERNEL_BLANKS for byte in c.encode())), None)
     if bad is not None:
         raise InvalidInput(f"the {what} {shown(name)} contains {shown(bad)}, which no device name can; remove it")
-    if name in (".", ".."):
-        raise InvalidInput(f"the {what} {shown(name)} is no name for a network device; choose another one")
+    if name in _NO_DEVICES:
+        raise InvalidInput(f"the {what} {shown(name)} cannot be the name of a network device; choose another one")
     return name
 
 

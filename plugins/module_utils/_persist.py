@@ -10,11 +10,16 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any, Callable, NamedTuple
 
 from ansible_collections.linuxnet.macvtap.plugins.module_utils import _boot, _boot_files, _text_file
-from ansible_collections.linuxnet.macvtap.plugins.module_utils._errors import HostError, MacvtapError, host_error
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._errors import (
+    HostError,
+    MacvtapError,
+    Refused,
+    host_error,
+)
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._lock import namespace_lock
 
 #: in messages
@@ -63,7 +68,30 @@ def _names(directory: str) -> list[str]:
 
 
 def _below(root: str, path: str) -> str:
-    return path if root == "/" else root.rstrip("/") + path
+    """Where ``path`` of the host lies here; never outside of ``root``, wherever links in there lead."""
+    if root == "/":
+        return path
+    below = root.rstrip("/") + path
+    top = os.path.realpath(root)
+    if os.path.commonpath([top, os.path.realpath(below)]) != top:
+        raise Refused(
+            "nothing was changed: %s is a symbolic link that leads out of root %s, to %s; make it a relative link"
+            % (below, root, os.path.realpath(below))
+        )
+    return below
+
+
+def require_own_names(names: Iterable[str]) -> None:
+    """Refuse names of this host's own links: the boot turns IPv6 off by name, before it makes a link.
+
+    :raises Refused: a link of that name exists and is not a macvtap.
+    """
+    for name in names:
+        if os.path.exists("/sys/class/net/" + name) and not os.path.isdir("/sys/class/net/%s/macvtap" % name):
+            raise Refused(
+                "nothing was changed: ifname %r is the name of a link of this host that is not a macvtap, and the next"
+                " boot would disable IPv6 on it; pass attachments as macvtap_attach returns them" % name
+            )
 
 
 def persist(decide: Decision, root: str, check_mode: bool) -> dict[str, Any]:
@@ -73,12 +101,13 @@ def persist(decide: Decision, root: str, check_mode: bool) -> dict[str, Any]:
     :raises MacvtapError: with what became of the files written before the failure.
     """
     with contextlib.ExitStack() as stack:
-        if not check_mode:
-            stack.enter_context(namespace_lock())
+        denied = None if check_mode else stack.enter_context(namespace_lock())
         found = look(root)
         entries, leaving = decide(_boot_files.read(found.texts))
         wanted = _boot_files.files(entries, found.texts, found.managers)
         steps = _boot.plan(found.texts, wanted, _boot_files.is_ours)
+        if steps and denied is not None:
+            raise denied
         if not check_mode:
             _apply(steps, root)
     return {

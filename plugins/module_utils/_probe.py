@@ -6,10 +6,10 @@
 
 """Asks a switch port whether it reflects frames to where they came from (802.1Qbg reflective relay, "hairpin").
 
-Two VEPA taps on the lower device: one sends the other a frame, which arrives only when the switch sends it back. So that
-no other host can return it in the switch's stead, the switch first learns that the receiver is behind this very port
-(IEEE Std 802.1Q, 8.7): then the frame leaves by no other port. The taps live in namespaces that only this process knows:
-when it ends, even by SIGKILL, the kernel removes all of it.
+Two VEPA taps on the lower device: one sends the other a frame, which arrives only when the switch sends it back. So
+that no other host can return it in the switch's stead, the switch first learns that the receiver is behind this very
+port (IEEE Std 802.1Q, 8.7): then the frame leaves by no other port. The taps live in namespaces that only this process
+knows: when it ends, even by SIGKILL, the kernel removes all of it.
 """
 
 from __future__ import annotations

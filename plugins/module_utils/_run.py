@@ -9,12 +9,27 @@
 from __future__ import annotations
 
 import gc
+import os
+import sys
 from typing import Any, Callable
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.common.respawn import has_respawned, respawn_module
 
-from ansible_collections.linuxnet.macvtap.plugins.module_utils import _command
+from ansible_collections.linuxnet.macvtap.plugins.module_utils import _command, _names
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._errors import MacvtapError
+
+
+class _Module(AnsibleModule):  # type: ignore[misc]  # Ansible has no type hints
+    """Its messages reach an operator's terminal as plain text, whatever processes, links and guests are called."""
+
+    def warn(self, warning: str, **more: Any) -> None:
+        """Warn as Ansible does."""
+        super().warn(_names.printable(warning), **more)
+
+    def fail_json(self, msg: str, **more: Any) -> Any:
+        """Fail as Ansible does."""
+        super().fail_json(_names.printable(msg), **more)
 
 
 def run(work: Callable[[AnsibleModule], dict[str, Any]], **module_arguments: Any) -> None:
@@ -23,9 +38,13 @@ def run(work: Callable[[AnsibleModule], dict[str, Any]], **module_arguments: Any
     :arg work: module → result for exit_json; raises :class:`MacvtapError`.
     :arg module_arguments: of AnsibleModule; check mode is always supported.
     """
+    if sys.getfilesystemencoding() != "utf-8" and not has_respawned():
+        # names of networks, guests and links are UTF-8, on every run the same bytes: whatever the locale of the task
+        os.environ["PYTHONUTF8"] = "1"
+        respawn_module(sys.executable)
     # a module lives for a second: walking its many thousand tuples again and again in search of cycles frees nothing
     gc.disable()
-    module = AnsibleModule(supports_check_mode=True, **module_arguments)
+    module = _Module(supports_check_mode=True, **module_arguments)
     _command.use(module)
     try:
         result = work(module)

@@ -257,7 +257,10 @@ def _present(params):
         raise InvalidInput("network only selects what state absent takes out; it has no meaning with state present")
     if params["guest"] is not None and not params["purge"]:
         raise InvalidInput("guest needs state absent or purge=true")
-    return partial(_boot.merged, wanted=_boot.entries(rows), guests=params["guest"] or (), purge=params["purge"])
+    entries = _boot.entries(rows)
+    if params["root"] == "/":
+        _persist.require_own_names(entry.ifname for entry in entries)
+    return partial(_boot.merged, wanted=entries, guests=params["guest"] or (), purge=params["purge"])
 
 
 def _absent(params):

@@ -14,11 +14,11 @@ version_added: 1.0.0
 description:
   - Guests in mode V(vepa) on the same lower device reach each other only when the switch sends their frames back to the
     port they came from, which is known as reflective relay or hairpin.
-  - Creates two VEPA taps in a network namespace of its own, sends a frame of the local experimental EtherType 0x88B5 from
-    one to the other, and waits for it. The kernel removes both with the process, however that ends.
-  - Before each frame the receiver sends one to the lower device, so that the switch learns the receiver's address on this
-    port. The frame itself then leaves the switch by no other port, and a host that echoes what it receives is not taken for
-    a switch that reflects.
+  - Creates two VEPA taps in a network namespace of its own, sends a frame of the local experimental EtherType 0x88B5
+    from one to the other, and waits for it. The kernel removes both with the process, however that ends.
+  - Before each frame the receiver sends one to the lower device, so that the switch learns the receiver's address on
+    this port. The frame itself then leaves the switch by no other port, and a host that echoes what it receives is not
+    taken for a switch that reflects.
   - Behind a device that does not learn addresses (a hub, a switch port with learning turned off, a switch whose address
     table is full) other hosts do get the frame. There the module cannot distinguish a reflection from an echo.
   - Then sends a frame as large as the MTU of the device.

@@ -36,6 +36,8 @@ ELSEWHERE = {
     ("_probe.py", "explain('make', link, reply.errno, reply.text)"),
     ("_qemu_module.py", "str(error)"),
     ("_rtnetlink.py", "why(exc.code)"),
+    ("_run.py", "_names.printable(msg)"),
+    ("_run.py", "_names.printable(warning)"),
     ("_run.py", "str(exc)"),
     ("macvtap_info.py", "warning"),
     ("macvtap_network.py", "problem"),

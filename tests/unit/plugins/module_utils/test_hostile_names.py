@@ -140,8 +140,7 @@ def test_a_network_lies_in_its_directory_and_is_read_as_it_was_written(tmp_path,
     assert [entry.name for entry in tmp_path.iterdir()] == [name + ".xml"]
     assert _definitions.read(str(tmp_path), name)._replace(xml=None) == network
     assert parse_network(network_xml(network)).name == name
-    # a file that starts with a dot is a temporary one of ours
-    assert _definitions.names(str(tmp_path)) == ([] if name.startswith(".") else [name])
+    assert _definitions.names(str(tmp_path)) == [name]
 
 
 @each_name

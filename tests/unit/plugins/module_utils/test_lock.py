@@ -11,6 +11,7 @@ import subprocess
 import sys
 
 import pytest
+
 from ansible_collections.linuxnet.macvtap.plugins.module_utils import _lock
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._errors import HostError, Refused
 
@@ -64,7 +65,7 @@ def test_who_keeps_it_too_long_is_named(monkeypatch: pytest.MonkeyPatch) -> None
 def test_a_directory_that_others_can_write_to_is_refused() -> None:
     os.mkdir(_lock.DIRECTORY)
     os.chmod(_lock.DIRECTORY, 0o777)
-    with pytest.raises(Refused, match="other users can write to the lock directory .* mode 0777"), _lock.hold("files"):
+    with pytest.raises(Refused, match=r"other users can write to the lock .* mode 0777"), _lock.hold("files"):
         raise AssertionError("held there")
     assert os.listdir(_lock.DIRECTORY) == []
 
