@@ -30,7 +30,7 @@ from ansible_collections.linuxnet.macvtap.plugins.module_utils._select import Se
 def attach(
     nics: Sequence[Nic],
     guest: str | None,
-    networks: Mapping[str, Network],
+    networks: Mapping[str, Network | None],
     wishes: Wishes,
     purge: bool,
     task: Task,
@@ -89,18 +89,24 @@ def _result(steps: list[Step], rows: list[dict[str, Any]]) -> dict[str, Any]:
     return {**report(steps), "attachments": rows, "tap_paths": [row["tap_path"] for row in rows]}
 
 
-def definitions_for(nics: Sequence[Nic], directory: str, given: Mapping[str, Network]) -> dict[str, Network]:
-    """The definitions that the NICs name: those given with the task first, then those on disk."""
-    networks = dict(given)
-    for name in sorted({nic.network for nic in nics if nic.network is not None and nic.device is None}):
+def definitions_for(nics: Sequence[Nic], directory: str, given: Mapping[str, Network]) -> dict[str, Network | None]:
+    """The definitions that the NICs name: those given with the task first, then those on disk.
+
+    :returns: by name; when one that a NIC names is missing also all others that are defined, unread, as None.
+    """
+    networks: dict[str, Network | None] = dict(given)
+    wanted = sorted({nic.network for nic in nics if nic.network is not None and nic.device is None})
+    for name in wanted:
         network = networks[name] if name in networks else _definitions.read(directory, name)
         if network is not None:
             networks[name] = _sriov.with_devices(network)
+    if not networks.keys() >= set(wanted):
+        networks = {**dict.fromkeys(_definitions.names(directory)), **networks}
     _require_portgroups(nics, networks)
     return networks
 
 
-def _require_portgroups(nics: Sequence[Nic], networks: Mapping[str, Network]) -> None:
+def _require_portgroups(nics: Sequence[Nic], networks: Mapping[str, Network | None]) -> None:
     for nic in nics:
         network = networks.get(nic.network or "")
         # a definition from plain options has no port groups, nor can it tell that the real one has none

@@ -15,7 +15,12 @@ from typing import Any, Callable, NamedTuple
 
 from ansible_collections.linuxnet.macvtap.plugins.module_utils import _holders, _rtnetlink, _tap_node
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._apply import Applier
-from ansible_collections.linuxnet.macvtap.plugins.module_utils._errors import HostError, MacvtapError, RaceLost
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._errors import (
+    HostError,
+    MacvtapError,
+    RaceLost,
+    unexpected,
+)
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._host import Host
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._in_use import (
     Taken,
@@ -94,7 +99,7 @@ def converge(plan_for: Callable[[Host], View], task: Task) -> tuple[list[Step], 
                     if races == _RACES:
                         raise
         except (MacvtapError, OSError) as exc:
-            error = exc if isinstance(exc, MacvtapError) else HostError("the host refused: %s" % exc, exc.errno or 0)
+            error = exc if isinstance(exc, MacvtapError) else unexpected(exc)
             if applier.done:
                 error.args = ("%s. %s" % (error, applier.undo()),)
             raise error from exc

@@ -42,7 +42,15 @@ class RaceLost(HostError):
     """Somebody else took a name or an ifindex, or removed a link, between the look and the step: look again."""
 
 
+def unexpected(exc: OSError) -> HostError:
+    """What no room expected of the host: still a sentence, not a traceback."""
+    return HostError("the host refused: %s%s" % (exc, _remedy(exc)), exc.errno or 0)
+
+
 def host_error(what: str, exc: OSError) -> HostError:
     """A failed file operation: ``what`` could not be done, why, and what to do where that is known."""
-    remedy = "; run as root (become: true)" if exc.errno in (errno.EPERM, errno.EACCES) else ""
-    return HostError("%s: %s%s" % (what, exc.strerror or exc, remedy), exc.errno or 0)
+    return HostError("%s: %s%s" % (what, exc.strerror or exc, _remedy(exc)), exc.errno or 0)
+
+
+def _remedy(exc: OSError) -> str:
+    return "; run as root (become: true)" if exc.errno in (errno.EPERM, errno.EACCES) else ""

@@ -8,7 +8,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from ansible_collections.linuxnet.macvtap.plugins.module_utils import (
@@ -78,7 +78,30 @@ def survey(
         "boot_only": [_boot.as_row(entry) for entry in boot.values() if _is_boot_only(entry, host, selection)],
         "boot_problems": boot_problems,
     }
-    return result, _warnings.of_hidden(hidden)
+    there = _there(host, {**networks, **damaged}, boot.values())
+    return result, [
+        *_warnings.of_filters(_asked(selection), there),
+        *_warnings.of_hidden(hidden),
+        *_warnings.of_libvirt(_libvirt_state.hidden()),
+    ]
+
+
+def _asked(selection: Selection) -> list[tuple[str, str]]:
+    """The filters of a task, each value on its own."""
+    single = (("guest", selection.guest), ("network", selection.network), ("device", selection.device))
+    asked = [(what, value) for what, value in single if value is not None]
+    return asked + [("mac", mac) for mac in selection.macs or ()]
+
+
+def _there(host: Host, defined: Collection[str], boot: Collection[_boot.Entry]) -> dict[str, set[str]]:
+    """What each filter can match on this host, also at its next boot."""
+    marks = [owned.mark for owned in host.marked()] + [entry.mark for entry in boot]
+    return {
+        "guest": {mark.guest for mark in marks},
+        "network": {mark.network for mark in marks if mark.network is not None}.union(defined),
+        "device": {*host.by_name, *map(host.device_name, host.macvtaps), *(entry.device for entry in boot)},
+        "mac": {link.mac for link in host.macvtaps} | {entry.mac for entry in boot},
+    }
 
 
 def _lower_devices(host: Host, networks: Mapping[str, Network]) -> set[str]:

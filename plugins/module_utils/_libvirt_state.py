@@ -7,7 +7,8 @@
 """The other owner: networks that libvirt has, and macvtaps that it made for its guests, from the files it keeps.
 
 libvirt marks nothing on a link. But it writes down what it has, in a form that is always the same (virXMLSaveFile), so
-that no parser is needed and none of its daemons has to run. A file that cannot be read tells nothing.
+that no parser is needed and none of its daemons has to run. A file that cannot be read tells nothing; :func:`hidden`
+tells of those that only root may read.
 """
 
 from __future__ import annotations
@@ -108,6 +109,19 @@ def made_links() -> dict[str, str]:
             for interface in _INTERFACE.findall(text):
                 if _DIRECT.search(interface):
                     found[_first(_TARGET, interface)] = domain
+    return found
+
+
+def hidden() -> list[str]:
+    """Those directories that are there, or may be, and that this user may not look into."""
+    found = []
+    for directory in (*NETWORK_DIRS, DOMAIN_DIR):
+        try:
+            os.listdir(directory)
+        except PermissionError:
+            found.append(directory)
+        except OSError:
+            continue
     return found
 
 

@@ -12,6 +12,7 @@ Every ``check_…`` returns the value in the spelling used from there on, or rai
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._errors import InvalidInput
 
@@ -43,6 +44,14 @@ def printable(text: str) -> str:
     """``text`` for a terminal: control and invisible characters, which may come from names of processes, links or
     guests, are shown as escapes (``\\x1b``), but for line breaks."""
     return "".join(c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode() for c in text)
+
+
+def similar(name: str, known: Iterable[str]) -> list[str]:
+    """:returns: at most three of ``known`` that may have been mistyped as ``name``, the likeliest first."""
+    # imported here, since only messages need it
+    from difflib import get_close_matches
+
+    return get_close_matches(name, sorted(known))
 
 
 def _check_text(name: object, what: str) -> str:

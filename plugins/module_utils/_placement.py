@@ -15,6 +15,7 @@ from ansible_collections.linuxnet.macvtap.plugins.module_utils import _identity
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._errors import InvalidInput, Refused
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._host import Host
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._model import MAKING_GROUP, Link, Network, Nic
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._names import similar
 
 
 class Place(NamedTuple):
@@ -42,7 +43,7 @@ class Placement:
     """Chooses the lower device of each NIC, counting what is really attached to each device."""
 
     def __init__(
-        self, networks: Mapping[str, Network], host: Host, gone: set[int], prefix: str, stable_index: bool
+        self, networks: Mapping[str, Network | None], host: Host, gone: set[int], prefix: str, stable_index: bool
     ) -> None:
         self._networks = networks
         self._host = host
@@ -106,9 +107,16 @@ class Placement:
             raise InvalidInput("%s names neither a network nor a device; give it one of them" % label(nic))
         network = self._networks.get(nic.network)
         if network is None:
+            meant = ", ".join(map(repr, similar(nic.network, self._networks)))
             raise InvalidInput(
-                "%s: network %r is not defined here (defined: %s); define it with macvtap_network first"
-                % (label(nic), nic.network, ", ".join(map(repr, sorted(self._networks))) or "none")
+                "%s: network %r is not defined here (defined: %s); %sdefine it with macvtap_network first, or, in check"
+                " mode, pass that task's network in networks"
+                % (
+                    label(nic),
+                    nic.network,
+                    ", ".join(map(repr, sorted(self._networks))) or "none",
+                    "write %s if you mean that, or " % meant if meant else "",
+                )
             )
         if not network.devices:
             raise InvalidInput("%s: network %r has no lower device; give it one" % (label(nic), network.name))

@@ -64,6 +64,9 @@ _SPEC_OPTIONS = ("machine", "cpu", "cpus", "memory", "image", "image_format", "k
 def work(module: AnsibleModule) -> dict[str, Any]:
     """Options → result of the module."""
     options = module.params
+    if os.geteuid():
+        # whoever else looks sees no sockets, no holders of taps and no files of guests, and so would report them wrong
+        raise HostError(f"guests are managed as root, and this task runs as user {os.geteuid()}; set become: true")
     if options["state"] == "started":
         return _started(module)
     paths = paths_of(options["name"], options["runtime_dir"], options["log_dir"])

@@ -30,6 +30,8 @@ _KVM_API_VERSION = 12
 _RHEL_BINARY = "/usr/libexec/qemu-kvm"
 #: how much of QEMU's last words an error repeats, bytes
 _LAST_WORDS = 2000
+#: exit status of test(1); setpriv and whatever else fails before it have others
+_TEST_SAYS_NO = 1
 
 
 def kvm_works() -> bool:
@@ -148,13 +150,20 @@ def check_readable(paths: Sequence[tuple[str, str, str]], become: Sequence[str])
 
     :arg paths: (option, path, ``r`` or ``rw``).
     :arg become: command that becomes the user.
+    :raises InvalidInput, HostError: naming the option; the latter when becoming the user does not work.
     """
     for option, path, access in paths:
         if not os.path.exists(path):
             raise InvalidInput(f"{option} {path} does not exist")
         for letter in access:
-            if _command.run([*become, "/usr/bin/test", f"-{letter}", path]).status:
-                verb = {"r": "read", "w": "write"}[letter]
+            done = _command.run([*become, "/usr/bin/test", f"-{letter}", path])
+            verb = {"r": "read", "w": "write"}[letter]
+            if done.status not in (0, _TEST_SAYS_NO):
+                raise HostError(
+                    f"cannot see whether the guest's user may {verb} {option} {path}: {done.errors.strip()};"
+                    " this takes setpriv (util-linux) and root with CAP_SETUID and CAP_SETGID"
+                )
+            if done.status:
                 raise InvalidInput(
                     f"{option} {path} exists, but the guest's user may not {verb} it (or reach its directory)"
                 )

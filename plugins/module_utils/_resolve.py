@@ -79,7 +79,7 @@ def _require_unique(nics: Sequence[Nic], value_of: Callable[[Nic], Any], message
 
 def resolve(
     nics: Sequence[Nic],
-    networks: Mapping[str, Network],
+    networks: Mapping[str, Network | None],
     host: Host,
     wishes: Wishes,
     leaving: Sequence[Link] = (),
@@ -87,7 +87,7 @@ def resolve(
     """Decide device, MAC, name and ifindex of every NIC.
 
     :arg nics: from :func:`number_nics`.
-    :arg networks: definitions by name, at least those the NICs name.
+    :arg networks: definitions by name, at least those the NICs name; None for one that no NIC names.
     :arg leaving: links that the same task removes: they do not count and their MACs and names are free.
     :returns: in the order of ``nics``; what exists already keeps its device, MAC, name and ifindex where it may.
     :raises InvalidInput, Refused: before anything is changed, naming the NIC and the way out.

@@ -16,8 +16,8 @@ from typing import Any, Callable
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.common.respawn import has_respawned, respawn_module
 
-from ansible_collections.linuxnet.macvtap.plugins.module_utils import _command, _names
-from ansible_collections.linuxnet.macvtap.plugins.module_utils._errors import MacvtapError
+from ansible_collections.linuxnet.macvtap.plugins.module_utils import _command, _misplaced, _names
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._errors import MacvtapError, unexpected
 
 
 class _Module(AnsibleModule):  # type: ignore[misc]  # Ansible has no type hints
@@ -28,8 +28,10 @@ class _Module(AnsibleModule):  # type: ignore[misc]  # Ansible has no type hints
         super().warn(_names.printable(warning), **more)
 
     def fail_json(self, msg: str, **more: Any) -> Any:
-        """Fail as Ansible does."""
-        super().fail_json(_names.printable(msg), **more)
+        """Fail as Ansible does; where it refuses an option as unsupported, with where that option belongs."""
+        checked = getattr(self, "validation_result", None)
+        where = _misplaced.hint(checked.unsupported_parameters, self.argument_spec) if checked else ""
+        super().fail_json(_names.printable("%s. %s" % (where, msg) if where else msg), **more)
 
 
 def run(work: Callable[[AnsibleModule], dict[str, Any]], **module_arguments: Any) -> None:
@@ -51,8 +53,13 @@ def run(work: Callable[[AnsibleModule], dict[str, Any]], **module_arguments: Any
     except MacvtapError as exc:
         module.fail_json(msg=str(exc))
     except OSError as exc:
-        # what no room expected of the host: still a sentence, not a traceback
-        module.fail_json(msg="the host refused: %s" % exc)
+        module.fail_json(msg=str(unexpected(exc)))
+    if module.check_mode and result.get("changed"):
+        # imported here, since a real run needs none of it
+        from ansible_collections.linuxnet.macvtap.plugins.module_utils import _warnings
+
+        for warning in _warnings.of_prediction(os.geteuid()):
+            module.warn(warning)
     if not module._diff:
         # Ansible would move it from the host to the controller and throw it away
         result.pop("diff", None)

@@ -11,11 +11,12 @@ Warned of by the module that comes to know of it; macvtap_info tells what can be
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._in_use import first_of
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._model import Holder
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._names import similar
 
 #: all of them; the documentation lists them by these names
 WARNINGS = {
@@ -37,7 +38,60 @@ WARNINGS = {
         "the open files of %s may not be looked at (Permission denied): holders leaves out what taps these hold; run as"
         " root (become: true) with CAP_SYS_PTRACE"
     ),
+    "no root": (
+        "check mode ran as user %s: a real run needs root for links, device nodes and files that are not this user's;"
+        " set become: true for it"
+    ),
+    "in use": (
+        "network %r has %d live attachments (%s): a real run removes it only if an earlier task has detached them,"
+        " which check mode does not see; to have it predicted, pass the attachments of that task in detached"
+    ),
+    "no match": "there is no %s %s on this host%s, so the filter of that name matches nothing; check the spelling",
+    "libvirt's files": (
+        "what libvirt keeps in %s may not be looked at (Permission denied): its links and networks are not told apart;"
+        " run as root (become: true)"
+    ),
 }
+
+
+def of_prediction(user: int) -> list[str]:
+    """What is to be said of changes that check mode foretells.
+
+    :arg user: effective user id of the module.
+    """
+    return [WARNINGS["no root"] % user] if user else []
+
+
+def of_removal(network: str, live: int, links: str) -> list[str]:
+    """What is to be said of a network that only check mode, which does not know better, removes.
+
+    :arg live: number of its live attachments.
+    :arg links: the first of them, in words.
+    """
+    return [WARNINGS["in use"] % (network, live, links)]
+
+
+def of_filters(asked: Iterable[tuple[str, str]], there: Mapping[str, Collection[str]]) -> list[str]:
+    """What is to be said of filters that can match nothing.
+
+    :arg asked: (what, value) of each filter, such as ("guest", "web").
+    :arg there: the values that this host has of each.
+    """
+    return [
+        WARNINGS["no match"] % (what, repr(value), _similar(value, there[what]))
+        for what, value in asked
+        if value not in there[what]
+    ]
+
+
+def _similar(value: str, there: Iterable[str]) -> str:
+    near = similar(value, there)
+    return " (similar: %s)" % ", ".join(map(repr, near)) if near else ""
+
+
+def of_libvirt(hidden: Sequence[str]) -> list[str]:
+    """What is to be said of directories of libvirt that may not be looked at."""
+    return [WARNINGS["libvirt's files"] % " and ".join(hidden)] if hidden else []
 
 
 def of_devices(wireless: Iterable[str]) -> list[str]:

@@ -56,6 +56,9 @@ _TEXT_ENCODING = re.compile(
     r"(utf-(8|16|32)(-[bl]e)?|ascii|iso8859-\d+|cp\d+|koi8-\w|gb\w+|big5\w*|euc_\w+|shift_jis\w*|mac-roman)"
 )
 _DECLARATION = re.compile(r"<\?xml\s.*?\?>", re.DOTALL)
+#: what somebody may give in the place of a document: a path, and what slurp returns of one that begins with "<"
+_PATH = re.compile(r"[~.]{0,2}/[^\n]*|[^\n]*\.xml")
+_BASE64 = re.compile(r"(77u/)?P[A-P][A-Za-z0-9+/]{14,}=*")
 #: what may stand before the root element or the DTD
 _PROLOG = re.compile(r"(?:\s+|<!--.*?-->|<\?.*?\?>)*", re.DOTALL)
 
@@ -67,12 +70,13 @@ def parse_xml(text: str | bytes, where: str) -> Any:
     :returns: the root element (lxml); comments and processing instructions inside it are kept.
     :raises InvalidInput: not XML, too large, too deep, with a DTD, in an unknown encoding.
     """
+    text = _decode(text, where)
+    _require_no_path(text, where)
     if etree is None:
         raise HostError(
             f"reading {where} needs the Python library lxml ({LXML_IMPORT_ERROR}); install python3-lxml"
             " (Debian, RHEL) or lxml (PyPI)"
         )
-    text = _decode(text, where)
     text = _DECLARATION.sub("", text.lstrip(), count=1) if text.lstrip().startswith("<?xml") else text.strip()
     _check_counts(text, where)
     prolog = _PROLOG.match(text)
@@ -99,6 +103,23 @@ def _decode(text: object, where: str) -> str:
                 f"{where} is not valid {encoding}: byte {error.start} is wrong; save it in the encoding it declares"
             ) from None
     return text.lstrip("\ufeff")
+
+
+def _require_no_path(text: str, where: str) -> None:
+    """Without a "<" it is no XML; what it is instead is often clear."""
+    if "<" in text:
+        return
+    if _PATH.fullmatch(text.strip()):
+        raise InvalidInput(
+            f"{where} is {shown(text.strip())}, the path of a file and not XML; give the text of the file:"
+            " lookup('ansible.builtin.file', PATH) for one on the controller, ansible.builtin.slurp (and b64decode) for"
+            " one on this host"
+        )
+    if _BASE64.fullmatch("".join(text.split())):
+        raise InvalidInput(
+            f"{where} is {shown(text.strip(), 40)}, base64 and not XML; decode it: {{{{ … | b64decode }}}}, as what"
+            " ansible.builtin.slurp returns"
+        )
 
 
 def _encoding(text: bytes, where: str) -> str:

@@ -38,6 +38,9 @@ options:
     description: Also macvtap links that this collection did not make.
     type: bool
     default: false
+notes:
+  - Warns when a filter names a guest, network, device or MAC that the host does not have, as a slip of the pen does.
+  - Warns when it does not run as root and so cannot see which processes hold taps or what libvirt keeps.
 seealso:
   - module: linuxnet.macvtap.macvtap_network
   - module: linuxnet.macvtap.macvtap_attach

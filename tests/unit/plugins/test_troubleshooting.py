@@ -36,9 +36,11 @@ ELSEWHERE = {
     ("_probe.py", "explain('make', link, reply.errno, reply.text)"),
     ("_qemu_module.py", "str(error)"),
     ("_rtnetlink.py", "why(exc.code)"),
-    ("_run.py", "_names.printable(msg)"),
+    ("_run.py", "_names.printable('%s. %s' % (where, msg) if where else msg)"),
     ("_run.py", "_names.printable(warning)"),
     ("_run.py", "str(exc)"),
+    ("_run.py", "str(unexpected(exc))"),
+    ("_run.py", "warning"),
     ("macvtap_info.py", "warning"),
     ("macvtap_network.py", "problem"),
     ("macvtap_network.py", "warning"),
@@ -51,7 +53,7 @@ FRAMES = {
     "… has <…>, …",
     "some other tool's",
     "network …: …",
-    "the host refused: …",
+    "the host refused: ……",
 }
 VALUE = "…"
 _PLACE = re.compile(r"%[-#0-9.]*[a-zX]")

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import base64
 import time
 
 import pytest
@@ -28,7 +29,12 @@ HOSTILE = {
     "nothing but a comment": ("<!-- c -->", "not well-formed"),
     "not XML": ("vepanet", "not well-formed"),
     "YAML": ("name: vepanet\nmode: vepa\n", "not well-formed"),
-    "a file name": ("/etc/libvirt/qemu/networks/default.xml", "not well-formed"),
+    "a path": ("/etc/libvirt/qemu/networks/default.xml", "ansible.builtin.slurp"),
+    "a path at home": ("~/vepanet\n", "lookup('ansible.builtin.file', PATH)"),
+    "a path beside the playbook": ("files/vepanet.xml", "'files/vepanet.xml', the path of a file"),
+    "what slurp returns": (base64.b64encode(PLAIN.encode()).decode(), "b64decode"),
+    "what slurp returns, in lines": (base64.encodebytes(("\ufeff" + PLAIN).encode()).decode(), "b64decode"),
+    "a word in capitals": ("PATH", "not well-formed"),
     "cut off": (PLAIN[:-5], "not well-formed"),
     "two roots": (PLAIN + PLAIN, "not well-formed"),
     "text behind": (PLAIN + "x", "not well-formed"),
