@@ -21,7 +21,7 @@ from ansible_collections.linuxnet.macvtap.plugins.module_utils import (
 )
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._converge import Task
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._errors import InvalidInput
-from ansible_collections.linuxnet.macvtap.plugins.module_utils._model import Network, Nic
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._model import Nic
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._resolve import Wishes, number_nics
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._select import Selection
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._selinux import relabel
@@ -59,24 +59,16 @@ def _asked_for(params: dict[str, Any]) -> list[Nic] | None:
     return None if params["attachments"] is None else _options.nics(params["attachments"])
 
 
-def _given_network(row: dict[str, Any]) -> Network:
-    if not row["xml"]:
-        return _options.network(row["name"], row["mode"], row["devices"])
-    from ansible_collections.linuxnet.macvtap.plugins.module_utils._network_xml import parse_network
-
-    return parse_network(row["xml"], row["name"])
-
-
 def _present(params: dict[str, Any], task: Task) -> dict[str, Any]:
-    nics = _asked_for(params)
-    if nics is None:
-        raise InvalidInput("state present wants attachments or xml; an empty list asks for nothing")
     for selector in ("mac", "ifname", "network"):
         if params[selector] is not None:
             raise InvalidInput(
                 "%s only selects what state absent removes; with state present write it inside attachments" % selector
             )
-    given = {row["name"]: _given_network(row) for row in params["networks"] or ()}
+    nics = _asked_for(params)
+    if nics is None:
+        raise InvalidInput("state present wants attachments or xml; an empty list asks for nothing")
+    given = {row["name"]: _options.given_network(row) for row in params["networks"] or ()}
     networks = _attachments.definitions_for(
         nics, _options.directory(params["definitions_dir"], "definitions_dir"), given
     )

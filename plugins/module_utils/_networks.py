@@ -8,9 +8,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
-from ansible_collections.linuxnet.macvtap.plugins.module_utils import _definitions, _sriov
+from ansible_collections.linuxnet.macvtap.plugins.module_utils import _definitions, _sriov, _warnings
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._converge import (
     Task,
     View,
@@ -37,15 +38,17 @@ from ansible_collections.linuxnet.macvtap.plugins.module_utils._report import ne
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._resolve import Wishes, resolve
 
 
-def define(wanted: Network, directory: str, task: Task) -> dict[str, Any]:
+def define(wanted: Network, directory: str, task: Task, detached: Collection[int] | None = None) -> dict[str, Any]:
     """Write the definition, set its lower devices up, and bring live links of the network along.
 
+    :arg detached: as for :func:`undefine`.
     :returns: the result of the module.
     """
     path = _definitions.path_of(directory, wanted.name)
     pooled = _sriov.with_devices(wanted)
 
     def plan(host: Host) -> View:
+        host = _without(host, detached, task)
         old_text = _definitions.read_text(path)
         old = None if old_text is None else _sriov.with_devices(_definitions.parse(path, old_text, wanted.name))
         new_text = _new_text(wanted, old, old_text)
@@ -71,32 +74,43 @@ def define(wanted: Network, directory: str, task: Task) -> dict[str, Any]:
     return {**report(steps), "network": network_row(wanted.name, pooled, host, path, text)}
 
 
-def undefine(name: str, directory: str, task: Task) -> dict[str, Any]:
+def undefine(
+    name: str, directory: str, task: Task, detached: Collection[int] | None = None
+) -> tuple[dict[str, Any], list[str]]:
     """Remove the definition. Links are never removed with it: without ``force`` live ones keep it from going.
 
-    :returns: the result of the module.
+    :arg detached: ifindexes of links that earlier tasks removed, or in check mode would have removed, which does not
+        see them gone. None = unknown: then check mode cannot tell whether live links would keep the definition.
+    :returns: the result of the module, and what to warn of.
     """
     path = _definitions.path_of(directory, name)
     before = _definitions.read_text(path)
+    unsure: list[str] = []
 
     def plan(host: Host) -> View:
+        host = _without(host, detached, task)
         text = _definitions.read_text(path)
         live = [owned for owned in host.marked() if owned.mark.network == name]
         if text is not None and live and not task.force:
-            raise Refused(
-                "network %r has %d live attachments (%s%s); detach them first, or set force=true to remove the"
-                " definition and leave them"
-                % (
-                    name,
-                    len(live),
-                    ", ".join(host.describe(owned.link) for owned in live[:5]),
-                    " …" if len(live) > 5 else "",
+            links = ", ".join(host.describe(owned.link) for owned in live[:5]) + (" …" if len(live) > 5 else "")
+            if not task.check_mode or detached is not None:
+                raise Refused(
+                    "network %r has %d live attachments (%s); detach them first, or set force=true to remove the"
+                    " definition and leave them" % (name, len(live), links)
                 )
-            )
+            unsure[:] = _warnings.of_removal(name, len(live), links)
         return View(host, Plan(definitions=[] if text is None else [WriteDefinition(name, path, text, None)]))
 
     steps, last = converge(plan, task)
-    return {**report(steps), "network": network_row(name, _defined(path, before, name), last.host, path, before)}
+    row = network_row(name, _defined(path, before, name), last.host, path, before)
+    return {**report(steps), "network": row}, unsure
+
+
+def _without(host: Host, detached: Collection[int] | None, task: Task) -> Host:
+    """The host as earlier tasks would have left it."""
+    if not task.check_mode or not detached:
+        return host
+    return Host({index: link for index, link in host.links.items() if index not in detached}, host.foreign_nodes)
 
 
 def _defined(path: str, text: str | None, name: str) -> Network | None:

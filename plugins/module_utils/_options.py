@@ -81,6 +81,34 @@ def network(name: str, mode: str | None, devices: Sequence[str] | None) -> Netwo
     return Network(name, mode or MODES[0], tuple(devices))
 
 
+def given_network(row: Mapping[str, Any]) -> Network:
+    """An entry of the option ``networks``, also as macvtap_network returns it.
+
+    :raises InvalidInput: as :func:`network`, or what is wrong with its XML.
+    """
+    if row["xml"]:
+        from ansible_collections.linuxnet.macvtap.plugins.module_utils._network_xml import parse_network
+
+        return parse_network(row["xml"], row["name"])
+    devices = [device["name"] if isinstance(device, Mapping) else str(device) for device in row["devices"] or ()]
+    return network(row["name"], row["mode"], devices)
+
+
+def detached(rows: Sequence[Mapping[str, Any]] | None) -> frozenset[int] | None:
+    """Interface indexes of the option ``detached``, None when it was not given.
+
+    :raises InvalidInput: naming the entry that is no attachment.
+    """
+    if rows is None:
+        return None
+    for number, row in enumerate(rows):
+        if not str(row.get("ifindex")).isdecimal():
+            raise InvalidInput(
+                "detached[%d] has no ifindex; pass the attachments that macvtap_attach returned" % number
+            )
+    return frozenset(int(row["ifindex"]) for row in rows)
+
+
 def node_policy(params: Mapping[str, Any]) -> NodePolicy:
     """Where tap nodes live and whose they shall be.
 

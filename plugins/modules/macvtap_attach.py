@@ -175,9 +175,9 @@ options:
     type: str
   networks:
     description:
-      - Definitions to use beside those in O(definitions_dir), and before them, as
-        M(linuxnet.macvtap.macvtap_network) returns them. This is how a role predicts in check mode what it has not
-        written yet.
+      - Definitions to use beside those in O(definitions_dir), and before them.
+      - Check mode does not see a network that an earlier task has not defined yet. Pass what that task returned as
+        RV(linuxnet.macvtap.macvtap_network#module:network), and the attachments are predicted before the first run too.
     type: list
     elements: dict
     suboptions:
@@ -191,11 +191,16 @@ options:
         choices: [vepa, bridge, private, passthrough]
         default: vepa
       devices:
-        description: Lower devices; required without O(networks[].xml).
+        description:
+          - Names of the lower devices, or what M(linuxnet.macvtap.macvtap_network) returns of each.
+          - Required without O(networks[].xml).
         type: list
-        elements: str
+        elements: raw
       xml:
         description: The definition, which says mode and devices itself and has the port groups too.
+        type: str
+      path:
+        description: Not used; there so that a network can be passed as it was returned.
         type: str
 seealso:
   - module: linuxnet.macvtap.macvtap_network
@@ -214,6 +219,21 @@ EXAMPLES = r"""
     device_group: kvm
     device_mode: "0660"
   register: taps
+
+- name: Attach a guest so that check mode predicts it before the network is defined
+  block:
+    - name: Define the network
+      linuxnet.macvtap.macvtap_network:
+        name: vepanet
+        devices: [eth0]
+      register: vepanet
+
+    - name: Attach the guest
+      linuxnet.macvtap.macvtap_attach:
+        guest: web
+        attachments:
+          - network: vepanet
+        networks: ["{{ vepanet.network }}"]
 
 - name: Show what to open
   ansible.builtin.debug:
@@ -416,8 +436,9 @@ ARGUMENT_SPEC = {
         "options": {
             "name": {"type": "str", "required": True},
             "mode": {**_MODE, "default": MODES[0]},
-            "devices": {"type": "list", "elements": "str"},
+            "devices": {"type": "list", "elements": "raw"},
             "xml": {"type": "str"},
+            "path": {"type": "str"},
         },
         "required_one_of": [("devices", "xml")],
     },

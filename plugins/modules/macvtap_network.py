@@ -67,6 +67,17 @@ options:
       - Let a change make links again whose taps a process holds open. That process is cut off for good.
     type: bool
     default: false
+  detached:
+    description:
+      - The attachments that earlier tasks of the same run detached, as
+        RV(linuxnet.macvtap.macvtap_attach#module:attachments) of O(linuxnet.macvtap.macvtap_attach#module:state=absent)
+        has them. Only check mode uses it. These links are still there then, and it predicts as if they were gone.
+      - Without it, check mode does not know whether live attachments will be gone. With O(state=absent) it predicts
+        then that the definition is removed, and warns that a real run refuses to while attachments are live. With it,
+        also with an empty list, the refusal is predicted.
+    type: list
+    elements: dict
+    version_added: 1.1.0
 notes:
   - Warns when it defines a network that libvirt has too, by name or UUID. libvirt's own is left alone.
 seealso:
@@ -93,10 +104,19 @@ EXAMPLES = r"""
       - eth1
       - eth2
 
-- name: Remove a definition
-  linuxnet.macvtap.macvtap_network:
-    name: vepanet
-    state: absent
+- name: Remove a network and everything on it, as check mode predicts it
+  block:
+    - name: Detach its guests
+      linuxnet.macvtap.macvtap_attach:
+        network: vepanet
+        state: absent
+      register: gone
+
+    - name: Remove the definition
+      linuxnet.macvtap.macvtap_network:
+        name: vepanet
+        state: absent
+        detached: "{{ gone.attachments }}"
 """
 
 RETURN = r"""
@@ -204,6 +224,7 @@ ARGUMENT_SPEC = {
     "devices": {"type": "list", "elements": "str"},
     "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
     "force": {"type": "bool", "default": False},
+    "detached": {"type": "list", "elements": "dict"},
     "definitions_dir": _options.DEFINITIONS_DIR,
 }
 
@@ -212,6 +233,7 @@ def work(module):
     params = module.params
     directory = _options.directory(params["definitions_dir"], "definitions_dir")
     task = Task(NodePolicy(), params["force"], module.check_mode)
+    detached = _options.detached(params["detached"])
     if params["xml"] is not None:
         network = parse_network(params["xml"], params["name"])
         name = network.name
@@ -219,10 +241,13 @@ def work(module):
         name = _names.check_network_name(params["name"])
     boot = {"boot_files": os.path.isdir(BOOT_DIRECTORY)}
     if params["state"] == "absent":
-        return {**_networks.undefine(name, directory, task), **boot}
+        result, unsure = _networks.undefine(name, directory, task, detached)
+        for warning in unsure:
+            module.warn(warning)
+        return {**result, **boot}
     if params["xml"] is None:
         network = _options.network(name, params["mode"], params["devices"])
-    result = _networks.define(network, directory, task)
+    result = _networks.define(network, directory, task, detached)
     if result["changed"]:
         for problem in _libvirt_state.rivals(name, result["network"]["xml"], network, _libvirt_state.networks()):
             module.warn(problem)

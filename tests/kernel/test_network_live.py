@@ -5,7 +5,7 @@
 """A network that is changed while guests are attached: the live links follow."""
 
 import pytest
-from module_host import ATTACH, NETWORK
+from module_host import ATTACH, NETWORK, ModuleFailed, warnings
 
 GUESTS = [
     {"guest": "a", "network": "n"},
@@ -96,8 +96,60 @@ def test_the_count_of_attachments_is_that_of_the_device(live):
 
 
 def test_a_network_with_live_attachments_is_not_removed(live):
-    sentence = live.refusal(NETWORK, name="n", state="absent")
+    # nothing was detached before, so that check mode knows
+    sentence = live.refusal(NETWORK, name="n", state="absent", detached=[])
     assert "2 live attachments" in sentence and "guest a nic 0" in sentence and "force=true" in sentence
+    with pytest.raises(ModuleFailed) as failed:
+        live.network(name="n", state="absent")
+    assert failed.value.message == sentence
+
+
+def test_check_mode_that_does_not_know_what_was_detached_removes_a_network_with_a_warning(live):
+    before = live.snapshot()
+    foretold = live.network(name="n", state="absent", check=True)
+    assert foretold["changed"]
+    assert foretold["actions"] == ["remove definition of network n (/etc/macvtap/networks/n.xml)"]
+    (said,) = warnings(foretold)
+    assert "2 live attachments (macvtap0 (guest a nic 0), bee (guest b nic 0))" in said
+    assert "only if an earlier task has detached them" in said
+    assert live.snapshot() == before
+
+
+@pytest.mark.parametrize("detached", [{"guest": "a"}, {"network": "n"}], ids=str)
+def test_check_mode_predicts_by_what_an_earlier_task_would_have_detached(live, detached):
+    foretold = live.detach(check=True, **detached)["attachments"]
+    options = {"name": "n", "state": "absent", "detached": foretold}
+    if len(foretold) == 2:
+        predicted = live.network(check=True, **options)
+        assert warnings(predicted) == []
+        # a real run believes nobody
+        with pytest.raises(ModuleFailed, match="2 live attachments"):
+            live.network(**options)
+        assert live.detach(**detached)["attachments"] == foretold
+        done = live.network(**options)
+        assert predicted == done and done["changed"]
+    else:
+        with pytest.raises(ModuleFailed, match=r"1 live attachments \(bee \(guest b nic 0\)\)") as failed:
+            live.network(check=True, **options)
+        live.detach(**detached)
+        with pytest.raises(ModuleFailed) as real:
+            live.network(**options)
+        assert real.value.message == failed.value.message
+
+
+def test_a_change_is_predicted_for_what_is_left_too(live):
+    foretold = live.detach(check=True, guest="b")["attachments"]
+    options = {"name": "n", "mode": "passthrough", "devices": ["eth0"], "detached": foretold}
+    predicted = live.network(check=True, **options)
+    live.detach(guest="b")
+    done = live.network(**options)
+    assert predicted["actions"] == done["actions"] and predicted["diff"] == done["diff"]
+
+
+def test_what_is_no_attachment_was_not_detached(live):
+    assert "detached[1] has no ifindex" in live.refusal(
+        NETWORK, name="n", state="absent", detached=[live.rows[0], {"guest": "b"}]
+    )
 
 
 def test_force_removes_the_definition_and_leaves_the_links(live):
