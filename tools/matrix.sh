@@ -27,7 +27,7 @@ cores=(
 )
 # Python of the managed host | its libraries
 targets=(
-    "3.9 pyroute2==0.7.2 lxml==4.9.4"
+    "3.9 pyroute2==0.7.2 lxml==4.6.5"
     "3.10 pyroute2==0.7.2 lxml==5.4.0"
     "3.11 pyroute2==0.7.2 lxml==4.9.4"
     "3.12 pyroute2==0.8.1 lxml==5.4.0"

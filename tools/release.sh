@@ -23,7 +23,7 @@ printf 'release: %s, %s bytes\n' "$archive" "$(stat -c %s "$archive")"
 # A user's machine: what the README asks for, and nothing else.
 [ -x "$cache/venv/bin/ansible-galaxy" ] || .venv/bin/python -m venv "$cache/venv"
 "$cache/venv/bin/python" -m pip install -qq --disable-pip-version-check \
-    'ansible-core>=2.18' 'pyroute2>=0.7.2' 'lxml>=4.9' ansible-builder
+    'ansible-core>=2.18' 'pyroute2>=0.7.2' 'lxml>=4.6.5' ansible-builder
 
 cd "$cache/user"
 export HOME=$cache/user ANSIBLE_COLLECTIONS_PATH=$cache/user/collections PATH=$cache/venv/bin:$PATH

@@ -14,6 +14,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.linuxnet.macvtap.plugins.module_utils import (
     _attachments,
+    _definitions,
     _names,
     _options,
     _sysfs,
@@ -21,7 +22,7 @@ from ansible_collections.linuxnet.macvtap.plugins.module_utils import (
 )
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._converge import Task
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._errors import InvalidInput
-from ansible_collections.linuxnet.macvtap.plugins.module_utils._model import Nic
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._model import Network, Nic
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._resolve import Wishes, number_nics
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._select import Selection
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._selinux import relabel
@@ -59,6 +60,14 @@ def _asked_for(params: dict[str, Any]) -> list[Nic] | None:
     return None if params["attachments"] is None else _options.nics(params["attachments"])
 
 
+def _given_network(row: dict[str, Any]) -> Network:
+    """An entry of the option ``networks``, also as macvtap_network returns it."""
+    if row["xml"]:
+        return _definitions.network_of(row["xml"], row["name"])
+    devices = [device["name"] if isinstance(device, dict) else str(device) for device in row["devices"] or ()]
+    return _options.network(row["name"], row["mode"], devices)
+
+
 def _present(params: dict[str, Any], task: Task) -> dict[str, Any]:
     for selector in ("mac", "ifname", "network"):
         if params[selector] is not None:
@@ -68,10 +77,8 @@ def _present(params: dict[str, Any], task: Task) -> dict[str, Any]:
     nics = _asked_for(params)
     if nics is None:
         raise InvalidInput("state present wants attachments or xml; an empty list asks for nothing")
-    given = {row["name"]: _options.given_network(row) for row in params["networks"] or ()}
-    networks = _attachments.definitions_for(
-        nics, _options.directory(params["definitions_dir"], "definitions_dir"), given
-    )
+    given = {row["name"]: _given_network(row) for row in params["networks"] or ()}
+    networks = _attachments.definitions_for(nics, params["definitions_dir"], given)
     wishes = Wishes(
         params["link_state"],
         params["isolate_host"],

@@ -83,6 +83,8 @@ def converge(plan_for: Callable[[Host], View], task: Task) -> tuple[list[Step], 
                     steps = view.plan.steps()
                     if steps:
                         _require_free(view, task)
+                    if view.plan.bring_up:
+                        _rtnetlink.require_pyroute2()
                     if task.check_mode or not steps:
                         return (steps if task.check_mode else applier.done), view
                     if repeats == _REPEATS:

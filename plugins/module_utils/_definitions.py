@@ -10,8 +10,12 @@ from __future__ import annotations
 
 import os
 
-from ansible_collections.linuxnet.macvtap.plugins.module_utils import _text_file
-from ansible_collections.linuxnet.macvtap.plugins.module_utils._errors import InvalidInput, host_error
+from ansible_collections.linuxnet.macvtap.plugins.module_utils import _network_plain, _text_file
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._errors import (
+    InvalidInput,
+    MissingLibrary,
+    host_error,
+)
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._model import Network
 
 _SUFFIX = ".xml"
@@ -39,7 +43,7 @@ def read_text(path: str) -> str | None:
 def read(directory: str, name: str) -> Network | None:
     """The network of that name, None when it is not defined.
 
-    :raises Damaged: when the file is no definition or defines a network of another name.
+    :raises MacvtapError: as :func:`parse`.
     """
     path = path_of(directory, name)
     text = read_text(path)
@@ -65,14 +69,30 @@ def parse(path: str, text: str, name: str) -> Network:
     """The network that the text of a definition file defines; the file's name says how it must be called.
 
     :raises Damaged: naming the file.
+    :raises MissingLibrary: naming the file, which was not written from plain options, where lxml is not there.
     """
-    # imported here, since lxml takes its time and most tasks over plain options read no definition
-    from ansible_collections.linuxnet.macvtap.plugins.module_utils._network_xml import parse_network
-
     try:
-        return parse_network(text, name)
+        return network_of(text, name)
     except InvalidInput as exc:
         raise Damaged("definition %s is not usable: %s" % (path, exc)) from exc
+    except MissingLibrary as exc:
+        raise MissingLibrary("definition %s: %s" % (path, exc)) from exc
+
+
+def network_of(text: str, name: str) -> Network:
+    """The network that a definition defines, from a file or handed on by another task.
+
+    :raises InvalidInput: it is none, or has another name.
+    :raises MissingLibrary: it was not written from plain options, and lxml is not there.
+    """
+    network = _network_plain.read(text)
+    if network is not None:
+        _network_plain.agreed_name(network.name, name)
+        return network
+    # imported here: lxml takes its time, and most definitions do not need it
+    from ansible_collections.linuxnet.macvtap.plugins.module_utils._network_xml import parse_network
+
+    return parse_network(text, name)
 
 
 def replace(path: str, old: str | None, new: str | None) -> None:

@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import errno
+import sys
 
 
 class MacvtapError(Exception):
@@ -32,6 +33,25 @@ class HostError(MacvtapError):
     def __init__(self, message: str, number: int = 0) -> None:
         super().__init__(message)
         self.errno = number
+
+
+class MissingLibrary(HostError):
+    """A Python library that only some tasks need cannot be imported; made by :func:`missing_library`."""
+
+
+#: library → what brings it; README and documentation say the same (tests/unit/plugins/test_requirements.py)
+PACKAGES = {
+    "lxml": "python3-lxml (Debian, Ubuntu, Fedora, EL) or lxml (PyPI)",
+    "pyroute2": "python3-pyroute2 (Debian, Ubuntu, Fedora, EPEL for EL) or pyroute2 (PyPI)",
+}
+
+
+def missing_library(purpose: str, library: str, exc: ImportError | None) -> MissingLibrary:
+    """:arg purpose: what needs the library, as the subject of a sentence; ``exc``: what its import said."""
+    return MissingLibrary(
+        "%s requires the Python library %s, which %s cannot import (%s); install %s"
+        % (purpose, library, sys.executable, exc, PACKAGES[library])
+    )
 
 
 #: begins what a message says of steps that could not be taken back

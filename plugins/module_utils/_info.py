@@ -23,7 +23,7 @@ from ansible_collections.linuxnet.macvtap.plugins.module_utils import (
     _warnings,
 )
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._converge import look_at_host, look_at_taps
-from ansible_collections.linuxnet.macvtap.plugins.module_utils._errors import InvalidInput
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._errors import InvalidInput, MissingLibrary
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._host import Host
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._model import Holder, Network, NodePolicy
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._problems import Survey, of_boot
@@ -48,7 +48,12 @@ def survey(
     seen = look_at_taps(links, policy)
     hidden: list[Holder] = []
     holders = _holders.holders((tap.number for tap in seen.values()), hidden)
-    counters = _rtnetlink.statistics(link.ifindex for link in links) if links else {}
+    counters: dict[int, dict[str, int]] = {}
+    left_out: list[str] = []
+    try:
+        counters = _rtnetlink.statistics(link.ifindex for link in links) if links else {}
+    except MissingLibrary as exc:
+        left_out = _warnings.of_statistics(exc)
     boot, boot_problems = _persist.known()
     attachments = []
     for link in links:
@@ -83,6 +88,7 @@ def survey(
         *_warnings.of_filters(_asked(selection), there),
         *_warnings.of_hidden(hidden),
         *_warnings.of_libvirt(_libvirt_state.hidden()),
+        *left_out,
     ]
 
 
@@ -122,13 +128,13 @@ def _is_boot_only(entry: _boot.Entry, host: Host, selection: Selection) -> bool:
 
 
 def _definitions_here(directory: str) -> tuple[dict[str, Network], dict[str, str]]:
-    """The networks defined, and the files that define none with the reason."""
+    """The networks defined, and the files that define none, or cannot be read here, with the reason."""
     networks: dict[str, Network] = {}
     damaged: dict[str, str] = {}
     for name in _definitions.names(directory):
         try:
             network = _definitions.read(directory, name)
-        except _definitions.Damaged as exc:
+        except (_definitions.Damaged, MissingLibrary) as exc:
             damaged[name] = str(exc)
             continue
         if network is not None:

@@ -20,7 +20,7 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from ansible_collections.linuxnet.macvtap.plugins.module_utils._errors import MacvtapError
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._errors import MacvtapError, MissingLibrary
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._model import Network
 
 #: NAME.xml of each network: those that are defined, and those that are active, which may be defined nowhere
@@ -91,6 +91,8 @@ def _difference(network: Network, other: Definition) -> str:
 
     try:
         theirs = parse_network(other.text)
+    except MissingLibrary:
+        return ""
     except MacvtapError:
         return ", which is no macvtap network there"
     here, there = ((each.mode, each.pf or ", ".join(each.devices)) for each in (network, theirs))

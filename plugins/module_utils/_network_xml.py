@@ -16,6 +16,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+from ansible_collections.linuxnet.macvtap.plugins.module_utils import _network_plain
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._errors import InvalidInput
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._model import MODES, Network, PortGroup
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._names import check_ifname, check_network_name, shown
@@ -128,12 +129,7 @@ def parse_network(text: str | bytes, name: str | None = None) -> Network:
 
 def network_xml(network: Network) -> str:
     """:returns: the document for a definition file: the one the network came with, or a new one."""
-    if network.xml is not None:
-        return network.xml
-    root = etree.Element("network")
-    etree.SubElement(root, "name").text = network.name
-    _write_pool(root, network.mode, network.devices, network.pf)
-    return write_network(root)
+    return _network_plain.write(network.name, network.mode, network.devices) if network.xml is None else network.xml
 
 
 def update_network_xml(existing_xml: str | bytes, network: Network) -> str:
@@ -185,12 +181,7 @@ def _settle_name(root: Any, wanted: str | None) -> str:
         root.insert(0, node)
     if not written and wanted is None:
         raise InvalidInput("the network XML has no <name> and no name was given; give one of them")
-    if written and wanted is not None and written != wanted:
-        raise InvalidInput(
-            f"the network XML names itself {shown(written)}, but the name asked for is {shown(wanted)};"
-            " leave one of them out or make them the same"
-        )
-    name = check_network_name(written or str(wanted))
+    name = check_network_name(_network_plain.agreed_name(written, wanted) if written else str(wanted))
     for comment in [child for child in node if not isinstance(child.tag, str)]:
         node.remove(comment)
     node.text = name

@@ -11,7 +11,12 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
-from ansible_collections.linuxnet.macvtap.plugins.module_utils import _definitions, _sriov, _warnings
+from ansible_collections.linuxnet.macvtap.plugins.module_utils import (
+    _definitions,
+    _network_plain,
+    _sriov,
+    _warnings,
+)
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._converge import (
     Task,
     View,
@@ -19,7 +24,7 @@ from ansible_collections.linuxnet.macvtap.plugins.module_utils._converge import 
     look_at_taps,
     report,
 )
-from ansible_collections.linuxnet.macvtap.plugins.module_utils._errors import Refused
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._errors import MissingLibrary, Refused
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._host import Host, Owned
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._model import Attachment, Network, Nic
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._network_xml import (
@@ -114,10 +119,10 @@ def _without(host: Host, detached: Collection[int] | None, task: Task) -> Host:
 
 
 def _defined(path: str, text: str | None, name: str) -> Network | None:
-    """What was defined; a damaged file, which can be removed all the same, defines nothing."""
+    """What was defined, as far as it can be read: every file can be removed."""
     try:
         return None if text is None else _definitions.parse(path, text, name)
-    except _definitions.Damaged:
+    except (_definitions.Damaged, MissingLibrary):
         return None
 
 
@@ -128,6 +133,8 @@ def _new_text(wanted: Network, old: Network | None, old_text: str | None) -> str
     if wanted.xml is None:
         if (wanted.mode, wanted.devices) == (old.mode, old.devices):
             return old_text
+        if _network_plain.read(old_text) is not None:
+            return network_xml(wanted)
         # plain options know mode and devices only: uuid, metadata and portgroups stay
         return update_network_xml(old_text, wanted)
     text = network_xml(wanted)

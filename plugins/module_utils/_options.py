@@ -19,8 +19,12 @@ from ansible_collections.linuxnet.macvtap.plugins.module_utils import _names
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._errors import InvalidInput
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._model import MAX_QUEUES, MODES, Network, Nic, NodePolicy
 
-DEFINITIONS_DIR: dict[str, Any] = {"type": "path", "default": "/etc/macvtap/networks"}
-DEVICE_DIR: dict[str, Any] = {"type": "path", "default": "/dev"}
+#: options of every module, so that defaults for the action group reach all of them: where things are, which two
+#: modules on one host must not see differently. Documented in plugins/doc_fragments/shared.py.
+SHARED: dict[str, dict[str, Any]] = {
+    "definitions_dir": {"type": "path", "default": "/etc/macvtap/networks"},
+    "device_dir": {"type": "path", "default": "/dev"},
+}
 
 _OCTAL = re.compile(r"0[0-7]{3}")
 #: nic numbers are positions; more than this is a slip
@@ -81,19 +85,6 @@ def network(name: str, mode: str | None, devices: Sequence[str] | None) -> Netwo
     return Network(name, mode or MODES[0], tuple(devices))
 
 
-def given_network(row: Mapping[str, Any]) -> Network:
-    """An entry of the option ``networks``, also as macvtap_network returns it.
-
-    :raises InvalidInput: as :func:`network`, or what is wrong with its XML.
-    """
-    if row["xml"]:
-        from ansible_collections.linuxnet.macvtap.plugins.module_utils._network_xml import parse_network
-
-        return parse_network(row["xml"], row["name"])
-    devices = [device["name"] if isinstance(device, Mapping) else str(device) for device in row["devices"] or ()]
-    return network(row["name"], row["mode"], devices)
-
-
 def detached(rows: Sequence[Mapping[str, Any]] | None) -> frozenset[int] | None:
     """Interface indexes of the option ``detached``, None when it was not given.
 
@@ -115,7 +106,7 @@ def node_policy(params: Mapping[str, Any]) -> NodePolicy:
     :raises InvalidInput: unknown owner or group, or a mode that is no octal text.
     """
     return NodePolicy(
-        directory=directory(params["device_dir"], "device_dir"),
+        directory=params["device_dir"],
         uid=_identifier(params.get("device_owner"), "device_owner", _user_id),
         gid=_identifier(params.get("device_group"), "device_group", _group_id),
         mode=_mode(params.get("device_mode")),
@@ -153,6 +144,15 @@ def _mode(text: str | None) -> int | None:
             "device_mode %s is not an octal mode of four digits; write it in quotes, like '0660'" % _names.shown(text)
         )
     return int(text, 8)
+
+
+def check_shared(params: Mapping[str, Any]) -> None:
+    """Check the values of the options that all modules have.
+
+    :raises InvalidInput: a directory that is not an absolute path.
+    """
+    for option in SHARED:
+        directory(params[option], option)
 
 
 def directory(path: str, option: str) -> str:

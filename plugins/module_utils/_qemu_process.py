@@ -67,7 +67,8 @@ def find_binary(name: str) -> str:
     path = shutil.which(name) or shutil.which(_RHEL_BINARY if name.startswith("qemu-system-") else name)
     if path is None:
         raise HostError(
-            f"there is no {name} here; install QEMU (Debian: qemu-system-x86, RHEL: qemu-kvm) or set binary to its path"
+            f"there is no {name} here; install QEMU (Debian, Ubuntu: qemu-system-x86 or the like, Fedora, EL:"
+            " qemu-kvm) or set binary to its path"
         )
     return path
 

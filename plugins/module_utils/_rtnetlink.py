@@ -22,7 +22,7 @@ from typing import Any, Callable, NamedTuple, TypeVar
 
 from ansible_collections.linuxnet.macvtap.plugins.module_utils import _attributes
 from ansible_collections.linuxnet.macvtap.plugins.module_utils import _ifinfomsg as wire
-from ansible_collections.linuxnet.macvtap.plugins.module_utils._errors import UNDOING_MET, HostError
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._errors import UNDOING_MET, HostError, missing_library
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._explain import why
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._model import MAKING_GROUP, Link
 
@@ -47,6 +47,9 @@ _TIMEOUT = 60
 #: a dump during which a link came or went is inconsistent and is taken again
 _DUMP_TRIES = 50
 
+
+#: what only pyroute2 does, in messages
+_BRINGING_UP = "bringing up a lower device"
 
 _Decoded = TypeVar("_Decoded")
 
@@ -260,7 +263,7 @@ def bring_up(ifindexes: Iterable[int], up: bool = True) -> None:
 
     :raises HostError: naming the errno of the first that failed.
     """
-    pyroute2 = _import_pyroute2("setting lower devices up")
+    pyroute2 = _import_pyroute2(_BRINGING_UP)
     with pyroute2.IPRoute() as route:
         for index in ifindexes:
             try:
@@ -274,6 +277,7 @@ def statistics(ifindexes: Iterable[int]) -> dict[int, dict[str, int]]:
 
     :returns: ``rx_bytes``, ``rx_packets``, ``rx_errors``, ``rx_dropped`` and the same with ``tx_``.
     :raises HostError: when the kernel refuses.
+    :raises MissingLibrary: without pyroute2.
     """
     pyroute2 = _import_pyroute2("reading statistics")
     wanted = set(ifindexes)
@@ -290,14 +294,19 @@ def statistics(ifindexes: Iterable[int]) -> dict[int, dict[str, int]]:
     return found
 
 
+def require_pyroute2() -> None:
+    """Find out before the first change whether :func:`bring_up` can work.
+
+    :raises MissingLibrary: it cannot.
+    """
+    _import_pyroute2(_BRINGING_UP)
+
+
 def _import_pyroute2(purpose: str) -> Any:
     try:
         import pyroute2
     except ImportError as exc:
-        raise HostError(
-            "%s needs the Python library pyroute2 (%s); install python3-pyroute2 (Debian, EPEL) or pyroute2 (PyPI)"
-            % (purpose, exc)
-        ) from exc
+        raise missing_library(purpose, "pyroute2", exc) from exc
     return pyroute2
 
 

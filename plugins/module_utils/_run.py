@@ -16,7 +16,7 @@ from typing import Any, Callable
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.common.respawn import has_respawned, respawn_module
 
-from ansible_collections.linuxnet.macvtap.plugins.module_utils import _command, _misplaced, _names
+from ansible_collections.linuxnet.macvtap.plugins.module_utils import _command, _misplaced, _names, _options
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._errors import MacvtapError, unexpected
 
 
@@ -34,10 +34,13 @@ class _Module(AnsibleModule):  # type: ignore[misc]  # Ansible has no type hints
         super().fail_json(_names.printable("%s. %s" % (where, msg) if where else msg), **more)
 
 
-def run(work: Callable[[AnsibleModule], dict[str, Any]], **module_arguments: Any) -> None:
+def run(
+    work: Callable[[AnsibleModule], dict[str, Any]], argument_spec: dict[str, Any], **module_arguments: Any
+) -> None:
     """Start the module, do its work, and exit with the result or with one clear sentence.
 
     :arg work: module → result for exit_json; raises :class:`MacvtapError`.
+    :arg argument_spec: the module's own options; those that all modules share are added here.
     :arg module_arguments: of AnsibleModule; check mode is always supported.
     """
     if sys.getfilesystemencoding() != "utf-8" and not has_respawned():
@@ -46,9 +49,11 @@ def run(work: Callable[[AnsibleModule], dict[str, Any]], **module_arguments: Any
         respawn_module(sys.executable)
     # a module lives for a second: walking its many thousand tuples again and again in search of cycles frees nothing
     gc.disable()
-    module = _Module(supports_check_mode=True, **module_arguments)
+    spec = {**argument_spec, **_options.SHARED}
+    module = _Module(argument_spec=spec, supports_check_mode=True, **module_arguments)
     _command.use(module)
     try:
+        _options.check_shared(module.params)
         result = work(module)
     except MacvtapError as exc:
         module.fail_json(msg=str(exc))

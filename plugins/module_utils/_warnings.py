@@ -51,6 +51,7 @@ WARNINGS = {
         "what libvirt keeps in %s may not be looked at (Permission denied): its links and networks are not told apart;"
         " run as root (become: true)"
     ),
+    "no statistics": "the statistics of the attachments are left out: %s",
 }
 
 
@@ -105,6 +106,11 @@ def of_devices(wireless: Iterable[str]) -> list[str]:
 def of_hidden(processes: Sequence[Holder]) -> list[str]:
     """What is to be said of processes whose open files may not be seen, when holders of taps were looked for."""
     return [WARNINGS["hidden processes"] % first_of(processes)] if processes else []
+
+
+def of_statistics(reason: Exception) -> list[str]:
+    """What is to be said when the counters of links cannot be read, but all else can."""
+    return [WARNINGS["no statistics"] % reason]
 
 
 def of_probe(device: str, result: Mapping[str, Any], vepa: int, mtu: int) -> list[str]:

@@ -16,7 +16,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from ansible_collections.linuxnet.macvtap.plugins.module_utils._errors import HostError, InvalidInput
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._errors import InvalidInput, missing_library
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._names import shown
 
 try:
@@ -69,14 +69,12 @@ def parse_xml(text: str | bytes, where: str) -> Any:
     :arg where: what to call the document in messages, such as "the network XML".
     :returns: the root element (lxml); comments and processing instructions inside it are kept.
     :raises InvalidInput: not XML, too large, too deep, with a DTD, in an unknown encoding.
+    :raises MissingLibrary: without lxml.
     """
     text = _decode(text, where)
     _require_no_path(text, where)
     if etree is None:
-        raise HostError(
-            f"reading {where} needs the Python library lxml ({LXML_IMPORT_ERROR}); install python3-lxml"
-            " (Debian, RHEL) or lxml (PyPI)"
-        )
+        raise missing_library(f"reading {where}", "lxml", LXML_IMPORT_ERROR)
     text = _DECLARATION.sub("", text.lstrip(), count=1) if text.lstrip().startswith("<?xml") else text.strip()
     _check_counts(text, where)
     prolog = _PROLOG.match(text)

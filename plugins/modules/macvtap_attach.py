@@ -21,8 +21,7 @@ description:
 extends_documentation_fragment:
   - linuxnet.macvtap.attributes
   - linuxnet.macvtap.attributes.actiongroup_macvtap
-  - linuxnet.macvtap.definitions
-  - linuxnet.macvtap.definitions.device_dir
+  - linuxnet.macvtap.shared
 attributes:
   check_mode:
     support: full
@@ -202,6 +201,11 @@ options:
       path:
         description: Not used; there so that a network can be passed as it was returned.
         type: str
+requirements:
+  - Python 3.9 or later
+  - >-
+    lxml 4.6.5 or later with xml, and for a network that was defined from XML;
+    python3-lxml on Debian, Ubuntu, Fedora and EL, lxml on PyPI
 seealso:
   - module: linuxnet.macvtap.macvtap_network
   - module: linuxnet.macvtap.macvtap_info
@@ -388,7 +392,6 @@ actions:
   sample: ["create macvtap0 of guest web nic 0: vepa on eth0, MAC 02:9c:1a:5e:40:77, /dev/tap1602838528"]
 """
 
-from ansible_collections.linuxnet.macvtap.plugins.module_utils import _options
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._attach_module import work
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._model import MODES
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._run import run
@@ -428,8 +431,6 @@ ARGUMENT_SPEC = {
     "device_owner": {"type": "str"},
     "device_group": {"type": "str"},
     "device_mode": {"type": "str"},
-    "device_dir": _options.DEVICE_DIR,
-    "definitions_dir": _options.DEFINITIONS_DIR,
     "networks": {
         "type": "list",
         "elements": "dict",

@@ -18,8 +18,7 @@ extends_documentation_fragment:
   - linuxnet.macvtap.attributes
   - linuxnet.macvtap.attributes.info_module
   - linuxnet.macvtap.attributes.actiongroup_macvtap
-  - linuxnet.macvtap.definitions
-  - linuxnet.macvtap.definitions.device_dir
+  - linuxnet.macvtap.shared
 options:
   guest:
     description: Only attachments of this guest.
@@ -38,6 +37,14 @@ options:
     description: Also macvtap links that this collection did not make.
     type: bool
     default: false
+requirements:
+  - Python 3.9 or later
+  - >-
+    lxml 4.6.5 or later for networks that were defined from XML, which have a problem instead without it;
+    python3-lxml on Debian, Ubuntu, Fedora and EL, lxml on PyPI
+  - >-
+    pyroute2 0.7.2 or later for statistics, which are left out with a warning without it;
+    python3-pyroute2 on Debian, Ubuntu, Fedora and EPEL for EL, pyroute2 on PyPI
 notes:
   - Warns when a filter names a guest, network, device or MAC that the host does not have, as a slip of the pen does.
   - Warns when it does not run as root and so cannot see which processes hold taps or what libvirt keeps.
@@ -323,7 +330,7 @@ boot_problems:
   sample: []
 """
 
-from ansible_collections.linuxnet.macvtap.plugins.module_utils import _names, _options
+from ansible_collections.linuxnet.macvtap.plugins.module_utils import _names
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._info import survey
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._model import NodePolicy
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._run import run
@@ -335,8 +342,6 @@ ARGUMENT_SPEC = {
     "mac": {"type": "list", "elements": "str"},
     "device": {"type": "str"},
     "all": {"type": "bool", "default": False},
-    "device_dir": _options.DEVICE_DIR,
-    "definitions_dir": _options.DEFINITIONS_DIR,
 }
 
 
@@ -348,9 +353,8 @@ def work(module):
         guest=params["guest"],
         device=params["device"],
     )
-    directory = _options.directory(params["definitions_dir"], "definitions_dir")
-    policy = NodePolicy(_options.directory(params["device_dir"], "device_dir"))
-    result, warnings = survey(selection, params["all"], policy, directory)
+    policy = NodePolicy(params["device_dir"])
+    result, warnings = survey(selection, params["all"], policy, params["definitions_dir"])
     for warning in warnings:
         module.warn(warning)
     return result

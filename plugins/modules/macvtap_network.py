@@ -21,7 +21,7 @@ description:
 extends_documentation_fragment:
   - linuxnet.macvtap.attributes
   - linuxnet.macvtap.attributes.actiongroup_macvtap
-  - linuxnet.macvtap.definitions
+  - linuxnet.macvtap.shared
 attributes:
   check_mode:
     support: full
@@ -78,6 +78,14 @@ options:
     type: list
     elements: dict
     version_added: 1.1.0
+requirements:
+  - Python 3.9 or later
+  - >-
+    lxml 4.6.5 or later with xml, and to change a network that was defined from XML;
+    python3-lxml on Debian, Ubuntu, Fedora and EL, lxml on PyPI
+  - >-
+    pyroute2 0.7.2 or later to bring up a lower device that is down;
+    python3-pyroute2 on Debian, Ubuntu, Fedora and EPEL for EL, pyroute2 on PyPI
 notes:
   - Warns when it defines a network that libvirt has too, by name or UUID. libvirt's own is left alone.
 seealso:
@@ -225,14 +233,13 @@ ARGUMENT_SPEC = {
     "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
     "force": {"type": "bool", "default": False},
     "detached": {"type": "list", "elements": "dict"},
-    "definitions_dir": _options.DEFINITIONS_DIR,
 }
 
 
 def work(module):
     params = module.params
-    directory = _options.directory(params["definitions_dir"], "definitions_dir")
-    task = Task(NodePolicy(), params["force"], module.check_mode)
+    directory = params["definitions_dir"]
+    task = Task(NodePolicy(params["device_dir"]), params["force"], module.check_mode)
     detached = _options.detached(params["detached"])
     if params["xml"] is not None:
         network = parse_network(params["xml"], params["name"])

@@ -25,6 +25,7 @@ description:
 extends_documentation_fragment:
   - linuxnet.macvtap.attributes
   - linuxnet.macvtap.attributes.actiongroup_macvtap
+  - linuxnet.macvtap.shared.unused
 attributes:
   check_mode:
     support: full
@@ -76,6 +77,9 @@ options:
       - Has no meaning with another O(root).
     type: bool
     default: true
+requirements:
+  - Python 3.9 or later
+  - ip (iproute2) and systemd on the host that boots, not for the module itself
 notes:
   - Without systemd the files are written all the same, with a warning. Nothing needs to be enabled.
   - A running dhcpcd reads its file when it is started again, or with C(dhcpcd --rebind), which renews the leases of the

@@ -28,6 +28,7 @@ extends_documentation_fragment:
   - linuxnet.macvtap.attributes
   - linuxnet.macvtap.attributes.info_module
   - linuxnet.macvtap.attributes.actiongroup_macvtap
+  - linuxnet.macvtap.shared.unused
 options:
   device:
     description: Lower device whose switch port is asked. It must be up.
@@ -37,6 +38,8 @@ options:
     description: Seconds to wait for a frame to come back, up to 60.
     type: float
     default: 1.0
+requirements:
+  - Python 3.9 or later
 seealso:
   - module: linuxnet.macvtap.macvtap_network
 """

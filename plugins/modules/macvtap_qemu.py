@@ -24,6 +24,7 @@ description:
 extends_documentation_fragment:
   - linuxnet.macvtap.attributes
   - linuxnet.macvtap.attributes.actiongroup_macvtap
+  - linuxnet.macvtap.shared.unused
 attributes:
   check_mode:
     support: full
@@ -151,6 +152,7 @@ options:
     type: int
     default: 60
 requirements:
+  - Python 3.9 or later
   - QEMU
   - setpriv (util-linux)
 notes:

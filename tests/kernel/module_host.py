@@ -13,6 +13,7 @@ The fixture ``host`` gives one lab to all tests of a file, made as good as new b
 """
 
 import contextlib
+import importlib.util
 import json
 import os
 import pathlib
@@ -132,6 +133,18 @@ class ModuleHost:
         """Start a process that runs modules; several can work at once. ``prefix``: words before its command."""
         command = [*prefix, sys.executable, str(RUNNER)]
         environment = dict(os.environ, PYTHONPATH=self.collections)
+        return self.spawn(command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    def start_runner_without(self, *libraries):
+        """As :meth:`start_runner`, with a Python that has Ansible and, but for those named, what our modules import."""
+        directory = pathlib.Path(self.directory, "without", *libraries)
+        directory.mkdir(parents=True, exist_ok=True)
+        for name in {"ansible", "lxml", "pyroute2"}.difference(libraries):
+            with contextlib.suppress(FileExistsError):
+                (directory / name).symlink_to(pathlib.Path(importlib.util.find_spec(name).origin).parent)
+        environment = dict(os.environ, PYTHONPATH="%s:%s" % (self.collections, directory))
+        # without site: nothing of what is installed beside it
+        command = [sys.executable, "-S", str(RUNNER)]
         return self.spawn(command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
     def start_unprivileged_runner(self):

@@ -21,6 +21,7 @@ A request can also be a script in Python, run in a process of its own like a mod
     {"script": "…", "arguments": […]}  →  as above
 """
 
+import contextlib
 import importlib
 import json
 import os
@@ -135,7 +136,9 @@ def answer(request):
 def main():
     """Serve requests until standard input closes."""
     for name in PRELOADED:
-        importlib.import_module(name)
+        # a runner may have been started without a library
+        with contextlib.suppress(ModuleNotFoundError):
+            importlib.import_module(name)
     for line in sys.stdin:
         print(json.dumps(answer(json.loads(line))), flush=True)
 

@@ -347,7 +347,6 @@ def test_plain_options_make_a_plain_document():
     found = parse_network(network_xml(wanted))
     assert found._replace(xml=None) == wanted
     assert network_xml(found) == found.xml == network_xml(wanted)
-    assert parse_network(network_xml(Network("n", "passthrough", (), "eth0"))).pf == "eth0"
 
 
 def test_options_on_a_network_from_xml_keep_all_but_mode_and_pool():

@@ -98,8 +98,9 @@ def test_any_other_mode_is_refused_with_the_way_to_write_it(mode):
 
 @pytest.mark.parametrize("path", ["dev", "./dev", ""])
 def test_a_relative_directory_is_refused(path):
-    with pytest.raises(InvalidInput, match="device_dir"):
-        policy(device_dir=path)
+    for option in _options.SHARED:
+        with pytest.raises(InvalidInput, match="%s '%s' is not an absolute path" % (option, path)):
+            _options.check_shared({**dict.fromkeys(_options.SHARED, "/dev"), option: path})
 
 
 def test_a_slash_at_the_end_of_the_directory_makes_no_other_path():
