@@ -9,8 +9,9 @@ import re
 
 import pytest
 import yaml
-from ansible_collections.linuxnet.macvtap.plugins.module_utils._options import SHARED
 from module_host import CHECKOUT
+
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._options import SHARED
 
 GROUP = "linuxnet.macvtap.macvtap"
 #: every shared option, and a place that no default names
@@ -140,7 +141,7 @@ GIVEN = {"vepa_network_" + option: path for option, path in PLACES.items()}
 
 @pytest.mark.parametrize(
     ("defaults", "variables"),
-    [(PLACES, {}), ({}, GIVEN), ({option: "/srv/elsewhere" for option in PLACES}, GIVEN)],
+    [(PLACES, {}), ({}, GIVEN), (dict.fromkeys(PLACES, "/srv/elsewhere"), GIVEN)],
     ids=["of the group", "variables of the role", "variables before those of the group"],
 )
 def test_the_role_works_where_the_group_or_its_own_variables_say(host, play, places, defaults, variables):

@@ -7,10 +7,14 @@
 import re
 
 import pytest
-from ansible_collections.linuxnet.macvtap.plugins.module_utils._errors import PACKAGES
 from module_host import warnings
 
-XML = "<network><name>n</name><uuid>b6f5bbd4-5a5a-4d3e-9c8e-0d6f2a4f7a01</uuid><forward mode='vepa' dev='eth0'/></network>"
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._errors import PACKAGES
+
+XML = (
+    "<network><name>n</name><uuid>b6f5bbd4-5a5a-4d3e-9c8e-0d6f2a4f7a01</uuid>"
+    "<forward mode='vepa' dev='eth0'/></network>"
+)
 PLAIN = {"name": "n", "devices": ["eth0"]}
 GUEST = [{"guest": "web", "network": "n"}]
 DEFINITION = "/etc/macvtap/networks/n.xml"
@@ -113,7 +117,7 @@ def test_a_definition_from_xml_without_lxml(host, without_lxml):
 
 def test_nothing_is_said_of_a_network_of_libvirt_that_cannot_be_compared(host, without_lxml):
     theirs = "/etc/libvirt/qemu/networks/n.xml"
-    host.run(["sh", "-c", "mkdir -p ${1%/*} && printf %s \"$0\" > $1", XML, theirs])
+    host.run(["sh", "-c", 'mkdir -p ${1%/*} && printf %s "$0" > $1', XML, theirs])
     try:
         (said,) = warnings(host.module("macvtap_network", runner=without_lxml, **PLAIN))
         assert said.startswith("libvirt has a network 'n' too (%s): its guests" % theirs)
@@ -138,4 +142,5 @@ def test_a_guest_without_the_programs_that_become_its_user_is_told_which(host, p
         sentence = host.refusal("macvtap_qemu", accelerator="tcg", supervisor="none", **options)
     finally:
         host.run(["umount", path])
-    assert re.match("cannot check what the guest's user may read: .*%s.*Permission denied; install util-linux" % path, sentence)
+    said = "cannot check what the guest's user may read: .*%s.*Permission denied; install util-linux"
+    assert re.match(said % path, sentence)

@@ -62,7 +62,8 @@ def test_every_place_names_the_same_package_and_version(library):
     assert defaults[library] == package and defaults.keys() == PACKAGES.keys()
     for page in ("README.md", "roles/vepa_network/README.md", "docs/docsite/rst/guide_quickstart.rst"):
         assert package in text_of(page), page
-    assert "[%s](https://pypi.org/project/%s/) %s or later" % (library, library, OLDEST[library]) in text_of("README.md")
+    link = "[%s](https://pypi.org/project/%s/) %s or later" % (library, library, OLDEST[library])
+    assert link in text_of("README.md")
     for page in ("meta/ee-requirements.txt", "tests/integration/requirements.txt", "tools/release.sh"):
         assert "%s>=%s" % (library, OLDEST[library]) in text_of(page), page
     assert "%s==%s" % (library, OLDEST[library]) in text_of("tools/matrix.sh")

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Definitions of plain options, without a parser: the same texts and the same networks as with one, and nothing else."""
+"""Definitions of plain options, without a parser: the same texts and networks as with one, and nothing else."""
 
 from __future__ import annotations
 
