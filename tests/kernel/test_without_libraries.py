@@ -132,9 +132,8 @@ def test_a_lower_device_that_is_down_without_pyroute2_is_refused_before_anything
     assert names_the_package(sentence, "pyroute2") and sentence.startswith("bringing up a lower device requires ")
 
 
-@pytest.mark.parametrize("program", ["setpriv", "test"])
-def test_a_guest_without_the_programs_that_become_its_user_is_told_which(host, program):
-    path = "/usr/bin/" + program
+def test_a_guest_whose_files_cannot_be_looked_at_is_told_why(host):
+    path = "/usr/bin/test"
     options = {"name": "web", "image": "/etc/hostname", "image_format": "raw", "binary": "/bin/true", "user": "nobody"}
     # a file that nobody can run
     host.run(["mount", "--bind", "/etc/hostname", path])
@@ -142,5 +141,5 @@ def test_a_guest_without_the_programs_that_become_its_user_is_told_which(host, p
         sentence = host.refusal("macvtap_qemu", accelerator="tcg", supervisor="none", **options)
     finally:
         host.run(["umount", path])
-    said = "cannot check what the guest's user may read: .*%s.*Permission denied; install util-linux"
+    said = "cannot check what the guest's user may read: .*%s.*Permission denied; run as root .*util-linux"
     assert re.match(said % path, sentence)
