@@ -8,11 +8,10 @@
 # hypervisor of the lab, twice; what an execution environment would take from it. Needs root, for the lab.
 set -euo pipefail
 
-cd "$(dirname "$0")/.."
+# shellcheck source=tools/surroundings.sh
+. "$(dirname "$0")/surroundings.sh"
 tools/need_root.sh release
-root=$PWD
 cache=$root/.cache/release
-unset ANSIBLE_CONFIG ANSIBLE_LIBRARY
 copy=$(tools/copy_tracked.sh "$cache/source")
 unset GIT_DIR GIT_INDEX_FILE # set in a git hook, for the checkout and not for the copy
 
@@ -46,9 +45,10 @@ grep -q macvtap_attach first.yml
 python "$root/tests/lab" run --python "$cache/venv/bin/python" -- sh -euc '
     sed "s/^  hosts: .*/  hosts: all/; s/^  become: .*//" first.yml >play.yml
     ansible-playbook -i "$LAB_INVENTORY" play.yml
-    ansible-playbook -i "$LAB_INVENTORY" play.yml >second.log
-    grep "changed=0 .*failed=0" second.log
-'
+    ANSIBLE_CALLBACK_PLUGINS=$1 ANSIBLE_CALLBACKS_ENABLED=recap LINUXNET_RECAP=second.json \
+        ansible-playbook -i "$LAB_INVENTORY" play.yml
+    python -c "import json; assert [host[\"changed\"] for host in json.load(open(\"second.json\")).values()] == [0]"
+' sh "$root/tests/lab/callbacks"
 
 printf 'release: an execution environment gets\n'
 ansible-builder introspect "$ANSIBLE_COLLECTIONS_PATH" | tee introspected.yml

@@ -23,6 +23,7 @@ import sys
 
 import pytest
 from lab import Lab, open_tap
+from lab.controller import Controller
 from lab.namespace import Namespace
 
 CHECKOUT = pathlib.Path(__file__).resolve().parents[2]
@@ -358,17 +359,21 @@ def host(module_host):
 
 @pytest.fixture
 def ansible(host, tmp_path):
-    """Run an Ansible command against the lab; return (status, output)."""
+    """Run an Ansible command against the lab; return (status, output).
+
+    Its attribute ``changed()`` gives the number of tasks that changed something in the last playbook.
+    """
+    controller = Controller(host.directory)
 
     def run(command, *words, config=None, **more):
-        environment = dict(os.environ, ANSIBLE_COLLECTIONS_PATH=host.collections, ANSIBLE_NOCOLOR="1", **more)
-        environment.pop("ANSIBLE_CONFIG", None)
+        settings = {"ANSIBLE_COLLECTIONS_PATH": host.collections, "ANSIBLE_NOCOLOR": "1", **more}
         if config:
-            environment["ANSIBLE_CONFIG"] = str(config)
+            settings["ANSIBLE_CONFIG"] = str(config)
         done = subprocess.run(
-            [str(pathlib.Path(sys.executable).parent / command), "-i", host.inventory, *words],
-            env=environment, cwd=tmp_path, capture_output=True, text=True, check=False,
+            [*controller.command(command), "-i", host.inventory, *words], stdin=subprocess.DEVNULL,
+            env=controller.environment(**settings), cwd=tmp_path, capture_output=True, text=True, check=False,
         )  # fmt: skip
         return done.returncode, done.stdout + done.stderr
 
+    run.changed = controller.changed
     return run

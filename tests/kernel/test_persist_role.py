@@ -31,7 +31,7 @@ def role(ansible, tmp_path):
         named = {"vepa_network_" + name: value for name, value in variables.items()}
         status, output = ansible("ansible-playbook", str(playbook), "--extra-vars", json.dumps(named), *words)
         assert status == 0, output
-        return int(output.split("changed=")[1].split()[0]), output
+        return ansible.changed(), output
 
     return run
 
