@@ -8,49 +8,52 @@
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 20
 
-setup: ## install what the other targets need: packages and .venv
+setup: ## install what all other targets need: packages and .venv
 	@tools/setup.sh
 
+setup-%:
+	@tools/setup.sh $*
+
 demo: ## guests on taps behind a reflecting switch, in a lab of namespaces (root)
-	@tools/demo.sh
+	@setpriv --pdeathsig TERM tools/demo.sh
 
 test: ## everything that CI checks (root)
 	@tools/test.sh
 
-unit: setup ## unit tests
+unit: setup-unit ## unit tests
 	@tools/unit.sh
 
-kernel: setup ## tests of the modules against this machine's kernel, in the lab (root)
+kernel: setup-kernel ## tests of the modules against this machine's kernel, in the lab (root)
 	@tools/kernel.sh
 
-lint: setup ## static checks
+lint: setup-lint ## static checks
 	@tools/lint.sh
 
-docs: setup ## the documentation as a site of pages, in .cache/docs/html
+docs: setup-docs ## the documentation as a site of pages, in .cache/docs/html
 	@tools/docs.sh
 
-sanity: setup ## ansible-test sanity
+sanity: setup-sanity ## ansible-test sanity
 	@tools/sanity.sh
 
-integration: setup ## integration targets of the modules, on a veth pair of their own (root)
+integration: setup-integration ## integration targets of the modules, on a veth pair of their own (root)
 	@tools/integration.sh
 
-molecule: setup ## molecule scenarios of the roles, in the lab (root)
+molecule: setup-molecule ## molecule scenarios of the roles, in the lab (root)
 	@tools/molecule.sh
 
-coverage: setup ## lines and branches of plugins/ that the tests run (root)
+coverage: setup-coverage ## lines and branches of plugins/ that the tests run (root)
 	@tools/coverage.sh
 
-matrix: setup ## sanity, unit and integration tests on all versions of ansible-core, Python and libraries (root)
+matrix: setup-matrix ## sanity, unit and integration tests on all versions of ansible-core, Python and libraries (root)
 	@tools/matrix.sh
 
-torture: setup ## faults, races and random examples for an hour and a half, see tools/torture.sh (root)
+torture: setup-torture ## faults, races and random examples for an hour and a half, see tools/torture.sh (root)
 	@tools/torture.sh
 
-release: setup ## build the archive, install it as a user would and run the playbook of README from it (root)
+release: setup-release ## build the archive, install it as a user would and run the playbook of README from it (root)
 	@tools/release.sh
 
-bench: setup ## side by side with ip, libvirt and a loop over ip; takes an hour on an idle machine (root)
+bench: setup-bench ## side by side with ip, libvirt and a loop over ip; takes an hour on an idle machine (root)
 	@tools/bench.sh
 
 clean: ## remove what setup and the tests have made in the checkout

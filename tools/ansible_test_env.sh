@@ -7,8 +7,8 @@
 # of ansible-core ($core), the Python of .venv ($main), and real interpreters on PATH.
 # shellcheck disable=SC2034
 
-root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-cd "$root"
+# shellcheck source=tools/surroundings.sh
+. "$(dirname "${BASH_SOURCE[0]}")/surroundings.sh"
 venv=$(cd "${VENV:-.venv}" && pwd)
 core=$("$venv/bin/python" -c 'import ansible.release; print(ansible.release.__version__)')
 main=$("$venv/bin/python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')

@@ -7,7 +7,8 @@
 # (Debian: libvirt-daemon-system qemu-system-x86).
 set -euo pipefail
 
-cd "$(dirname "$0")/.."
+# shellcheck source=tools/surroundings.sh
+. "$(dirname "$0")/surroundings.sh"
 tools/need_root.sh bench
 python=${VENV:-.venv}/bin/python
 "$python" -c 'import matplotlib' 2>/dev/null ||

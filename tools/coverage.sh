@@ -7,7 +7,8 @@
 # runs elsewhere than from the checkout does not count: modules that Ansible ships to a host, and processes that are killed.
 set -euo pipefail
 
-cd "$(dirname "$0")/.."
+# shellcheck source=tools/surroundings.sh
+. "$(dirname "$0")/surroundings.sh"
 tools/need_root.sh coverage
 python=$PWD/${VENV:-.venv}/bin/python
 "$python" -c 'import coverage' 2>/dev/null ||

@@ -4,15 +4,14 @@
 
 """The demo: libvirt XML in, guests' taps out, frames through the switch, and nothing left at the end.
 
-Run it with `make demo`. It exits non-zero as soon as something is not as it says.
+Run it with `make demo`, which gives it a temporary directory of its own and ends all that it leaves behind, however it
+ends. It exits non-zero as soon as something is not as it says.
 """
 
 import json
 import os
-import re
 import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
 
@@ -20,8 +19,11 @@ CHECKOUT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(CHECKOUT / "tests"))
 
 from guest import image  # noqa: E402 - the path above makes it importable
-from lab import Lab, frame_through  # noqa: E402
+from lab import CommandFailed, Lab, LabError, frame_through  # noqa: E402
+from lab.controller import Controller  # noqa: E402
 
+#: where the guests' image lies, on the hypervisor and nowhere else
+IMAGE = "/run/demo-image"
 COLUMNS = ("guest", "nic", "ifname", "ifindex", "mac", "mode", "device", "tap_path")
 
 
@@ -29,9 +31,14 @@ class Unexpected(Exception):
     """The demo did not show what it promises."""
 
 
+def is_colored():
+    """Whether the reader is a terminal that takes colors, and wants them (https://no-color.org)."""
+    return os.isatty(1) and os.environ.get("TERM", "dumb") != "dumb" and not os.environ.get("NO_COLOR")
+
+
 def headline(text):
     """Announce the next part."""
-    print(f"\n\033[1m== {text}\033[0m" if sys.stdout.isatty() else f"\n== {text}", flush=True)
+    print(f"\n\033[1m== {text}\033[0m" if is_colored() else f"\n== {text}", flush=True)
 
 
 def expect(condition, text):
@@ -48,28 +55,27 @@ def taps_file(lab):
 
 def play(lab, playbook, *options):
     """Run a playbook of tests/demo with these options; return the number of changed tasks."""
-    command = [Path(sys.executable).with_name("ansible-playbook"), "-i", lab.write_inventory(), playbook]
+    controller = Controller(lab.directory)
+    command = [*controller.command("ansible-playbook"), "-i", lab.write_inventory(), playbook]
     command += ["-e", f"demo_taps_file={taps_file(lab)}", *options]
-    environment = dict(
-        os.environ,
-        ANSIBLE_CONFIG=str(CHECKOUT / "ansible.cfg"),
-        ANSIBLE_HOME=os.path.join(lab.directory, "ansible"),
-        ANSIBLE_FORCE_COLOR=str(sys.stdout.isatty()),
+    environment = controller.environment(
+        ANSIBLE_COLLECTIONS_PATH=str(CHECKOUT / ".collections"),
+        ANSIBLE_CALLBACK_RESULT_FORMAT="yaml",
+        ANSIBLE_NOCOWS="true",
+        **{"ANSIBLE_FORCE_COLOR" if is_colored() else "ANSIBLE_NOCOLOR": "true"},
         # What remains to be read is what has changed.
         ANSIBLE_DISPLAY_OK_HOSTS="false",
         ANSIBLE_DISPLAY_SKIPPED_HOSTS="false",
     )
-    streams = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
-    process = subprocess.Popen(command, cwd=CHECKOUT / "tests" / "demo", env=environment, text=True, **streams)
-    lines = []
+    streams = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+    where = CHECKOUT / "tests" / "demo"
+    process = subprocess.Popen(command, cwd=where, env=environment, text=True, encoding="utf-8", **streams)
     with process:
         for line in process.stdout:
             print("   " + line, end="", flush=True)
-            lines.append(line)
     if process.returncode:
         raise Unexpected("the playbook succeeds")
-    changed = re.findall(r"\bchanged=(\d+)", "".join(lines))
-    return sum(map(int, changed))
+    return controller.changed()
 
 
 def attach(lab, *options):
@@ -118,10 +124,7 @@ def show(lab):
     expect(changed == 0, "the second run changes nothing")
     expect(again == taps, "the second run returns the same taps")
 
-    with tempfile.TemporaryDirectory(prefix="linuxnet-guest-") as directory:
-        # for the user that QEMU runs as
-        os.chmod(directory, 0o755)
-        show_guests(lab, directory)
+    show_guests(lab)
 
     headline("Take everything down")
     attach(lab, "-e", "vepa_network_state=absent")
@@ -132,13 +135,14 @@ def show(lab):
     )
 
 
-def show_guests(lab, directory):
+def show_guests(lab):
     """Boot two guests on the taps and let one ping the other, with the switch in both states."""
     hypervisor = lab.hypervisors[0]
     headline("Boot a QEMU guest on each tap (software emulation, a small kernel and busybox)")
-    image.build(directory)
-    play(lab, "guests.yml", "-e", f"demo_image={directory}")
-    print(hypervisor.run(["sh", "-c", "ps -C qemu-system-x86_64 -o user:12,pid,args | cut -c1-110"]).stdout, end="")
+    hypervisor.run(["mkdir", "-m", "755", IMAGE])
+    image.build(f"/proc/{hypervisor.pid}/root{IMAGE}")
+    play(lab, "guests.yml", "-e", f"demo_image={IMAGE}")
+    print(hypervisor.run(["sh", "-c", "ps -ww -C qemu-system-x86_64 -o user:12,pid,args | cut -c1-110"]).stdout, end="")
 
     headline("Guest web pings guest database; what its console says")
     expect(console_says(hypervisor, "ok"), "the switch port reflects: the guests reach each other")
@@ -148,7 +152,7 @@ def show_guests(lab, directory):
     expect(console_says(hypervisor, "ok"), "the switch port reflects again: they do")
 
     headline("Remove the guests")
-    play(lab, "guests.yml", "-e", f"demo_image={directory}", "-e", "demo_guests_state=absent")
+    play(lab, "guests.yml", "-e", f"demo_image={IMAGE}", "-e", "demo_guests_state=absent")
 
 
 def console_says(hypervisor, word, times=3, seconds=90):
@@ -167,15 +171,28 @@ def console_says(hypervisor, word, times=3, seconds=90):
 def main():
     """Build the lab, show, tell how long it took; return the exit status."""
     began = time.monotonic()
+    # What is shown is the same everywhere, whatever the locale makes of it.
+    sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace")
     try:
         headline("Build the lab: one hypervisor, its eth0 in a port of a switch that reflects")
         with Lab(hairpin=True) as lab:
             show(lab)
+        print(f"\ndemo: all as expected, in {time.monotonic() - began:.1f} s", flush=True)
     except Unexpected as missed:
-        print(f"\ndemo: FAILED, expected that {missed}", file=sys.stderr)
-        return 1
-    print(f"\ndemo: all as expected, in {time.monotonic() - began:.1f} s")
+        return complain(f"FAILED, expected that {missed}")
+    except BrokenPipeError:
+        return complain("stopped, since nobody reads what it shows")
+    except (CommandFailed, LabError, OSError, image.ImageError) as error:
+        return complain(f"cannot go on: {error}")
     return 0
+
+
+def complain(text):
+    """Print why it ended, and drop what its reader has not taken; return the exit status."""
+    silence = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(silence, 1)
+    print(f"\ndemo: {text}", file=sys.stderr)
+    return 1
 
 
 if __name__ == "__main__":

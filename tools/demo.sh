@@ -6,7 +6,8 @@
 # demo.sh: installs what the demo needs and shows it.
 set -euo pipefail
 
-cd "$(dirname "$0")/.."
+# shellcheck source=tools/surroundings.sh
+. "$(dirname "$0")/surroundings.sh"
 tools/need_root.sh demo
-tools/setup.sh demo
-exec "${VENV:-.venv}/bin/python" tools/demo.py "$@"
+[ -n "${VENV:-}" ] || bounded tools/setup.sh demo
+sealed "${VENV:-.venv}/bin/python" tests/lab/sealed.py "${VENV:-.venv}/bin/python" tools/demo.py "$@"

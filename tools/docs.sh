@@ -7,10 +7,9 @@
 # of antsibull-docs or Sphinx fails. Needs the tools of tests/requirements-lint.txt, and no network.
 set -euo pipefail
 
-root=$(cd "$(dirname "$0")/.." && pwd)
-cd "$root"
+# shellcheck source=tools/surroundings.sh
+. "$(dirname "$0")/surroundings.sh"
 PATH=$(cd "${VENV:-.venv}" && pwd)/bin:$PATH
-unset ANSIBLE_CONFIG ANSIBLE_LIBRARY
 
 cache=$root/.cache/docs
 mkdir -p "$cache"

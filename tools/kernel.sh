@@ -6,7 +6,8 @@
 # kernel.sh [OPTION...]: the tests against the real kernel, in the lab; options go to pytest, and so do paths instead of all tests.
 set -euo pipefail
 
-cd "$(dirname "$0")/.."
+# shellcheck source=tools/surroundings.sh
+. "$(dirname "$0")/surroundings.sh"
 tools/need_root.sh kernel
 paths=(tests/kernel)
 for word; do

@@ -7,10 +7,9 @@
 # Needs the tools of tests/requirements-lint.txt in .venv (or in the virtual environment that VENV names).
 set -euo pipefail
 
-root=$(cd "$(dirname "$0")/.." && pwd)
-cd "$root"
+# shellcheck source=tools/surroundings.sh
+. "$(dirname "$0")/surroundings.sh"
 PATH=$(cd "${VENV:-.venv}" && pwd)/bin:$PATH
-unset ANSIBLE_CONFIG ANSIBLE_LIBRARY
 
 cache=$root/.cache/lint
 copy=$(tools/copy_tracked.sh "$cache")

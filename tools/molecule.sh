@@ -7,9 +7,9 @@
 # from the root of the checkout, but for where it keeps its files.
 set -euo pipefail
 
-cd "$(dirname "$0")/.."
+# shellcheck source=tools/surroundings.sh
+. "$(dirname "$0")/surroundings.sh"
 tools/need_root.sh molecule
 PATH=$(cd "${VENV:-.venv}" && pwd)/bin:$PATH
 export ANSIBLE_HOME=$PWD/.cache/molecule/ansible
-unset ANSIBLE_CONFIG
 exec molecule test --all "$@"

@@ -3,65 +3,130 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-# setup.sh [demo]: installs what the demo (with "demo") or everything needs, and only what is missing:
-# distribution packages (Debian and its kin, as root) and the virtual environment .venv. Quick when all is there.
+# setup.sh [TARGET]: installs what a target of the Makefile needs (what all need, without), and only what is missing:
+# distribution packages (Debian and its kin, as root) and the virtual environment .venv. Quick when all is there, and
+# needs neither network nor a writable checkout then. What an interrupted run left is made new or completed.
 set -euo pipefail
 
-root=$(cd "$(dirname "$0")/.." && pwd)
-cd "$root"
-requirements=(tests/requirements.txt)
-[ "${1:-}" = demo ] || requirements+=(tests/requirements-lint.txt)
+# shellcheck source=tools/surroundings.sh
+. "$(dirname "$0")/surroundings.sh"
 
-# git and make: the checks copy the tracked files. kmod: the kernel loads macvtap and friends on demand.
-packages=(git iproute2 kmod make mount procps python3 python3-venv util-linux)
-# Guests: QEMU, and what their image is made of.
-packages+=(busybox-static qemu-system-x86)
-# Clients and neighbours of our links, for the tests.
-[ "${1:-}" = demo ] || packages+=(dhcpcd-base libvirt-clients libvirt-daemon-system network-manager systemd udev)
+# target: sets of packages that it needs
+declare -A needs=(
+    [unit]="python"
+    [lint]="python checkout linters" [docs]="python checkout linters"
+    [sanity]="python checkout"
+    [integration]="python checkout lab" [release]="python checkout lab"
+    [demo]="python lab guests" [molecule]="python lab guests"
+)
+everything="python checkout linters lab guests neighbours"
+
+declare -A packages=(
+    [python]="python3 python3-venv"
+    # The checks copy the tracked files.
+    [checkout]="git"
+    # kmod: the kernel loads macvtap and friends on demand.
+    [lab]="iproute2 kmod mount procps util-linux"
+    # QEMU, and what the image of the guests is made of.
+    [guests]="busybox-static qemu-system-x86"
+    # Clients and neighbours of our links, for the tests.
+    [neighbours]="dhcpcd-base libvirt-clients libvirt-daemon-system network-manager systemd udev"
+    [linters]=""
+)
+declare -A requirements=([python]="tests/requirements.txt" [linters]="tests/requirements-lint.txt")
+sets=${needs[${1:-}]:-$everything}
+
+give_up() {
+    echo "setup: $1" >&2
+    exit 1
+}
+
+# attempt WHAT FUNCTION [WORD...]: runs a function of this file; where it fails, one sentence says why.
+attempt() {
+    local what=$1 status=0 said functions
+    shift
+    echo "setup: $what"
+    # One substitution in a word: bash 5.2 loses a trap that comes due before a second one.
+    functions=$(declare -f && declare -p root policy mark)
+    bounded "$BASH" -euo pipefail -c "$functions; \"\$@\"" setup "$@" </dev/null >"$log" 2>&1 || status=$?
+    [ "$status" -ne 0 ] || return 0
+    said=$(grep -m 1 -iE '^(E|error|fatal)\b' "$log" || grep . "$log" | tail -n 1) || true
+    give_up "failed while $what: ${said:-status $status} (all of it: $log); is there a network connection? Then start it again"
+}
+log=$root/.cache/setup.log
+
+# One run at a time changes the checkout; what a killed one left running counts as well.
+begin() {
+    [ -z "${begun:-}" ] || return 0
+    mkdir -p .cache 2>/dev/null && { : >>"$log"; } 2>/dev/null && [ -w . ] ||
+        give_up "cannot write to $root, and not all is installed there; make it writable, or use a copy that is"
+    case $root in
+        *[:\"\$\\\`]* | *$'\n'*) give_up "a path with ${root//[^:\"\$\\\`]/} in it is no place for a virtual environment: $root; move the checkout" ;;
+    esac
+    exec {begun}>.cache/setup.lock
+    flock "$begun"
+}
+
+missing_packages() {
+    local package set
+    for set in $sets; do
+        for package in ${packages[$set]}; do
+            [ "$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null)" = installed ] || echo "$package"
+        done
+    done
+}
 
 install_packages() {
     command -v dpkg-query >/dev/null || return 0
-    local missing=() package
-    for package in "${packages[@]}"; do
-        [ "$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null)" = installed ] || missing+=("$package")
-    done
+    local missing
+    mapfile -t missing < <(missing_packages)
     [ ${#missing[@]} -gt 0 ] || return 0
-    if [ "$(id -u)" -ne 0 ]; then
-        echo "setup: these packages are missing and only root can install them: ${missing[*]}" >&2
-        exit 1
-    fi
-    echo "setup: installing ${missing[*]}"
-    export DEBIAN_FRONTEND=noninteractive
-    apt-get update -qq
-    without_starting_services apt-get install -qq -y --no-install-recommends "${missing[@]}" >/dev/null
+    [ "$(id -u)" -eq 0 ] || give_up "these packages are missing, and only root can install them: ${missing[*]}"
+    begin
+    attempt "installing ${missing[*]}" without_starting_services call_apt "${missing[@]}"
 }
 
-# The tests start what they need themselves, in namespaces of their own: no package may start a daemon here.
+call_apt() {
+    export DEBIAN_FRONTEND=noninteractive
+    # What an interrupted installation left would be in the way.
+    dpkg --configure -a
+    apt-get update -qq || true
+    apt-get install -qq -y --no-install-recommends --fix-broken -o DPkg::Lock::Timeout=300 "$@"
+}
+
+# The tests start what they need themselves, in namespaces of their own: no package may start a daemon here. What says so
+# holds only while we (or apt, when we are killed) have it open, and removes itself afterwards.
+policy=/usr/sbin/policy-rc.d
+mark="written by tools/setup.sh of linuxnet.macvtap"
 without_starting_services() {
-    local policy=/usr/sbin/policy-rc.d
-    if [ -e "$policy" ]; then
+    if [ -e "$policy" ] && ! grep -q "$mark" "$policy"; then
         "$@"
         return
     fi
-    trap "rm -f $policy" EXIT
-    printf '#!/bin/sh\nexit 101\n' >"$policy"
+    printf '%s\n' '#!/bin/sh' "# $mark" 'flock --nonblock "$0" rm -f "$0" && exit 0' 'exit 101' >"$policy"
+    exec {held}<"$policy"
+    flock "$held"
     chmod 755 "$policy"
+    trap 'rm -f "$policy"' EXIT
     "$@"
-    rm -f "$policy"
-    trap - EXIT
 }
 
 # Guests boot the distribution's own kernel. Where none is installed (a container), one is unpacked here, not installed.
+has_guest_kernel() { compgen -G '/boot/vmlinuz-*' >/dev/null || compgen -G '.cache/guest-kernel/boot/vmlinuz-*' >/dev/null; }
+
 fetch_guest_kernel() {
     local root=.cache/guest-kernel package
-    if compgen -G '/boot/vmlinuz-*' >/dev/null || compgen -G "$root/boot/vmlinuz-*" >/dev/null; then return; fi
-    command -v apt-get >/dev/null || return 0
-    echo "setup: unpacking a kernel for the guests"
     apt-get update -qq
     package=$(apt-cache depends "linux-image-cloud-$(dpkg --print-architecture)" | sed -n 's/^ *Depends: //p' | head -n 1)
     mkdir -p "$root"
     (cd "$root" && apt-get download -qq -o APT::Sandbox::User=root "$package" && dpkg -x ./*.deb . && rm ./*.deb)
     depmod --basedir "$root" "$(basename "$root"/lib/modules/*)"
+}
+
+provide_guest_kernel() {
+    if has_guest_kernel || ! command -v apt-get >/dev/null; then return 0; fi
+    begin
+    attempt "unpacking a kernel for the guests" fetch_guest_kernel
 }
 
 # Prints the distribution's own interpreter where it is new enough for the controller, else the first on PATH that is.
@@ -73,26 +138,39 @@ find_python() {
             return
         fi
     done
-    echo "setup: no Python of version 3.11 or later; ansible-core 2.19 needs one" >&2
-    exit 1
+    give_up "no Python of version 3.11 or later; ansible-core 2.19 needs one"
 }
 
-make_environment() {
-    local python base file wanted
-    python=$(find_python)
-    # A moved checkout or another interpreter makes the environment useless.
-    base=$(echo "$root" "$("$python" -VV)")
-    [ "$(cat .venv/.stamp 2>/dev/null)" = "$base" ] || "$python" -m venv --clear .venv
-    echo "$base" >.venv/.stamp
-    for file in "${requirements[@]}"; do
-        wanted=$(sha256sum tests/requirements.txt "$file")
-        [ "$(cat ".venv/.stamp-${file##*/}" 2>/dev/null)" != "$wanted" ] || continue
-        echo "setup: filling .venv from $file"
-        .venv/bin/python -m pip install -qq --disable-pip-version-check -r tests/requirements.txt -r "$file"
-        echo "$wanted" >".venv/.stamp-${file##*/}"
+# A stamp is written when all is there: an environment without one is made anew.
+is_filled() {
+    local file
+    [ "$(cat .venv/.stamp 2>/dev/null)" = "$base" ] || return 1
+    for file in "${files[@]}"; do
+        [ "$(cat ".venv/.stamp-${file##*/}" 2>/dev/null)" = "$(sha256sum "$file")" ] || return 1
     done
 }
 
+fill_environment() {
+    rm -f .venv/.stamp
+    .venv/bin/python -m pip install -qq --disable-pip-version-check "${@/#/--requirement=}"
+}
+
+make_environment() {
+    local python base set file files=()
+    python=$(find_python)
+    # A moved checkout or another interpreter makes the environment useless.
+    base=$(echo "$root" "$("$python" -VV)")
+    for set in $sets; do files+=(${requirements[$set]:-}); done
+    is_filled && return
+    begin
+    # meanwhile another run may have done it
+    is_filled && return
+    [ "$(cat .venv/.stamp 2>/dev/null)" = "$base" ] || attempt "making .venv" "$python" -m venv --clear .venv
+    attempt "filling .venv from ${files[*]}" fill_environment "${files[@]}"
+    for file in "${files[@]}"; do sha256sum "$file" >".venv/.stamp-${file##*/}"; done
+    echo "$base" >.venv/.stamp
+}
+
 install_packages
-fetch_guest_kernel
+case " $sets " in *" guests "*) provide_guest_kernel ;; esac
 make_environment

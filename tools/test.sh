@@ -6,7 +6,8 @@
 # test.sh: everything that CI checks, step by step; stops at the first step that fails.
 set -euo pipefail
 
-cd "$(dirname "$0")/.."
+# shellcheck source=tools/surroundings.sh
+. "$(dirname "$0")/surroundings.sh"
 tools/need_root.sh test
 
 logs=.cache/test

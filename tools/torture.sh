@@ -9,7 +9,8 @@
 # leaves out what comes before. Without --seed it is another one each time. Options go to pytest.
 set -euo pipefail
 
-cd "$(dirname "$0")/.."
+# shellcheck source=tools/surroundings.sh
+. "$(dirname "$0")/surroundings.sh"
 seed=$((RANDOM * 32768 + RANDOM))
 minutes=60
 options=()

@@ -6,7 +6,8 @@
 # unit.sh [OPTION...]: the unit tests; options go to pytest, and so do paths instead of all tests.
 set -euo pipefail
 
-cd "$(dirname "$0")/.."
+# shellcheck source=tools/surroundings.sh
+. "$(dirname "$0")/surroundings.sh"
 paths=(tests/unit)
 for word; do
     [ ! -e "${word%%::*}" ] || paths=()

@@ -130,6 +130,8 @@ def private_copies(kept):
 def main():
     """Set the views up, report, wait for the end."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # The views are for every user inside, whatever our caller keeps to itself.
+    os.umask(0o022)
     try:
         # /proc is still the owner's here, so this link names us as the owner knows us.
         pid = int(os.readlink("/proc/self"))

@@ -10,14 +10,20 @@ import json
 import os
 import subprocess
 import sys
-import tempfile
 
 from .namespace import Holder, LabError, Namespace, require_lab_support
 
 BRIDGE = "br0"
 
-# Removes the lab's directory when the owner is gone, however it went: the pipe it reads from closes then.
-JANITOR = ["sh", "-c", 'trap "" INT TERM HUP; cat >/dev/null; rm -rf -- "$0"']
+# Makes the lab's directory, and removes it when the owner is gone, however and whenever it went: the pipe it reads from
+# closes then.
+JANITOR = """
+trap "" INT TERM HUP
+directory=$(mktemp -d -t linuxnet-lab-XXXXXXXX) || exit
+echo "$directory"
+cat >/dev/null
+rm -rf -- "$directory"
+"""
 
 
 class Switch(Namespace):
@@ -154,12 +160,15 @@ class Lab(Topology):
             namespace.reap()
 
     def _make_directory(self):
-        directory = tempfile.mkdtemp(prefix="linuxnet-lab-")
         # No stream is inherited: who reads our caller's output would wait for the end of the lab.
-        streams = {"stdin": subprocess.PIPE, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-        janitor = subprocess.Popen([*JANITOR, directory], cwd="/", start_new_session=True, **streams)
+        streams = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+        janitor = subprocess.Popen(["sh", "-c", JANITOR], cwd="/", start_new_session=True, text=True, **streams)
         self._stack.callback(janitor.wait)
-        self._stack.callback(janitor.stdin.close)
+        for stream in (janitor.stderr, janitor.stdout, janitor.stdin):
+            self._stack.callback(stream.close)
+        directory = janitor.stdout.readline().rstrip("\n")
+        if not directory:
+            raise LabError(janitor.stderr.read().strip())
         return directory
 
     def _hold(self, name):
