@@ -34,7 +34,7 @@ declare -A packages=(
     [linters]=""
 )
 declare -A requirements=([python]="tests/requirements.txt" [linters]="tests/requirements-lint.txt")
-sets=${needs[${1:-}]:-$everything}
+sets=${needs[${1:-all}]:-$everything}
 
 give_up() {
     echo "setup: $1" >&2

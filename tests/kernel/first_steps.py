@@ -30,7 +30,7 @@ HOME = "/mnt/home"
 #: nobody on every system
 ORDINARY = 65534
 #: seconds; a machine that does much else is slow
-PATIENCE = 300
+PATIENCE = 600
 
 HOLDER = """
 read -r pid rest </proc/self/stat
@@ -170,7 +170,9 @@ def copy_checkout(directory):
         target.parent.mkdir(parents=True, exist_ok=True)
         with contextlib.suppress(FileNotFoundError):
             shutil.copy2(CHECKOUT / name, target, follow_symlinks=False)
-    subprocess.run(["find", str(directory), "-xdev", "-exec", "chown", "-h", f"{ORDINARY}:{ORDINARY}", "{}", "+"], check=True)
+    subprocess.run(
+        ["find", str(directory), "-xdev", "-exec", "chown", "-h", f"{ORDINARY}:{ORDINARY}", "{}", "+"], check=True
+    )
 
 
 KILL, TERM, HUP = signal.SIGKILL.value, signal.SIGTERM.value, signal.SIGHUP.value

@@ -111,5 +111,7 @@ if __name__ == "__main__":
     try:
         chosen = parse(sys.argv[1:])
         sys.exit(chosen.call(chosen))
+    except KeyboardInterrupt:
+        sys.exit("lab: interrupted")
     except (CommandFailed, LabError, OSError) as error:
         sys.exit(f"lab: {error}")
