@@ -19,6 +19,7 @@ umask 022
 # UTF-8, and installed everywhere; Ansible refuses to start without.
 export LC_ALL=C.UTF-8
 unset LANGUAGE PYTHONHOME PYTHONPATH PYTHONSTARTUP PYTHONOPTIMIZE PYTHONWARNINGS VIRTUAL_ENV
+unset FORCE_COLOR PY_COLORS CLICOLOR_FORCE
 # Settings of the user's own work with Ansible.
 for name in ${!ANSIBLE_*}; do unset "$name"; done
 # Not on everybody's path, but where Debian has modprobe and others.
