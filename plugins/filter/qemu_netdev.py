@@ -17,7 +17,9 @@ from ansible_collections.linuxnet.macvtap.plugins.module_utils._qemu_args import
     nics_of,
     open_files,
     redirections,
+    tap_guard,
 )
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._qemu_unit import unit_words
 
 DOCUMENTATION = r"""
 name: qemu_netdev
@@ -29,8 +31,12 @@ description:
   - Takes the attachments of one guest, as M(linuxnet.macvtap.macvtap_attach) returns them, and says how to hand them to
     QEMU as open file descriptors.
   - QEMU then needs no right on the tap device nodes, and cannot open those of other guests.
+  - While the link of a guest is absent, any user of the host can have its path, C(/dev/tapN), with a link of the same
+    index in a user namespace. Put RV(_value.guard) or RV(_value.unit_guard) in front of the command, and it starts only
+    if the descriptors are the taps of the guest's links.
   - Every queue of a NIC is one descriptor, that is one opening of the tap. Descriptors are counted from O(first_fd) in
-    the order of the attachments, and RV(_value.args), RV(_value.redirections) and RV(_value.open_files) agree on them.
+    the order of the attachments, and RV(_value.args), RV(_value.redirections), RV(_value.open_files) and
+    RV(_value.guard) agree on them.
 positional: _input
 options:
   _input:
@@ -43,7 +49,7 @@ options:
   first_fd:
     description:
       - Number of the first descriptor.
-      - systemd always starts at V(3), so leave it for RV(_value.open_files).
+      - systemd always starts at V(3), so leave it for RV(_value.open_files) and RV(_value.unit_guard).
     type: int
     default: 3
   vhost:
@@ -59,7 +65,8 @@ options:
     type: str
     default: virtio-net-pci
 notes:
-  - A shell that finds no device node creates a regular file for C(3<>/dev/tap5). Test with C([ -c /dev/tap5 ]) first.
+  - A shell that finds no device node creates a regular file for C(3<>/dev/tap5), which keeps the node away later. Test
+    with C([ -c /dev/tap5 ]) first. RV(_value.guard) refuses such a file.
   - C(dash), which is C(/bin/sh) on Debian, knows no descriptor above 9. Use C(bash) for more than seven.
   - The MAC address of the device is the one of the link. Do not give the guest another one, nothing would arrive.
 seealso:
@@ -77,7 +84,8 @@ EXAMPLES = r"""
     content: |
       #!/bin/bash
       [ -c {{ taps[0].tap_path }} ] || exit 1
-      exec qemu-system-x86_64 -m 1024 -drive file=/srv/web.qcow2,if=virtio \
+      exec {{ netdev.guard | map('quote') | join(' ') }} \
+        qemu-system-x86_64 -m 1024 -drive file=/srv/web.qcow2,if=virtio \
         {{ netdev.args | map('quote') | join(' ') }} {{ netdev.redirections | join(' ') }}
   vars:
     taps: "{{ vepa_network_taps.web }}"
@@ -93,7 +101,8 @@ EXAMPLES = r"""
       {% for file in netdev.open_files %}
       OpenFile={{ file }}
       {% endfor %}
-      ExecStart=/usr/bin/qemu-system-x86_64 -m 1024 -drive file=/srv/web.qcow2,if=virtio {{ netdev.args | join(' ') }}
+      ExecStart={{ netdev.unit_guard }} \
+        /usr/bin/qemu-system-x86_64 -m 1024 -drive file=/srv/web.qcow2,if=virtio {{ netdev.args | join(' ') }}
   vars:
     netdev: "{{ vepa_network_taps.web | linuxnet.macvtap.qemu_netdev }}"
 """
@@ -122,13 +131,29 @@ _value:
       type: list
       elements: str
       sample: ["/dev/tap1342177:net0-0"]
+    guard:
+      description:
+        - Words to put in front of the command that inherits the descriptors, one list item each, not quoted for a
+          shell.
+        - They compare each descriptor with the device number of the link's tap in C(/sys), and then become the command.
+          Otherwise they say what is wrong and fail. They need no privilege, but C(/bin/sh) and C(stat).
+        - Empty without attachments.
+      type: list
+      elements: str
+      version_added: 1.1.0
+      sample: ["/bin/sh", "-c", "…", "macvtap-guard", "3", "/sys/class/net/macvtap0/macvtap/tap1342177/dev", "--"]
+    unit_guard:
+      description: The same as one text, quoted for the beginning of C(ExecStart=) of a systemd service.
+      type: str
+      version_added: 1.1.0
+      sample: '/bin/sh -c "…" macvtap-guard 3 /sys/class/net/macvtap0/macvtap/tap1342177/dev --'
 """
 
 
 def qemu_netdev(
     attachments: Any, first_fd: int = FIRST_FD, vhost: bool = False, driver: str = "virtio-net-pci"
-) -> dict[str, list[str]]:
-    """Attachments of one guest → ``args``, ``redirections`` and ``open_files``."""
+) -> dict[str, list[str] | str]:
+    """Attachments of one guest → ``args``, ``redirections``, ``open_files``, ``guard`` and ``unit_guard``."""
     if not isinstance(first_fd, int) or isinstance(first_fd, bool) or first_fd < FIRST_FD:
         raise AnsibleFilterError(f"qemu_netdev: first_fd must be a number from {FIRST_FD} on, not {first_fd!r}")
     try:
@@ -137,6 +162,8 @@ def qemu_netdev(
             "args": nic_args(nics, first_fd, vhost, driver),
             "redirections": redirections(nics, first_fd, vhost),
             "open_files": open_files(nics, vhost),
+            "guard": tap_guard(nics, first_fd, vhost),
+            "unit_guard": unit_words(tap_guard(nics, FIRST_FD, vhost)),
         }
     except InvalidInput as error:
         raise AnsibleFilterError(f"qemu_netdev: {error}") from error

@@ -21,6 +21,7 @@ from typing import Any, NamedTuple
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._errors import InvalidInput
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._model import MAX_QUEUES
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._names import check_ifname, shown
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._tap_guard import guard
 
 VHOST_PATH = "/dev/vhost-net"
 #: stdin, stdout and stderr come before; systemd and every shell count on from here
@@ -209,6 +210,16 @@ def redirections(nics: Sequence[QemuNic], first_fd: int = FIRST_FD, vhost: bool 
     """Shell redirections that open the descriptors, quoted for a POSIX shell."""
     paths = [path for nic in nics for path in fd_paths(nic, vhost)]
     return [f"{fd}<>{shlex.quote(path)}" for fd, path in enumerate(paths, first_fd)]
+
+
+def tap_guard(nics: Sequence[QemuNic], first_fd: int = FIRST_FD, vhost: bool = False) -> list[str]:
+    """Words in front of a command that inherits the descriptors: it starts only if each tap is that of its link."""
+    taps = []
+    fd = first_fd
+    for nic in nics:
+        taps += [(fd + queue, nic.ifname, nic.tap_path) for queue in range(nic.queues)]
+        fd += fd_count(nic, vhost)
+    return guard(taps)
 
 
 def open_files(nics: Sequence[QemuNic], vhost: bool = False) -> list[str]:

@@ -91,6 +91,11 @@ def check_taps(nics: Sequence[QemuNic], own_pid: int | None) -> None:
                 f"NIC {nic.nic}: {nic.tap_path} is device {node.major}:{node.minor} and not {_number(nic)}, the tap of"
                 " its link: the link was made anew or belongs to another namespace; attach again"
             )
+        if (node.major, node.minor) not in _tap_node.numbers_here(nic.ifname, nic.tap_path):
+            raise Refused(
+                f"NIC {nic.nic}: {nic.tap_path} is device {node.major}:{node.minor}, and that is not the tap of"
+                f" {nic.ifname or 'any link'} in this network namespace; attach the guest (macvtap_attach) first"
+            )
     numbers = [nic.tap_number for nic in nics if nic.tap_number is not None]
     for number, holders in _holders.holders(numbers).items():
         others = [holder for holder in holders if holder.pid != own_pid]
@@ -127,15 +132,20 @@ def open_descriptors(nic: QemuNic, vhost: bool) -> list[int]:
 def _open_tap(path: str, nic: QemuNic) -> int:
     """Open what was looked at, and not what lies there a moment later.
 
-    Every opening of a tap is one more queue, and to open some other device may do anything.
+    Every opening of a tap is one more queue, and to open some other device may do anything. A device number can pass to
+    another link before it is opened, so that sysfs is asked once more after that.
     """
     looked_at = os.open(path, os.O_PATH | os.O_CLOEXEC | os.O_NOFOLLOW)
     try:
         found = os.fstat(looked_at)
         number = (os.major(found.st_rdev), os.minor(found.st_rdev))
-        if not stat.S_ISCHR(found.st_mode) or number != (nic.tap_number or number):
-            raise Refused(f"NIC {nic.nic}: {nic.tap_path} was replaced by something else a moment ago; attach again")
-        return os.open(f"/proc/self/fd/{looked_at}", os.O_RDWR | os.O_CLOEXEC)
+        is_ours = stat.S_ISCHR(found.st_mode) and number == (nic.tap_number or number)
+        if is_ours and number in _tap_node.numbers_here(nic.ifname, nic.tap_path):
+            opened = os.open(f"/proc/self/fd/{looked_at}", os.O_RDWR | os.O_CLOEXEC)
+            if number in _tap_node.numbers_here(nic.ifname, nic.tap_path):
+                return opened
+            os.close(opened)
+        raise Refused(f"NIC {nic.nic}: {nic.tap_path} was replaced by something else a moment ago; attach again")
     finally:
         os.close(looked_at)
 

@@ -7,7 +7,8 @@
 """The systemd unit of a guest, as text. PURE.
 
 systemd 253 and later opens the taps itself (``OpenFile=``). Before, a shell of three words does, as root, and hands
-over to ``setpriv``; either way QEMU starts as its own user with the descriptors open, and the nodes stay root's.
+over to ``setpriv``; either way QEMU starts as its own user with the descriptors open, and the nodes stay root's. Both
+open a path; whether it was the right device is seen after that, before QEMU has it (:mod:`_tap_guard`).
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from ansible_collections.linuxnet.macvtap.plugins.module_utils._qemu_args import
     fd_paths,
     open_files,
     redirections,
+    tap_guard,
 )
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._qemu_guest import Paths, file_name
 
@@ -102,7 +104,8 @@ def unit_text(spec: UnitSpec, command: Sequence[str], nics: Sequence[QemuNic], p
     hands_over = spec.systemd_version >= OPEN_FILE_VERSION
     devices = [f"sys-subsystem-net-devices-{escape(nic.ifname)}.device" for nic in nics if nic.ifname and spec.udev]
     files = open_files(nics, spec.vhost) if hands_over else []
-    start = _words(command) if hands_over else _through_shell(spec, command, nics)
+    guarded = [*tap_guard(nics, vhost=spec.vhost), *command]
+    start = unit_words(guarded) if hands_over else _through_shell(spec, command, nics)
     return _UNIT.format(
         # in parentheses, since a backslash at the end of a line would join the next one to it
         description=_plain(f"QEMU guest {spec.name}" if spec.name[-1] != "\\" else f"QEMU guest ({spec.name})", "name"),
@@ -116,7 +119,7 @@ def unit_text(spec: UnitSpec, command: Sequence[str], nics: Sequence[QemuNic], p
         # An empty set would take setpriv's own right to change the user, which drops the capabilities itself.
         capabilities="" if start.startswith("!") else "CapabilityBoundingSet=\n",
         start=start,
-        stop=_words([*spec.stop_command, paths.socket, str(spec.stop_timeout)]),
+        stop=unit_words([*spec.stop_command, paths.socket, str(spec.stop_timeout)]),
         timeout=spec.stop_timeout + 15,
         log=_plain(paths.log, "log_dir"),
     )
@@ -125,14 +128,14 @@ def unit_text(spec: UnitSpec, command: Sequence[str], nics: Sequence[QemuNic], p
 def _through_shell(spec: UnitSpec, command: Sequence[str], nics: Sequence[QemuNic]) -> str:
     """The start for a systemd without ``OpenFile=``; ``!`` keeps root's rights for opening, ``setpriv`` drops them."""
     if not nics:
-        return _words(command)
+        return unit_words(command)
     opened = [path for nic in nics for path in fd_paths(nic, spec.vhost)]
     shell = "/bin/sh" if FIRST_FD + len(opened) - 1 <= _LAST_FD_OF_SH else "/bin/bash"
     # A shell that finds no node creates a regular file in its place.
     tests = [f"[ -c {shlex.quote(path)} ]" for path in dict.fromkeys(opened)]
     script = " && ".join(tests) + ' && exec "$@" ' + " ".join(redirections(nics, vhost=spec.vhost))
     drop = setpriv(spec.user, spec.group, [spec.extra_group] if spec.extra_group else [])
-    return "!" + _words([shell, "-c", script, "sh", *drop, *command])
+    return "!" + unit_words([shell, "-c", script, "sh", *tap_guard(nics, vhost=spec.vhost), *drop, *command])
 
 
 def setpriv(user: str, group: str, groups: Sequence[str]) -> list[str]:
@@ -145,7 +148,8 @@ def setpriv(user: str, group: str, groups: Sequence[str]) -> list[str]:
     ]
 
 
-def _words(command: Sequence[str]) -> str:
+def unit_words(command: Sequence[str]) -> str:
+    """A command as the value of ``ExecStart=``, or as its beginning."""
     return " ".join(_word(word) for word in command)
 
 

@@ -12,7 +12,9 @@ namespace and /dev is one, so the node of that name may be another guest's NIC.
 
 from __future__ import annotations
 
+import contextlib
 import errno
+import glob
 import os
 import re
 import stat
@@ -21,6 +23,7 @@ from collections.abc import Iterable
 from ansible_collections.linuxnet.macvtap.plugins.module_utils import _command, _sysfs
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._errors import HostError, RaceLost, Refused, host_error
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._model import Link, Node
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._tap_guard import device_file
 
 _TAP_NAME = re.compile(r"tap(\d{1,10})")
 _KINDS = {
@@ -74,6 +77,19 @@ def require_device_number(link: Link) -> tuple[int, int]:
             " namespace; mount a fresh sysfs where the module runs" % (link.name, link.ifindex)
         )
     return number
+
+
+def numbers_here(ifname: str | None, path: str) -> set[tuple[int, int]]:
+    """(major, minor) of the taps in this network namespace whose node may be called ``path``: one, or none.
+
+    :arg ifname: name of that link, None where it is not known.
+    """
+    numbers = set()
+    for file in glob.glob(_sysfs.root() + device_file(ifname, path)):
+        with contextlib.suppress(OSError, ValueError), open(file, encoding="ascii") as opened:
+            major, _colon, minor = opened.read().partition(":")
+            numbers.add((int(major), int(minor)))
+    return numbers
 
 
 def number_by_name(name: str) -> tuple[int, int] | None:

@@ -33,7 +33,10 @@ def attachment(**changes):
 
 
 def test_one_nic_is_one_descriptor():
-    assert qemu_netdev([attachment()]) == {
+    made = qemu_netdev([attachment()])
+    assert made.pop("guard")[3:] == ["macvtap-guard", "3", "/sys/class/net/macvtap0/macvtap/tap7/dev", "--"]
+    assert made.pop("unit_guard").endswith(" macvtap-guard 3 /sys/class/net/macvtap0/macvtap/tap7/dev --")
+    assert made == {
         "args": [
             "-netdev",
             "tap,id=net0,fd=3",
@@ -55,10 +58,25 @@ def test_every_queue_is_one_descriptor_of_the_same_tap():
     assert result["open_files"] == ["/dev/tap7:net0-0", "/dev/tap7:net0-1", "/dev/tap8:net1-0"]
 
 
+def checked(result):
+    """The descriptors that the guard looks at, each with the file that it compares it with."""
+    return result["guard"][4:-1]
+
+
+def test_the_guard_looks_at_every_queue_and_not_at_vhost():
+    two = [attachment(queues=2), attachment(nic=1, tap_path="/dev/tap8", ifname=None)]
+    files = "/sys/class/net/macvtap0/macvtap/tap7/dev", "/sys/class/net/*/macvtap/tap8/dev"
+    assert checked(qemu_netdev(two)) == ["3", files[0], "4", files[0], "5", files[1]]
+    assert checked(qemu_netdev(two, vhost=True)) == ["3", files[0], "4", files[0], "7", files[1]]
+    (word,) = (word for word in checked(qemu_netdev([attachment(tap_path="/srv/taps/web")])) if word[0] == "/")
+    assert word == "/sys/class/net/macvtap0/macvtap/tap*/dev"
+
+
 def test_descriptors_start_where_asked():
     result = qemu_netdev([attachment()], first_fd=10)
     assert result["args"][1] == "tap,id=net0,fd=10"
     assert result["redirections"] == ["10<>/dev/tap7"]
+    assert checked(result) == ["10", "/sys/class/net/macvtap0/macvtap/tap7/dev"]
 
 
 def test_vhost_descriptors_follow_those_of_their_tap():
@@ -83,7 +101,13 @@ def test_ids_follow_the_nic_and_else_the_place():
 
 
 def test_no_attachment_is_no_argument():
-    assert qemu_netdev([]) == {"args": [], "redirections": [], "open_files": []}
+    assert qemu_netdev([]) == {
+        "args": [],
+        "redirections": [],
+        "open_files": [],
+        "guard": [],
+        "unit_guard": "",
+    }
 
 
 def test_a_predicted_attachment_needs_no_device_number():

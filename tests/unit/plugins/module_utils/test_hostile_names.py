@@ -10,6 +10,7 @@ tests/kernel/test_hostile_names.py.
 
 from __future__ import annotations
 
+import glob
 import json
 import os
 import re
@@ -34,9 +35,11 @@ from ansible_collections.linuxnet.macvtap.plugins.module_utils._qemu_args import
     open_files,
     option,
     redirections,
+    tap_guard,
 )
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._qemu_guest import file_name, paths_of
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._qemu_unit import UnitSpec, unit_name, unit_text
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._tap_guard import device_file
 from ansible_collections.linuxnet.macvtap.tests.unit.plugins.module_utils.hostile import NAMES
 from ansible_collections.linuxnet.macvtap.tests.unit.plugins.module_utils.test_boot import MANAGERS, row
 
@@ -188,7 +191,7 @@ def unit(name, log_dir="/var/log/qemu-guests", version=257, nic=NIC, command=("/
         stop_timeout=60,
         vhost=False,
     )
-    return unit_text(spec, [*command, name], [nic], paths_of(name, "/run/qemu-guests", log_dir))
+    return unit_text(spec, [*command, name], [nic] if nic else [], paths_of(name, "/run/qemu-guests", log_dir))
 
 
 @each_name
@@ -241,7 +244,7 @@ def test_systemd_reads_a_word_of_a_command_line_as_it_was_meant(tmp_path):
     files, expected = [], []
     for number, name in enumerate(NAMES.values()):
         program = "/nowhere/%d/%s" % (number, name)
-        text = accepted(unit, "web", "/var/log/qemu-guests", 257, NIC, (program,))
+        text = accepted(unit, "web", "/var/log/qemu-guests", 257, None, (program,))
         if text is None or name.endswith(("/", ".")) or "//" in program or not name or len(name.encode()) > 200:
             # systemd tidies paths up
             continue
@@ -384,3 +387,24 @@ def test_the_tables_refuse_and_accept_enough_to_mean_something():
     assert 40 < len(good) < len(NAMES) - 10
     with pytest.raises(InvalidInput):
         _names.check_guest_name(NAMES["a second line"])
+
+
+@each_name
+def test_the_guard_of_a_tap_looks_where_the_name_of_the_link_says(tmp_path, name):
+    """In every shell that may be /bin/sh, and in Python's glob, which the modules look with."""
+    nics = accepted(nics_of, [{"mac": NIC.mac, "tap_path": "/dev/tap7", "ifname": name}])
+    if nics is None or not nics[0].ifname:
+        return
+    number = tmp_path / "class" / "net" / name / "macvtap" / "tap7" / "dev"
+    number.parent.mkdir(parents=True)
+    number.write_text("1:3\n", encoding="ascii")
+    pattern = str(tmp_path) + device_file(nics[0].ifname, nics[0].tap_path)
+    assert glob.glob(pattern) == [str(number)]
+    words = [word.replace("/sys/", f"{tmp_path}/", 1) for word in tap_guard(nics)]
+    for shell in (["dash"], ["bash"], ["busybox", "sh"]):
+        command = [*shell, *words[1:], "printf", "%s", name]
+        for file, status, said in (("/dev/null", 0, name), ("/dev/zero", 1, "")):
+            done = subprocess.run(
+                ["sh", "-c", f'exec "$@" 3<>{file}', "-", *command], capture_output=True, text=True, check=False
+            )
+            assert (done.returncode, done.stdout) == (status, said), done.stderr

@@ -41,7 +41,10 @@ def setting(unit, key):
 def test_systemd_opens_the_tap_once_per_queue():
     unit = text()
     assert setting(unit, "OpenFile") == ["/dev/tap7:net0-0", "/dev/tap7:net0-1"]
-    assert setting(unit, "ExecStart") == ["/bin/true -name guest=web"]
+    (start,) = setting(unit, "ExecStart")
+    file = "/sys/class/net/macvtap0/macvtap/tap7/dev"
+    assert start.startswith("/bin/sh -c ")
+    assert start.endswith(f" macvtap-guard 3 {file} 4 {file} -- /bin/true -name guest=web")
     assert setting(unit, "CapabilityBoundingSet") == [""]
     assert setting(unit, "User") == ["qemu-guest"]
 
@@ -51,6 +54,8 @@ def test_before_that_a_shell_opens_it_as_root_and_becomes_the_user():
     (start,) = setting(unit, "ExecStart")
     assert setting(unit, "OpenFile") == setting(unit, "CapabilityBoundingSet") == []
     assert start.startswith('!/bin/sh -c "[ -c /dev/tap7 ] && exec \\"$$@\\" 3<>/dev/tap7 4<>/dev/tap7" sh ')
+    # the descriptors are looked at before the rights go
+    assert start.index(" macvtap-guard 3 ") < start.index("/usr/bin/setpriv")
     assert "/usr/bin/setpriv --reuid qemu-guest --regid qemu-guest --groups kvm " in start
     assert "--no-new-privs -- /bin/true -name guest=web" in start
 
@@ -72,7 +77,7 @@ def test_where_udev_runs_it_waits_for_the_links():
 
 def test_what_systemd_would_expand_stays_as_it_is():
     command = ["/bin/true", "100%", "$HOME", "a b", 'q"uo\\te', "new\nline", ""]
-    (start,) = setting(text(command=command), "ExecStart")
+    (start,) = setting(text(nics=[], command=command), "ExecStart")
     assert start == '/bin/true "100%%" "$$HOME" "a b" "q\\"uo\\\\te" "new\\x0aline" ""'
 
 
