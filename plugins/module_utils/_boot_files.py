@@ -16,6 +16,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._boot import Entry, in_order
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._boot_script import LINKS_SCRIPT
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._errors import Refused
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._identity import mark_text, read_mark
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._model import BOOT_DIRECTORY
@@ -31,6 +32,8 @@ NETWORK = "/etc/systemd/network/05-macvtap.network"
 NETWORK_MANAGER = "/etc/NetworkManager/conf.d/90-macvtap.conf"
 #: dhcpcd has this file only: ours is a block in it
 DHCPCD = "/etc/dhcpcd.conf"
+#: what carries out the batch files
+LINKS = BATCH_DIR + "/links.sh"
 SERVICE = "/etc/systemd/system/macvtap@.service"
 TARGET = "/etc/systemd/system/macvtap.target"
 BOOT = "/etc/systemd/system/multi-user.target.d/macvtap.conf"
@@ -38,7 +41,7 @@ GUESTS = "/etc/systemd/system/qemu-guest-.service.d/macvtap.conf"
 
 CREATE, UP = ".create", ".up"
 _SYSCTL = re.compile(re.escape(SYSCTL_DIR) + r"/90-macvtap-.+\.conf")
-FIXED = (UDEV_RULES, LINK, NETWORK, NETWORK_MANAGER, SERVICE, TARGET, GUESTS, BOOT)
+FIXED = (UDEV_RULES, LINK, NETWORK, NETWORK_MANAGER, LINKS, SERVICE, TARGET, GUESTS, BOOT)
 #: directories that nobody else has a use for: removed when empty
 OWN_DIRECTORIES = (BATCH_DIR, BOOT.rpartition("/")[0], GUESTS.rpartition("/")[0])
 
@@ -83,6 +86,7 @@ def files(entries: Sequence[Entry], found: Mapping[str, str], managers: Iterable
         texts[NETWORK] = _network(entries)
         if NETWORK_MANAGER in managers:
             texts[NETWORK_MANAGER] = _network_manager(entries)
+        texts[LINKS] = HEADER + LINKS_SCRIPT
         texts[SERVICE] = HEADER + _SERVICE
         texts[TARGET] = _target(entries)
         texts[GUESTS] = HEADER + _GUESTS
@@ -135,7 +139,7 @@ def _up(entries: Sequence[Entry]) -> str:
 
 
 def _set(entry: Entry) -> str:
-    """By index, never by name: when another link took the name, this line fails and leaves it alone."""
+    """By index, never by name, which another link may have; :mod:`_boot_script` sees to the index."""
     return "link set dev if%d" % entry.ifindex
 
 
@@ -221,12 +225,12 @@ After=networking.service systemd-networkd.service NetworkManager.service
 [Service]
 Type=oneshot
 RemainAfterExit=yes
-# Links that exist are no failure here; links that could not be made are one below.
-ExecStart=-ip -force -batch /etc/macvtap/boot/%I.create
+# Links that could not be made are no failure here, but one below.
+ExecStart=-/bin/sh /etc/macvtap/boot/links.sh create %I
 ExecStart=/usr/lib/systemd/systemd-sysctl /etc/sysctl.d/90-macvtap-%I.conf
 # The nodes have their owners before anybody is told that they are there.
 ExecStart=-udevadm settle --timeout=30
-ExecStart=ip -force -batch /etc/macvtap/boot/%I.up
+ExecStart=/bin/sh /etc/macvtap/boot/links.sh up %I
 """
 
 _TARGET = """\
@@ -267,7 +271,7 @@ def read(found: Mapping[str, str]) -> list[Entry]:
     links: dict[int, dict[str, str | None]] = {}
     settings: dict[int, dict[str, str]] = {}
     for path, text in found.items():
-        if path.startswith(BATCH_DIR) and is_ours(path, text):
+        if path.startswith(BATCH_DIR) and path.endswith((CREATE, UP)) and is_ours(path, text):
             for line, place in _lines(path, text):
                 _read_line(line, place, links, settings)
     owners = {

@@ -10,6 +10,7 @@ import pytest
 from libvirt_lab import CONSOLE, DOMAIN, Libvirtd
 from module_host import ModuleFailed
 from qemu_lab import Guest, guest_image, lone_host
+from squatter import KERNEL_NODES
 
 MAC = "52:54:00:12:34:56"
 NETWORK = "<network><name>vepanet</name><forward mode='vepa'><interface dev='eth0'/></forward></network>"
@@ -23,13 +24,6 @@ class Moving(Guest):
         return [{"mac": MAC}]
 
 
-#: libvirt waits for nodes that the kernel makes, in devtmpfs
-KERNEL_NODES = """\
-mount -t devtmpfs lab-devtmpfs /dev
-mkdir -p /dev/pts /dev/shm
-mount -t devpts -o newinstance,ptmxmode=0666 lab-pts /dev/pts
-mount -t tmpfs lab-shm /dev/shm
-"""
 #: devtmpfs is one for the whole machine, and interface indexes begin anew in every namespace: so many are used up
 BURNT_INDEXES = 700
 
@@ -37,6 +31,7 @@ BURNT_INDEXES = 700
 @pytest.fixture
 def libvirt():
     with lone_host() as host, guest_image() as boot:
+        # libvirt waits for them
         host.run(["sh", "-c", KERNEL_NODES])
         host.ip(*(f"link add burn{number} link eth0 group 77 type macvlan" for number in range(BURNT_INDEXES)))
         host.ip("link del group 77")

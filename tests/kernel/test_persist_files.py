@@ -53,7 +53,7 @@ def test_every_file_says_who_wrote_it_and_is_roots_to_write_and_everybodys_to_re
     made = host.attach(attachments=[{"guest": WORST, "device": "eth0"}, {"guest": "b", "device": "eth1"}])
     runner = host.start_runner("sh", "-c", f'umask {umask}; exec "$@"', "sh")
     done = host.module(PERSIST, attachments=made["attachments"], runner=runner)
-    assert len(done["files"]) == 14
+    assert len(done["files"]) == 15
     for path in done["files"]:
         first = host.read(path).splitlines()[0]
         assert first.startswith("# Written by Ansible (module linuxnet.macvtap.macvtap_persist)"), path
