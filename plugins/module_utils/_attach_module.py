@@ -41,6 +41,8 @@ def work(module: AnsibleModule) -> dict[str, Any]:
     if params["state"] == "absent":
         return _absent(params, task)
     result = _present(params, task)
+    for warning in _warnings.of_moved(result.pop("moved"), task.policy):
+        module.warn(warning)
     if result["changed"]:
         for warning in _warnings.of_devices(_sysfs.wireless({row["device"] for row in result["attachments"]})):
             module.warn(warning)

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from ansible_collections.linuxnet.macvtap.plugins.module_utils import _definitions, _sriov
+from ansible_collections.linuxnet.macvtap.plugins.module_utils import _boot_index, _definitions, _sriov
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._converge import (
     Task,
     View,
@@ -21,9 +21,9 @@ from ansible_collections.linuxnet.macvtap.plugins.module_utils._converge import 
 )
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._host import Host
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._model import Link, Network, Nic
-from ansible_collections.linuxnet.macvtap.plugins.module_utils._plan import Seen, Step, plan_attachments
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._plan import CreateLink, Seen, Step, plan_attachments
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._report import found_row, wanted_row
-from ansible_collections.linuxnet.macvtap.plugins.module_utils._resolve import Wishes, number_nics, resolve
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._resolve import Wishes, moved, number_nics, resolve
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._select import Selection, select
 
 
@@ -37,21 +37,31 @@ def attach(
 ) -> dict[str, Any]:
     """Converge attachments to ``nics``; with ``purge`` remove what else the guests named have.
 
-    :returns: the result of the module.
+    :returns: the result of the module, and under ``moved`` the guest, NIC and reason of each new link whose path is not
+        the one derived for it.
     """
     nics = number_nics(nics, guest)
     guests = {nic.guest for nic in nics} | ({guest} if guest is not None else set())
 
     def plan(host: Host) -> View:
         extra = _to_purge(host, nics, guests) if purge else []
-        attachments = resolve(nics, networks, host, wishes, extra)
+        promised = _promised(nics, host)
+        attachments = resolve(nics, networks, host, wishes, extra, promised)
         existing = [attachment.found for attachment in attachments if attachment.found is not None]
         seen = look_at_taps(existing, task.policy, required=True)
         seen.update(_look_at_leaving(extra, task))
         return View(host, plan_attachments(attachments, extra, seen, host, task.policy), attachments, seen)
 
     steps, last = converge(plan, task)
-    return _result(steps, [wanted_row(attachment, last.seen, task.policy) for attachment in last.attachments])
+    result = _result(steps, [wanted_row(attachment, last.seen, task.policy) for attachment in last.attachments])
+    made = {step.link.ifindex for step in steps if isinstance(step, CreateLink) and not step.recreated}
+    new = [attachment for attachment in last.attachments if attachment.link.ifindex in made]
+    return {**result, "moved": moved(new, last.host, _boot_index.promised()) if new and wishes.stable_index else []}
+
+
+def _promised(nics: Sequence[Nic], host: Host) -> Mapping[tuple[str, int], int]:
+    """The indexes of the next boot; only new links ask for them."""
+    return {} if all((nic.guest, nic.nic) in host.owned for nic in nics) else _boot_index.promised()
 
 
 def _to_purge(host: Host, nics: Sequence[Nic], guests: Collection[str | None]) -> list[Link]:

@@ -97,6 +97,21 @@ class Host:
             return "%s (guest %s nic %d)" % (link.name, mark.guest, mark.nic)
         return "%s (%s that is not ours)" % (link.name, link.kind or "link")
 
+    def in_the_way(self, index: int) -> str | None:
+        """What keeps a new link from this index or from its path, for messages; None = nothing but a stale node."""
+        if index in self.links:
+            return "%s has the interface index" % self.describe(self.links[index])
+        node = self.foreign_nodes.get(index)
+        if node is None or node.is_stale:
+            return None
+        if node.tap is None:
+            return "a %s lies at %s, device %d:%d" % (node.kind, node.path, node.major, node.minor)
+        return "%s is device %d:%d, the tap of a link in another network namespace ('lsns --type=net' lists them)" % (
+            node.path,
+            node.major,
+            node.minor,
+        )
+
     def lower_device(self, name: str, wanted_by: str) -> Link:
         """The lower device of that name, checked for everything that keeps macvtaps off it.
 

@@ -26,7 +26,7 @@ from ansible_collections.linuxnet.macvtap.plugins.module_utils._converge import 
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._errors import InvalidInput, MissingLibrary
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._host import Host
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._model import Holder, Network, NodePolicy
-from ansible_collections.linuxnet.macvtap.plugins.module_utils._problems import Survey, of_boot
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._problems import Survey, of_boot, of_path
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._report import found_row, network_row
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._select import Selection, select
 
@@ -73,6 +73,8 @@ def survey(
                 "problems": told.of_link(link, tap, policy.path(link.ifindex), users) + of_boot(entry, row),
             }
         )
+    boot_only = [entry for entry in boot.values() if _is_boot_only(entry, host, selection)]
+    boot_problems = boot_problems + [problem for entry in boot_only for problem in of_path(entry, host)]
     libvirt_networks = _libvirt_state.networks() if networks else []
     rows = [_network(network, told, host, directory, libvirt_networks) for network in networks.values()]
     rows += [_damaged(name, problem, host, directory) for name, problem in damaged.items()]
@@ -80,7 +82,7 @@ def survey(
     result = {
         "networks": sorted((row for row in rows if wanted in (None, row["name"])), key=lambda row: row["name"]),
         "attachments": attachments,
-        "boot_only": [_boot.as_row(entry) for entry in boot.values() if _is_boot_only(entry, host, selection)],
+        "boot_only": [_boot.as_row(entry) for entry in boot_only],
         "boot_problems": boot_problems,
     }
     there = _there(host, {**networks, **damaged}, boot.values())

@@ -14,6 +14,7 @@ from collections.abc import Collection, Iterable, Sequence
 from typing import Any, Callable, NamedTuple
 
 from ansible_collections.linuxnet.macvtap.plugins.module_utils import _boot, _boot_files, _text_file
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._boot_index import is_namespace_of_boot
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._errors import (
     HostError,
     MacvtapError,
@@ -167,11 +168,3 @@ def known() -> tuple[dict[tuple[str, int], _boot.Entry], list[str]]:
     except MacvtapError as exc:
         problems = [str(exc)]
     return {entry.key: entry for entry in entries}, problems
-
-
-def is_namespace_of_boot() -> bool:
-    """Whether a boot makes links here: it does so in the network namespace of process 1. Where that is hidden, yes."""
-    try:
-        return os.path.samestat(os.stat("/proc/self/ns/net"), os.stat("/proc/1/ns/net"))
-    except OSError:
-        return True

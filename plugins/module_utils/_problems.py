@@ -28,6 +28,12 @@ def of_boot(entry: Entry | None, row: Mapping[str, Any]) -> list[str]:
     return ["the next boot makes it otherwise: %s" % ", ".join(changes)] if changes else []
 
 
+def of_path(entry: Entry, host: Host) -> list[str]:
+    """What keeps the path of a guest NIC whose link is not there from being its own when it is made."""
+    taken = host.in_the_way(entry.ifindex)
+    return ["the path tap%d of %s is taken: %s" % (entry.ifindex, entry.title, taken)] if taken else []
+
+
 class Survey:
     """Everything the problems are told from: one look at links and taps, and the networks defined."""
 

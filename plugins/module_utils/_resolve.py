@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import count, islice
+from types import MappingProxyType
 from typing import Any, Callable, NamedTuple
 
 from ansible_collections.linuxnet.macvtap.plugins.module_utils import _identity
@@ -83,12 +84,14 @@ def resolve(
     host: Host,
     wishes: Wishes,
     leaving: Sequence[Link] = (),
+    promised: Mapping[tuple[str, int], int] = MappingProxyType({}),
 ) -> list[Attachment]:
     """Decide device, MAC, name and ifindex of every NIC.
 
     :arg nics: from :func:`number_nics`.
     :arg networks: definitions by name, at least those the NICs name; None for one that no NIC names.
     :arg leaving: links that the same task removes: they do not count and their MACs and names are free.
+    :arg promised: indexes that the next boot gives NICs, whoever's: these NICs get no other, and no others get them.
     :returns: in the order of ``nics``; what exists already keeps its device, MAC, name and ifindex where it may.
     :raises InvalidInput, Refused: before anything is changed, naming the NIC and the way out.
     """
@@ -98,7 +101,7 @@ def resolve(
     others = [link for link in host.links.values() if link.ifindex not in claimed and link.ifindex not in gone]
     macs = _choose_macs(places, host, others, wishes.mac_prefix)
     names = _choose_names(places, others)
-    indexes = _choose_indexes(places, host, wishes.stable_index)
+    indexes = _choose_indexes(places, host, wishes.stable_index, promised)
     return [
         _attachment(place, mac, name, index, wishes) for place, mac, name, index in zip(places, macs, names, indexes)
     ]
@@ -178,19 +181,51 @@ def _choose_names(places: Sequence[Place], others: Sequence[Link]) -> list[str]:
     return [name or next(free) for name in names]
 
 
-def _choose_indexes(places: Sequence[Place], host: Host, stable: bool) -> list[int]:
-    used = set(host.links)
+def _choose_indexes(
+    places: Sequence[Place], host: Host, stable: bool, promised: Mapping[tuple[str, int], int]
+) -> list[int]:
+    used = {*host.links, *promised.values()}
     highest = max(used, default=0) if not stable else 0
     indexes = []
     for place in places:
         if place.found is not None:
             indexes.append(place.found.ifindex)
             continue
+        if stable and key(place.nic) in promised:
+            indexes.append(_require_free(promised[key(place.nic)], host, place))
+            continue
         candidates: Iterator[int] = _identity.derived_indexes(*key(place.nic)) if stable else count(highest + 1)
         index = next(index for index in candidates if index not in used and _path_is_free(index, host, place))
         used.add(index)
         indexes.append(index)
     return indexes
+
+
+def _require_free(index: int, host: Host, place: Place) -> int:
+    """The index that a NIC was promised: what starts the guest names its path, so no other will do."""
+    if index in host.links or not _path_is_free(index, host, place):
+        raise Refused(
+            "%s: the next boot gives it the path tap%d, which is taken: %s; a guest that others start by this path does"
+            " not move by itself. End what has it, or give the guest another path: macvtap_persist with state=absent,"
+            " then attach it again" % (place.label, index, host.in_the_way(index))
+        )
+    return index
+
+
+def moved(
+    new: Sequence[Attachment], host: Host, promised: Mapping[tuple[str, int], int]
+) -> list[tuple[str, int, int, int, str]]:
+    """Of new links those whose index is neither derived for them nor promised: who begins with it does not find them.
+
+    :returns: guest, NIC, the index, the derived one, and what has that.
+    """
+    found = []
+    for attachment in new:
+        who, index = (attachment.guest, attachment.nic), attachment.link.ifindex
+        first = next(_identity.derived_indexes(*who))
+        if index not in (first, promised.get(who)):
+            found.append((*who, index, first, host.in_the_way(first) or "it is promised to another NIC"))
+    return found
 
 
 def _path_is_free(index: int, host: Host, place: Place) -> bool:

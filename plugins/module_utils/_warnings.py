@@ -15,7 +15,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._in_use import first_of
-from ansible_collections.linuxnet.macvtap.plugins.module_utils._model import Holder
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._model import Holder, NodePolicy
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._names import similar
 
 #: all of them; the documentation lists them by these names
@@ -32,6 +32,10 @@ WARNINGS = {
     "frames too large": (
         "the switch port of %s reflects small frames, but none with the %d bytes of the MTU of the device: frames of"
         " that size are lost on the way; set the MTU of the device, or of the guests, to that of the switch"
+    ),
+    "path moved": (
+        "guest %s nic %d gets %s and not %s, the path derived for it: %s; whoever starts the guest by the derived path"
+        " does not find it there"
     ),
     # proc_fd_access_allowed in fs/proc/base.c
     "hidden processes": (
@@ -101,6 +105,17 @@ def of_devices(wireless: Iterable[str]) -> list[str]:
     :arg wireless: names of those that are.
     """
     return [WARNINGS["wireless"] % name for name in sorted(wireless)]
+
+
+def of_moved(moved: Sequence[tuple[str, int, int, int, str]], policy: NodePolicy) -> list[str]:
+    """What is to be said of new links that do not get the derived path.
+
+    :arg moved: as :func:`_resolve.moved` gives them.
+    """
+    return [
+        WARNINGS["path moved"] % (guest, nic, policy.path(index), policy.path(derived), reason)
+        for guest, nic, index, derived, reason in moved
+    ]
 
 
 def of_hidden(processes: Sequence[Holder]) -> list[str]:

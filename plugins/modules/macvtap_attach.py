@@ -149,6 +149,8 @@ options:
     description:
       - Derive the interface index of a new link, and so the path of its tap, from guest and position, so that it is the
         same after a re-create or a reboot.
+      - When another link or another device has that index or path, the next one is used, with a warning. A NIC that
+        M(linuxnet.macvtap.macvtap_persist) has written down gets the index of the boot files and no other.
       - V(false) counts up from the highest index.
     type: bool
     default: true

@@ -22,11 +22,13 @@ TAKERS = {"AnsibleFilterError", "fail_json", "host_error", "warn"}
 #: functions and tables whose texts become part of messages: what an errno means, what is wrong with a device, …
 PARTS = {
     "_explain.py": {"explain", "_MEANINGS"},
-    "_host.py": {"obstacle"},
+    "_host.py": {"in_the_way", "obstacle"},
     "_network_xml.py": {"_REFUSED", "_NEEDS_A_BRIDGE", "_NEEDS_SRIOV", "_NEEDS_SWITCH_DAEMON", "_NEEDS_SHAPING"},
     "_domain_xml.py": {"_REFUSED"},
-    "_problems.py": {"of_boot", "Survey"},
+    "_boot_script.py": {"_NOT_ITS_OWN", "_NOT_UP"},
+    "_problems.py": {"of_boot", "of_path", "Survey"},
     "_persist.py": {"known"},
+    "_tap_guard.py": {"_REFUSAL"},
     "_libvirt_state.py": {"rivals"},
     "_warnings.py": {"WARNINGS"},
 }

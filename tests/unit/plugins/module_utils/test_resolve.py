@@ -23,7 +23,7 @@ from ansible_collections.linuxnet.macvtap.plugins.module_utils._model import (
     Nic,
     Node,
 )
-from ansible_collections.linuxnet.macvtap.plugins.module_utils._resolve import Wishes, number_nics, resolve
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._resolve import Wishes, moved, number_nics, resolve
 from ansible_collections.linuxnet.macvtap.tests.unit.plugins.module_utils.scene import ETH1, host, macvtap, nic_of_host
 
 NETWORKS = {
@@ -229,6 +229,50 @@ def test_what_lies_at_the_path_and_is_no_device_is_refused(kind):
     node = Node("/dev/tap%d" % WEB_INDEX, kind)
     with pytest.raises(Refused, match="%s lies at /dev/tap%d" % (kind, WEB_INDEX)):
         one(host(nodes={WEB_INDEX: node}), Nic("web", device="eth0"))
+
+
+PROMISED = {("web", 0): NEXT_INDEX}
+ANOTHERS = Node("/dev/tap%d" % NEXT_INDEX, "character device", 246, 1, tap="tap%d" % NEXT_INDEX, is_tap=True)
+
+
+def with_promises(there, *nics):
+    return [made.link.ifindex for made in resolve(number_nics(nics, None), {}, there, Wishes(), (), PROMISED)]
+
+
+def test_a_nic_gets_the_index_that_the_next_boot_gives_it_and_nobody_else_does():
+    assert with_promises(host(), Nic("web", device="eth0")) == [NEXT_INDEX]
+    # a link that is there keeps its own
+    assert with_promises(host(macvtap(10, "old0", "web")), Nic("web", device="eth0")) == [10]
+    other = {("db", 0): WEB_INDEX}
+    made = resolve(number_nics([Nic("web", device="eth0")], None), {}, host(), Wishes(), (), other)
+    assert made[0].link.ifindex == NEXT_INDEX
+
+
+@pytest.mark.parametrize(
+    ("there", "words"),
+    [
+        (host(nic_of_host(NEXT_INDEX, "x")), r"taken: x \(link that is not ours\) has the interface index"),
+        (host(nodes={NEXT_INDEX: ANOTHERS}), r"taken: /dev/tap\d+ is device 246:1, the tap of a link in another"),
+        (
+            host(nodes={NEXT_INDEX: ANOTHERS._replace(major=1, tap=None, is_tap=False)}),
+            r"taken: a character device lies at /dev/tap.*, device 1:1",
+        ),
+    ],
+    ids=["link", "tap", "device"],
+)
+def test_a_promised_index_that_is_taken_is_no_reason_to_take_another(there, words):
+    with pytest.raises(Refused, match=words):
+        with_promises(there, Nic("web", device="eth0"))
+
+
+def test_who_does_not_get_the_derived_index_is_told_what_has_it():
+    there = host(nic_of_host(WEB_INDEX, "x"))
+    made = resolved(there, Nic("web", device="eth0"), Nic("db", device="eth0"))
+    assert moved(made, there, {}) == [
+        ("web", 0, NEXT_INDEX, WEB_INDEX, "x (link that is not ours) has the interface index")
+    ]
+    assert moved(made, there, PROMISED) == []
+    assert moved(made, host(), {})[0][-1] == "it is promised to another NIC"
 
 
 def test_without_stable_index_it_counts_up_from_the_highest():
