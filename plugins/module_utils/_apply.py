@@ -13,7 +13,13 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Callable
 
-from ansible_collections.linuxnet.macvtap.plugins.module_utils import _attributes, _definitions, _rtnetlink, _tap_node
+from ansible_collections.linuxnet.macvtap.plugins.module_utils import (
+    _attributes,
+    _definitions,
+    _renaming,
+    _rtnetlink,
+    _tap_node,
+)
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._errors import (
     UNDOING_MET,
     HostError,
@@ -21,7 +27,7 @@ from ansible_collections.linuxnet.macvtap.plugins.module_utils._errors import (
     RaceLost,
 )
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._explain import explain
-from ansible_collections.linuxnet.macvtap.plugins.module_utils._model import IFF_UP, Link, NodePolicy
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._model import Link, NodePolicy
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._plan import (
     BringUp,
     ChangeLink,
@@ -179,7 +185,7 @@ class Applier:
             raise
         made = [step for step, reply in zip(steps, replies) if not reply.errno]
         self.done += made
-        failure = self._failure([step.link for step in steps], replies, "make")
+        failure = self._failure([(step.link, ()) for step in steps], replies, "make")
         links = [step.link for step in made]
         for link in links:
             if link.ipv6_disabled:
@@ -189,36 +195,39 @@ class Applier:
             (link, ("mark", "mac", "link_state") if link.mode == "passthrough" else ("mark", "link_state"))
             for link in links
         ]
-        self._require(links, self._netlink.change(rest), "set up")
+        self._require(rest, self._netlink.change(rest), "set up")
         return made, failure
 
     def _change(self, steps: Sequence[ChangeLink]) -> None:
         """Everything but "up" first: one message with silence and "up" takes effect in the wrong order."""
         # journalled before it is done: a message that fails may have taken effect in part
         self.done += steps
-        up_or_down = (_attributes.LINK_STATE,)
         late = (_attributes.LINK_STATE, _attributes.IPV6)
-        bounced = [step for step in steps if _attributes.must_bounce(step.old, step.new)]
-        down = [step.new for step in steps if _attributes.LINK_STATE in step.names and not step.new.is_up]
-        down += [step.new._replace(flags=step.new.flags & ~IFF_UP) for step in bounced]
-        self._set([(link, up_or_down) for link in down], "set down")
-        self._set(step_aside(steps), "change")
-        self._set([(step.new, tuple(name for name in step.names if name not in late)) for step in steps], "change")
+        bounced = {step.new.ifindex for step in steps if _attributes.must_bounce(step.old, step.new)}
+        to_be_down = {step.new.ifindex for step in steps if _attributes.LINK_STATE in step.names and not step.new.is_up}
+        down = [step.new for step in steps if step.new.ifindex in bounced | to_be_down]
+        self._set(_renaming.set_down(down), "set down")
+        bounced |= self._set(step_aside(steps), "change")
+        changes = [(step.new, tuple(name for name in step.names if name not in late)) for step in steps]
+        bounced |= self._set(changes, "change")
         for step in steps:
             if _attributes.IPV6 in step.names:
                 self._set_ipv6(step.new, not step.new.ipv6_disabled)
-        up = [step.new for step in steps if _attributes.LINK_STATE in step.names or step in bounced]
-        self._set([(link, up_or_down) for link in up if link.is_up], "set up")
+        up = [step.new for step in steps if _attributes.LINK_STATE in step.names or step.new.ifindex in bounced]
+        self._set([(link, (_attributes.LINK_STATE,)) for link in up if link.is_up], "set up")
 
-    def _set(self, changes: Sequence[tuple[Link, tuple[str, ...]]], verb: str) -> None:
+    def _set(self, changes: Sequence[_renaming.Change], verb: str) -> set[int]:
+        """Make changes; returns the ifindexes of the links that had to go down for it, to be set up again."""
         changes = [(link, names) for link, names in changes if names]
-        self._require([link for link, _names in changes], self._netlink.change(changes), verb)
+        replies, down = _renaming.change(self._netlink, changes)
+        self._require(changes, replies, verb)
+        return down
 
     def _set_ipv6(self, link: Link, enabled: bool) -> None:
         reply = _rtnetlink.set_ipv6(link.name, enabled)
         # no IPv6 in this kernel, or none on a link with an MTU below 1280 (RFC 8200): nothing to switch
         if reply.errno != errno.ENOENT:
-            self._require([link], [reply], "switch IPv6 %s for" % ("on" if enabled else "off"))
+            self._require([(link, ())], [reply], "switch IPv6 %s for" % ("on" if enabled else "off"))
 
     @staticmethod
     def _node(step: MakeNode | OwnNode) -> None:
@@ -246,20 +255,22 @@ class Applier:
 
     # -- replies ---------------------------------------------------------------------------------------------------
 
-    def _require(self, links: Sequence[Link], replies: Sequence[_rtnetlink.Reply], verb: str) -> None:
-        failure = self._failure(links, replies, verb)
+    def _require(self, changes: Sequence[_renaming.Change], replies: Sequence[_rtnetlink.Reply], verb: str) -> None:
+        failure = self._failure(changes, replies, verb)
         if failure is not None:
             raise failure
 
     @staticmethod
-    def _failure(links: Sequence[Link], replies: Sequence[_rtnetlink.Reply], verb: str) -> HostError | None:
-        failed = [(link, reply) for link, reply in zip(links, replies) if reply.errno]
+    def _failure(
+        changes: Sequence[_renaming.Change], replies: Sequence[_rtnetlink.Reply], verb: str
+    ) -> HostError | None:
+        failed = [(change, reply) for change, reply in zip(changes, replies) if reply.errno]
         if not failed:
             return None
         # a real refusal tells more than a race
-        link, reply = next(((link, reply) for link, reply in failed if reply.errno not in _RACES), failed[0])
-        kind = RaceLost if reply.errno in _RACES else HostError
-        return kind(explain(verb, link, reply.errno, reply.text), reply.errno)
+        change, reply = next((each for each in failed if each[1].errno not in _RACES), failed[0])
+        (link, names), kind = change, RaceLost if reply.errno in _RACES else HostError
+        return kind(explain(verb, link, reply.errno, reply.text, names), reply.errno)
 
     # -- undo ------------------------------------------------------------------------------------------------------
 
@@ -300,10 +311,10 @@ class Applier:
         if not steps:
             return
         state, ipv6 = _attributes.LINK_STATE, _attributes.IPV6
-        self._netlink.change(step_aside([ChangeLink(step.new, step.old, step.names) for step in steps]))
+        _renaming.change(self._netlink, step_aside([ChangeLink(step.new, step.old, step.names) for step in steps]))
         present = self._netlink.links()
         bounced = [step.old for step in steps if _attributes.must_bounce(_now(step, present), step.old)]
-        self._netlink.change([(link._replace(flags=link.flags & ~IFF_UP), (state,)) for link in bounced])
+        self._netlink.change(_renaming.set_down(bounced))
         back = [
             (step.old, (name,))
             for step in steps
@@ -311,7 +322,7 @@ class Applier:
             for name in reversed(_attributes.differences(_now(step, present), step.old))
             if name in step.names and name not in (state, ipv6)
         ]
-        tried = list(zip(back, self._netlink.change(back)))
+        tried = list(zip(back, _renaming.change(self._netlink, back)[0]))
         present = self._netlink.links()
         differing = [(step.old, _attributes.differences(_now(step, present), step.old)) for step in steps]
         for link in [link for link, names in differing if ipv6 in names]:

@@ -18,11 +18,14 @@ from typing import Any, Callable, NamedTuple
 from ansible_collections.linuxnet.macvtap.plugins.module_utils import _names
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._errors import InvalidInput, Refused
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._identity import INDEX_BASE, mark_text
-from ansible_collections.linuxnet.macvtap.plugins.module_utils._model import MODES, Mark
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._model import MAX_NIC, MAX_QUEUES, MODES, Mark
 
 #: what means nothing else in a batch file, a unit, a sysctl, a udev rule or a network manager's configuration
 _PLAIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*")
 _OCTAL = re.compile(r"0[0-7]{3}")
+#: of a user or group (LOGIN_NAME_MAX in linux/limits.h, less the final NUL); udev reads no rule of any length
+_MAX_OWNER_BYTES = 255
+_NICS, _QUEUES, _MTUS, _INDEXES = range(MAX_NIC + 1), range(1, MAX_QUEUES + 1), range(68, 65536), range(1, 1 << 31)
 
 
 class Entry(NamedTuple):
@@ -122,7 +125,7 @@ def keys_of(rows: Sequence[Mapping[str, Any]]) -> set[tuple[str, int]]:
         guest = row.get("guest")
         if guest is not None:
             nic = row.get("nic")
-            keys.add((guest, seen.get(guest, 0) if nic is None else _number(nic, "nic")))
+            keys.add((guest, seen.get(guest, 0) if nic is None else _number(nic, "nic", _NICS)))
             seen[guest] = seen.get(guest, 0) + 1
     return keys
 
@@ -139,35 +142,38 @@ def _entry(row: Mapping[str, Any], origin: str) -> Entry:
         network = row.get("network")
         mark = Mark(
             _names.check_guest_name(get("guest")),
-            _number(get("nic"), "nic"),
+            _number(get("nic"), "nic", _NICS),
             None if network is None else _names.check_network_name(network),
-            _number(row.get("queues") or 1, "queues"),
+            _number(row.get("queues") or 1, "queues", _QUEUES),
         )
         mark_text(mark)
         return Entry(
             mark,
             _plain(_names.check_ifname(get("ifname"), "link"), "link"),
-            _index(_number(get("ifindex"), "ifindex")),
+            _index(_number(get("ifindex"), "ifindex", _INDEXES)),
             _names.check_mac(get("mac")),
             _choice(get("mode"), "mode", MODES),
             _plain(_names.check_ifname(get("device"), "lower device"), "lower device"),
-            _number(get("mtu"), "mtu"),
+            _number(get("mtu"), "mtu", _MTUS),
             _choice(get("link_state"), "link_state", ("up", "down")),
             bool(get("allmulticast")),
             bool(get("promiscuous")),
             bool(get("isolate_host")),
-            _plain(str(get("tap_owner")), "owner of the tap", "use its number"),
-            _plain(str(get("tap_group")), "group of the tap", "use its number"),
+            _owner(str(get("tap_owner")), "owner of the tap"),
+            _owner(str(get("tap_group")), "group of the tap"),
             _node_mode(get("tap_mode")),
         )
     except InvalidInput as exc:
         raise InvalidInput("%s: %s" % (origin, exc)) from exc
 
 
-def _number(value: Any, what: str) -> int:
-    if isinstance(value, bool) or not re.fullmatch(r"\d{1,10}", str(value)):
-        raise InvalidInput("%s %s is not a number" % (what, _names.shown(value)))
-    return int(value)
+def _number(value: Any, what: str, allowed: range) -> int:
+    text = "" if isinstance(value, bool) else str(value)
+    if not re.fullmatch("[0-9]{1,10}", text) or int(text) not in allowed:
+        raise InvalidInput(
+            "%s %s is not a number from %d to %d" % (what, _names.shown(value), allowed[0], allowed[-1])
+        )
+    return int(text)
 
 
 def _index(value: int) -> int:
@@ -191,6 +197,15 @@ def _plain(name: str, what: str, remedy: str = "use one of letters, digits and .
         raise InvalidInput(
             "the name %s of the %s has characters that mean something else in the files that the boot reads; %s"
             % (_names.shown(name), what, remedy)
+        )
+    return name
+
+
+def _owner(name: str, what: str) -> str:
+    _plain(name, what, "use its number")
+    if len(name) > _MAX_OWNER_BYTES:
+        raise InvalidInput(
+            "the name %s of the %s has more than %d bytes; use its number" % (_names.shown(name), what, _MAX_OWNER_BYTES)
         )
     return name
 

@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import errno
+from collections.abc import Iterable
 
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._model import Link
 
@@ -43,23 +44,42 @@ _MEANINGS = {
     errno.ENFILE: ("the kernel has no tap minors left (2^20)", "remove taps"),
 }
 
+#: the same errno for one attribute (see :data:`_attributes.ATTRIBUTES`) of a link that exists
+_MEANINGS_OF_ATTRIBUTES = {
+    # after the link was set down for it (_renaming)
+    (errno.EBUSY, "ifname"): (
+        "this kernel renames a link only while it is down, and another program brought it up again",
+        "have that program (a network manager?) ignore macvtaps, and run again",
+    ),
+    # a passthrough link hands its MAC on to the lower device
+    (errno.EOPNOTSUPP, "mac"): (
+        "the lower device does not support another MAC, which mode passthrough requires",
+        "use another device or another mode",
+    ),
+}
 
-def explain(verb: str, link: Link, number: int, text: str = "") -> str:
+
+def explain(verb: str, link: Link, number: int, text: str = "", names: Iterable[str] = ()) -> str:
     """One sentence: what was being done to which link, why the kernel refused, and what to do.
 
     :arg verb: "make", "set up" …
     :arg number: positive errno.
     :arg text: the kernel's own words, if it sent any.
+    :arg names: of the attributes that the refused message was to set on a link that exists.
     """
-    return "cannot %s link %s (ifindex %d, MAC %s): %s" % (verb, link.name, link.ifindex, link.mac, why(number, text))
+    cause = why(number, text, names)
+    return "cannot %s link %s (ifindex %d, MAC %s): %s" % (verb, link.name, link.ifindex, link.mac, cause)
 
 
-def why(number: int, text: str = "") -> str:
+def why(number: int, text: str = "", names: Iterable[str] = ()) -> str:
     """Cause and way out of an errno, without what was being done.
 
     :arg number: positive errno.
     :arg text: the kernel's own words, if it sent any.
+    :arg names: as of :func:`explain`.
     """
-    cause, remedy = _MEANINGS.get(number, ("the kernel refused", "see dmesg"))
+    general = _MEANINGS.get(number, ("the kernel refused", "see dmesg"))
+    particular = (_MEANINGS_OF_ATTRIBUTES[number, name] for name in names if (number, name) in _MEANINGS_OF_ATTRIBUTES)
+    cause, remedy = next(particular, general)
     own_words = ": %s" % text if text else ""
     return "%s (%s%s); %s" % (cause, errno.errorcode.get(number, str(number)), own_words, remedy)

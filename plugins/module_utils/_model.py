@@ -24,6 +24,9 @@ BOOT_DIRECTORY = "/etc/macvtap/boot"
 #: of one tap (MAX_TAP_QUEUES, linux/if_tap.h): every open is one more
 MAX_QUEUES = 256
 
+#: nic numbers are positions; more than this is a slip, and more digits than the mark of a link is read with
+MAX_NIC = 999_999_999
+
 
 class PortGroup(NamedTuple):
     """A libvirt ``<portgroup>``: a named variant of a network that a NIC may ask for."""

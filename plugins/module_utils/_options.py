@@ -17,7 +17,14 @@ from typing import Any
 
 from ansible_collections.linuxnet.macvtap.plugins.module_utils import _names
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._errors import InvalidInput
-from ansible_collections.linuxnet.macvtap.plugins.module_utils._model import MAX_QUEUES, MODES, Network, Nic, NodePolicy
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._model import (
+    MAX_NIC,
+    MAX_QUEUES,
+    MODES,
+    Network,
+    Nic,
+    NodePolicy,
+)
 
 #: options of every module, so that defaults for the action group reach all of them: where things are, which two
 #: modules on one host must not see differently. Documented in plugins/doc_fragments/shared.py.
@@ -27,8 +34,6 @@ SHARED: dict[str, dict[str, Any]] = {
 }
 
 _OCTAL = re.compile(r"0[0-7]{3}")
-#: nic numbers are positions; more than this is a slip
-_MAX_NIC = 999_999_999
 
 
 def nics(entries: Sequence[Mapping[str, Any]]) -> list[Nic]:
@@ -43,7 +48,7 @@ def _nic(entry: Mapping[str, Any], origin: str) -> Nic:
     try:
         return Nic(
             guest=_checked(entry, "guest", _names.check_guest_name),
-            nic=_in_range(entry, "nic", 0, _MAX_NIC),
+            nic=_in_range(entry, "nic", 0, MAX_NIC),
             network=_checked(entry, "network", _names.check_network_name),
             device=_checked(entry, "device", lambda name: _names.check_ifname(name, "device")),
             mode=entry["mode"],

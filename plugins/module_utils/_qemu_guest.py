@@ -19,12 +19,16 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._errors import InvalidInput
-from ansible_collections.linuxnet.macvtap.plugins.module_utils._names import shown
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._names import check_guest_name, shown
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._qemu_args import QemuNic, option
 
 #: what a socket address holds (sun_path), without the final zero
 _LONGEST_SOCKET = 107
 _LONGEST_STEM = 40
+#: NAME_MAX; and PATH_MAX (linux/limits.h), with room for the name of a file
+_LONGEST_NAME, _LONGEST_DIRECTORY = 255, 4095 - 256
+#: of one argument of a program (MAX_ARG_STRLEN, linux/binfmts.h), with room for the words around a value
+_LONGEST_ARGUMENT = (1 << 17) - 64
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,52}")
 
 
@@ -117,16 +121,20 @@ class Step(NamedTuple):
 def paths_of(name: str, runtime_dir: str, log_dir: str) -> Paths:
     """Where the guest's files lie.
 
-    :raises InvalidInput: the name cannot be a guest's, or runtime_dir is too long for the address of a socket.
+    :raises InvalidInput: the name cannot be a guest's, runtime_dir is too long for the address of a socket, or log_dir
+        for a path.
     """
     stem = file_name(name)
     directory = posixpath.join(runtime_dir, stem)
     socket = posixpath.join(directory, "qmp.sock")
-    if len(socket.encode("utf-8", "surrogateescape")) > _LONGEST_SOCKET:
+    if len(socket.encode("utf-8", "surrogatepass")) > _LONGEST_SOCKET:
         raise InvalidInput(
             f"runtime_dir {shown(runtime_dir)} is too long: the path of a QMP socket, {shown(socket)}, takes more than"
             f" {_LONGEST_SOCKET} bytes; choose a shorter one"
         )
+    log_bytes = log_dir.encode("utf-8", "surrogatepass")
+    if len(log_bytes) > _LONGEST_DIRECTORY or any(len(part) > _LONGEST_NAME for part in log_bytes.split(b"/")):
+        raise InvalidInput(f"log_dir {shown(log_dir)} is too long for a path; choose a shorter one")
     return Paths(
         directory=directory,
         socket=socket,
@@ -146,6 +154,7 @@ def file_name(guest: str) -> str:
         raise InvalidInput(
             f"guest name {shown(guest)} cannot be: no slash, no control character, not empty, not . or .."
         )
+    check_guest_name(guest)
     if _PLAIN_NAME.fullmatch(guest):
         return guest
     plain = re.sub(r"[^A-Za-z0-9_-]+", "_", guest)[:_LONGEST_STEM]
@@ -163,9 +172,15 @@ def check_spec(spec: GuestSpec) -> None:
         if getattr(spec, option_name) and not spec.kernel:
             raise InvalidInput(f"guest {spec.name} has {option_name} but no kernel: QEMU passes it to a kernel only")
     for option_name, value in spec._asdict().items():
-        if any("\0" in text for text in (value if isinstance(value, tuple) else (value,)) if isinstance(text, str)):
+        texts = [text for text in (value if isinstance(value, tuple) else (value,)) if isinstance(text, str)]
+        if any("\0" in text for text in texts):
             raise InvalidInput(
                 f"guest {spec.name}: {option_name} {shown(value)} has a NUL, which no argument can; remove it"
+            )
+        if any(len(text.encode("utf-8", "surrogatepass")) > _LONGEST_ARGUMENT for text in texts):
+            raise InvalidInput(
+                f"guest {spec.name}: {option_name} {shown(value)} has more than {_LONGEST_ARGUMENT} bytes, which no"
+                " argument can; shorten it"
             )
     for option_name, value in (("cpus", spec.cpus), ("memory", spec.memory)):
         if value < 1:

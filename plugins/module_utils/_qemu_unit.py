@@ -35,6 +35,8 @@ from ansible_collections.linuxnet.macvtap.plugins.module_utils._qemu_guest impor
 OPEN_FILE_VERSION = 253
 _RUNTIME = re.compile(r"/run/[A-Za-z0-9_./-]+")
 _UNIT_CHARACTERS = frozenset(string.ascii_letters + string.digits + ":_.")
+#: of a line that systemd reads (LONG_LINE_MAX in systemd's def.h), less the newline
+_LONGEST_LINE = (1 << 20) - 1
 #: dash, the /bin/sh of Debian, knows descriptors of one digit only
 _LAST_FD_OF_SH = 9
 
@@ -95,7 +97,10 @@ def escape(text: str) -> str:
 
 
 def unit_text(spec: UnitSpec, command: Sequence[str], nics: Sequence[QemuNic], paths: Paths) -> str:
-    """The unit file."""
+    """The unit file.
+
+    :raises InvalidInput: naming what a unit cannot hold.
+    """
     if not _RUNTIME.fullmatch(paths.directory):
         raise InvalidInput(
             "with systemd, which makes it, runtime_dir must lie below /run and have a plain name; not"
@@ -106,7 +111,7 @@ def unit_text(spec: UnitSpec, command: Sequence[str], nics: Sequence[QemuNic], p
     files = open_files(nics, spec.vhost) if hands_over else []
     guarded = [*tap_guard(nics, vhost=spec.vhost), *command]
     start = unit_words(guarded) if hands_over else _through_shell(spec, command, nics)
-    return _UNIT.format(
+    text = _UNIT.format(
         # in parentheses, since a backslash at the end of a line would join the next one to it
         description=_plain(f"QEMU guest {spec.name}" if spec.name[-1] != "\\" else f"QEMU guest ({spec.name})", "name"),
         devices="".join(" " + unit for unit in devices),
@@ -123,6 +128,13 @@ def unit_text(spec: UnitSpec, command: Sequence[str], nics: Sequence[QemuNic], p
         timeout=spec.stop_timeout + 15,
         log=_plain(paths.log, "log_dir"),
     )
+    longest = max(len(line.encode()) for line in text.split("\n"))
+    if longest > _LONGEST_LINE:
+        raise InvalidInput(
+            f"the command line of guest {spec.name} takes {longest} bytes in its unit, of which systemd reads"
+            f" {_LONGEST_LINE}; shorten append or extra_args"
+        )
+    return text
 
 
 def _through_shell(spec: UnitSpec, command: Sequence[str], nics: Sequence[QemuNic]) -> str:

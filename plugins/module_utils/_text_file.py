@@ -50,9 +50,11 @@ def replace(path: str, old: str | None, new: str | None, what: str) -> None:
     A symbolic link at ``path`` stays one: the file that it leads to is replaced, and only the link is removed.
 
     :arg what: what to call the file in messages.
-    :raises HostError: when somebody else changed the file since ``old`` was read, or it cannot be written; then it is
-        as it was.
+    :raises HostError: when somebody else changed the file since ``old`` was read, when it cannot be written, or
+        :func:`read` would not read it again; then it is as it was.
     """
+    if new is not None and len(new) > _LARGEST:
+        raise HostError("cannot write %s %s: it would be larger than %d bytes" % (what, path, _LARGEST))
     try:
         with _locked(os.path.dirname(path)):
             found = read(path, what)

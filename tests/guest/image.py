@@ -31,7 +31,7 @@ class ImageError(Exception):
 
 def build(directory):
     """Write ``kernel`` and ``initrd`` into ``directory`` and return their paths; raises ImageError."""
-    kernel, version, root = _newest_kernel()
+    kernel, version, root = newest_kernel()
     paths = os.path.join(directory, "kernel"), os.path.join(directory, "initrd")
     # A copy: distributions may keep their kernels readable for root alone, and a guest runs without root.
     shutil.copyfile(kernel, paths[0])
@@ -42,9 +42,10 @@ def build(directory):
     return paths
 
 
-def _newest_kernel():
+def newest_kernel(roots=ROOTS):
+    """(path, version, root) of the kernel to boot; raises ImageError where there is none."""
     found = []
-    for root in ROOTS:
+    for root in roots:
         for path in glob.glob(os.path.join(root, "boot/vmlinuz-*")):
             version = path.partition("vmlinuz-")[2]
             if os.path.isdir(os.path.join(root, "lib/modules", version, "kernel")):
@@ -52,7 +53,7 @@ def _newest_kernel():
                 newness = [int(part) for part in re.findall(r"\d+", version)]
                 found.append(("cloud" in version, newness, path, version, root))
     if not found:
-        raise ImageError(f"no kernel with modules in {' or '.join(ROOTS)} (Debian: {PACKAGES[1]})")
+        raise ImageError(f"no kernel with modules in {' or '.join(roots)} (Debian: {PACKAGES[1]})")
     return max(found)[2:]
 
 
@@ -66,25 +67,25 @@ def _archive(version, root):
     # The name of a fixed event of busybox' acpid; it runs what lies there.
     power = b"#!/bin/sh\nexec /init button\n"
     entries += [("etc/acpi/PWRF", stat.S_IFDIR | 0o755, b""), ("etc/acpi/PWRF/00000080", stat.S_IFREG | 0o755, power)]
-    entries += [("bin/busybox", stat.S_IFREG | 0o755, _read(busybox)), ("bin/sh", stat.S_IFLNK | 0o777, b"busybox")]
-    entries += [("init", stat.S_IFREG | 0o755, _read(os.path.join(HERE, "init")))]
-    modules = _modules(version, root)
-    for path in modules:
-        entries.append((f"modules/{os.path.basename(path)}", stat.S_IFREG | 0o644, _read(path)))
-    order = "".join(os.path.basename(path) + "\n" for path in modules)
+    entries += [("bin/busybox", stat.S_IFREG | 0o755, read(busybox)), ("bin/sh", stat.S_IFLNK | 0o777, b"busybox")]
+    entries += [("init", stat.S_IFREG | 0o755, read(os.path.join(HERE, "init")))]
+    paths = modules(version, root)
+    for path in paths:
+        entries.append((f"modules/{os.path.basename(path)}", stat.S_IFREG | 0o644, read(path)))
+    order = "".join(os.path.basename(path) + "\n" for path in paths)
     entries.append(("modules/order", stat.S_IFREG | 0o644, order.encode()))
-    return b"".join(_cpio(*entry) for entry in entries) + _cpio("TRAILER!!!", 0, b"")
+    return b"".join(cpio(*entry) for entry in entries) + cpio("TRAILER!!!", 0, b"")
 
 
-def _modules(version, root):
+def modules(version, root, names=MODULES):
     """Paths of the modules and of what they need, in the order to load them; built-in ones have none."""
     command = ["modprobe", "--dirname", root, "--set-version", version]
-    command += ["--show-depends", "--ignore-install", "--all", *MODULES]
+    command += ["--show-depends", "--ignore-install", "--all", *names]
     # modprobe lives in /usr/sbin, which is not on everybody's path
     environment = dict(os.environ, PATH=os.environ.get("PATH", "") + ":/usr/sbin:/sbin")
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
     if done.returncode:
-        raise ImageError(f"modprobe does not know what {', '.join(MODULES)} need: {done.stderr.strip()}")
+        raise ImageError(f"modprobe does not know what {', '.join(names)} need: {done.stderr.strip()}")
     paths = []
     for line in done.stdout.splitlines():
         kind, _blank, path = line.strip().partition(" ")
@@ -96,12 +97,12 @@ def _modules(version, root):
     return paths
 
 
-def _read(path):
+def read(path):
     with open(path, "rb") as file:
         return file.read()
 
 
-def _cpio(name, mode, data):
+def cpio(name, mode, data):
     """One entry of a cpio archive in the form ``newc``, the one that kernels unpack."""
     encoded = name.encode() + b"\0"
     inode = zlib.crc32(name.encode())

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from module_host import ATTACH, NETWORK
+from module_host import ATTACH, NETWORK, remove_links
 
 PERSIST, INFO, PROBE = "macvtap_persist", "macvtap_info", "macvtap_probe"
 
@@ -36,10 +36,7 @@ echo '<network><name>foreign</name><forward mode="vepa" dev="eth0"><interface de
 
 #: Removes what a case left, and nothing of somebody else's but the boot files, which are written anew.
 CLEAN = f"""
-for link in $(ls /sys/class/net); do
-    case $link in lo|eth0|eth1|foreign?) ;; *) echo "link set dev $link group 4711";; esac
-done | ip -batch -
-ip link delete group 4711 2>/dev/null || true
+{remove_links("foreign?")}
 ip -batch - <<END
 link set eth0 up
 link set eth1 up
@@ -81,6 +78,10 @@ link set macvtap1 type macvtap mode private
 link set macvtap2 mtu 1200
 END
 """
+NAMED, SWAPPED = (
+    (ATTACH, {"attachments": [{"guest": guest, "device": "eth0", "ifname": name} for guest, name in pairs], **OWNED})
+    for pairs in ((("a", "one"), ("b", "two"), ("c", "three")), (("a", "two"), ("b", "one"), ("c", "four")))
+)
 EXCLUSIVE = (ATTACH, {"guest": "p", "attachments": [{"device": "eth1", "mode": "passthrough"}]})
 #: as :data:`_identity.INDEX_BASE`, where derived indexes begin
 FIRST_INDEX = 1 << 30
@@ -98,6 +99,7 @@ PERSISTED = (PERSIST, {"attachments": ROWS, "root": BOOT_ROOT})
 CASES = {
     "create": Case([DEFINED], *ATTACHED),
     "converge": Case([DEFINED, ATTACHED, DRIFT], *ATTACHED),
+    "rename": Case([NAMED], *SWAPPED),
     "remove": Case([DEFINED, ATTACHED], ATTACH, {"state": "absent", "guest": "b"}),
     "purge": Case([DEFINED, ATTACHED], ATTACH, {"attachments": THREE[:2], "purge": True, **OWNED}),
     "define": Case(["ip link set eth1 down"], NETWORK, {"name": "net", "devices": ["eth0", "eth1"]}, (), ("eth1",)),

@@ -34,12 +34,26 @@ DEFINITIONS = "/etc/macvtap/networks"
 #: seconds after which a module counts as hanging
 PATIENCE = 60
 
+
+def remove_links(*kept):
+    """A script that removes all links of a namespace but lo, its uplinks and those called like the patterns ``kept``.
+
+    By index, since a name may be anything. What is no link (bonding_masters) is no directory there, and what a driver
+    does not let go (gre0, sit0) keeps no other link.
+    """
+    patterns = "|".join(f"*/{name}/" for name in ("lo", "eth0", "eth1", *kept))
+    return f"""
+for link in /sys/class/net/*/; do
+    case $link in {patterns}) continue;; esac
+    read -r index <"$link/ifindex" && echo "link set dev if$index group 4711"
+done | ip -force -batch - 2>/dev/null
+ip link delete group 4711 2>/dev/null || true
+"""
+
+
 #: Makes a used hypervisor as good as new.
-RESET = """
-for link in $(ls /sys/class/net); do
-    case $link in lo|eth0|eth1) ;; *) echo "link set dev $link group 4711";; esac
-done | ip -batch - 2>/dev/null
-ip link delete group 4711 2>/dev/null
+RESET = f"""
+{remove_links()}
 for uplink in eth0 eth1; do ip link set $uplink mtu 1500 up; done
 rm -rf /dev/tap* /run/lock/tap* /etc/macvtap
 """

@@ -24,7 +24,8 @@ OWNED = {"device_owner": "nobody", "device_group": "65533", "device_mode": "0660
         ("ip link set web0 down", "link_state down -> up"),
         ("ip link set web0 type macvtap mode bridge", "mode bridge -> vepa"),
         ("ip link set web0 type macvtap mode source", "mode source -> vepa"),
-        ("ip link set web0 name other0", "ifname other0 -> web0"),
+        # while it is down, as some kernels want it
+        ("ip link set web0 down; ip link set web0 name other0; ip link set other0 up", "ifname other0 -> web0"),
         ("echo 0 > /proc/sys/net/ipv6/conf/web0/disable_ipv6", "ipv6 true -> false"),
         ("rm /dev/tap*", "make node"),
         ("chmod 666 /dev/tap*", "0666 to"),
@@ -62,7 +63,7 @@ def test_drift_under_a_guest_is_repaired_without_cutting_it_off(host):
 def test_a_renamed_link_is_found_by_its_mark_and_keeps_its_new_name(host):
     unnamed = {"guest": "web", "device": "eth0"}
     host.attach(attachments=[unnamed])
-    host.ip("link set macvtap0 name other0")
+    host.ip("link set macvtap0 down", "link set macvtap0 name other0", "link set other0 up")
     again = host.attach(attachments=[unnamed])
     assert (again["changed"], again["attachments"][0]["ifname"]) == (False, "other0")
 

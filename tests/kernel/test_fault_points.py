@@ -44,6 +44,8 @@ FOUND = {
     # a link set down only for the change stayed down
     "converge": [("change", 1, "recv", {"error": errno.ERANGE, "after": True})],
     # two links stayed in the group of those to delete
+    # a kernel that renames only what is down says so
+    "rename": [("change", 0, "dump", {"error": errno.EBUSY}), ("change", 3, "dump", {"error": errno.EBUSY})],
     "remove": [
         ("change", 1, "unlink", {"error": errno.EEXIST, "sticky": True}),
         ("recv", 0, "change", {"error": errno.ENOMEM, "sticky": True}),

@@ -91,7 +91,7 @@ def test_a_foreign_macvtap_on_a_device_of_ours_is_told(host, row):
 
 def test_a_network_whose_device_is_gone_or_enslaved_is_told(host):
     host.network(name="n", devices=["eth0", "eth1"])
-    host.ip("link set eth0 name away", "link add br0 type bridge", "link set eth1 master br0")
+    host.ip("link set eth0 down", "link set eth0 name away", "link add br0 type bridge", "link set eth1 master br0")
     (network,) = host.module(INFO)["networks"]
     host.ip("link set away name eth0", "link set eth0 up", "link delete br0")
     assert "lower device eth0 does not exist" in network["problems"]

@@ -81,7 +81,7 @@ def test_a_missing_lower_device_fails_its_own_instance_only(host):
     host.module(PERSIST, attachments=made["attachments"])
     host.detach(guest="a")
     host.detach(guest="b")
-    host.ip("link set eth1 name gone")
+    host.ip("link set eth1 down", "link set eth1 name gone")
     try:
         assert play_boot(host, "eth0")[-1].returncode == 0
         failed = play_boot(host, "eth1")
@@ -169,12 +169,12 @@ def test_systemd_boots_the_links_before_the_guests_and_names_the_instance_that_f
     # a name that systemd escapes
     nics = [{"guest": guest, "device": device} for guest, device in zip(guests, ("eth0", "up-link.7"))]
     with three_uplinks() as host:
-        host.ip("link set eth1 name up-link.7")
+        host.ip("link set eth1 down", "link set eth1 name up-link.7", "link set up-link.7 up")
         made = host.attach(attachments=nics, **OWNED)
         host.module(PERSIST, attachments=made["attachments"])
         for guest in guests:
             host.detach(guest=guest)
-        host.ip("link set up-link.7 name gone")
+        host.ip("link set up-link.7 down", "link set up-link.7 name gone")
         with booted_systemd(host) as (beside, runner):
             wait_for(lambda: beside("systemctl", "is-active", "multi-user.target") == "active", "multi-user.target")
             states = beside("systemctl", "is-active", "macvtap@eth0", late, "macvtap.target", "qemu-guest-x")

@@ -21,7 +21,7 @@ PLUGINS = sorted(path for path in (CHECKOUT / "plugins").rglob("*.py") if path.p
 TAKERS = {"AnsibleFilterError", "fail_json", "host_error", "warn"}
 #: functions and tables whose texts become part of messages: what an errno means, what is wrong with a device, …
 PARTS = {
-    "_explain.py": {"explain", "_MEANINGS"},
+    "_explain.py": {"explain", "_MEANINGS", "_MEANINGS_OF_ATTRIBUTES"},
     "_host.py": {"in_the_way", "obstacle"},
     "_network_xml.py": {"_REFUSED", "_NEEDS_A_BRIDGE", "_NEEDS_SRIOV", "_NEEDS_SWITCH_DAEMON", "_NEEDS_SHAPING"},
     "_domain_xml.py": {"_REFUSED"},

@@ -107,8 +107,10 @@ class KernelModel:
     :ivar before_change: called before every change with its number.
     """
 
-    def __init__(self, devtmpfs: bool = True, ipv6: bool = True) -> None:
+    def __init__(self, devtmpfs: bool = True, ipv6: bool = True, live_rename: bool = True) -> None:
         self.devtmpfs = devtmpfs
+        #: whether a link that is up can be renamed: since Linux 6.2
+        self.live_rename = live_rename
         self.ipv6 = ipv6
         self.links: dict[int, Device] = {}
         self.files: dict[str, File] = {}
@@ -314,10 +316,7 @@ class KernelModel:
         if GROUP in attributes:
             device.group = u32(attributes[GROUP])
         if IFNAME in attributes:
-            name = text(attributes[IFNAME]).decode()
-            if name and name != device.name:
-                self._require_name(name)
-                device.name = name
+            self.rename(device, text(attributes[IFNAME]).decode())
         if IFALIAS in attributes:
             device.alias = text(attributes[IFALIAS]).decode("utf-8", "surrogateescape")
         if MASTER in attributes:
@@ -343,6 +342,13 @@ class KernelModel:
         else:
             require(not self._is_busy(device, mac), errno.EADDRINUSE)
             device.mac = mac
+
+    def rename(self, device: Device, name: str) -> None:
+        """dev_change_name; the empty name means no change."""
+        require(not name or self.live_rename or not device.flags & UP, errno.EBUSY)
+        if name and name != device.name:
+            self._require_name(name)
+            device.name = name
 
     def set_mtu(self, device: Device, mtu: int) -> None:
         require(mtu >= 68, errno.EINVAL)

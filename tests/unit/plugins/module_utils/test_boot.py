@@ -6,8 +6,10 @@
 
 from __future__ import annotations
 
+from urllib.parse import quote
+
 import pytest
-from hypothesis import given, settings
+from hypothesis import event, example, given, settings
 from hypothesis import strategies as st
 
 from ansible_collections.linuxnet.macvtap.plugins.module_utils import _boot, _boot_files
@@ -75,17 +77,31 @@ def test_every_file_says_who_wrote_it_and_ends_with_a_newline():
         assert text.startswith(_boot_files.HEADER) and text.endswith("\n")
 
 
-NAMES = st.text(st.characters(blacklist_categories=("Cs", "Cc"), max_codepoint=0x2FF), min_size=1, max_size=20)
+NAMES = st.text(st.characters(blacklist_categories=("Cs", "Cc"), max_codepoint=0x2FF), min_size=1, max_size=24)
 PLAIN = st.from_regex(r"[A-Za-z0-9_][A-Za-z0-9_.+-]{0,13}", fullmatch=True)
+
+
+READABLE = "!$&'()*+,-./:;@[]^_`{|}~"
+
+
+def mark_bytes(guest, network):
+    """How long the alias of a guest's first NIC is, of which escaped names take most."""
+    return sum(len(word) for word in ("linuxnet.macvtap guest= nic=0 network=", quote(guest, READABLE), quote(network, READABLE)))
 
 
 @settings(deadline=None, max_examples=60)
 @given(guest=NAMES, network=NAMES.filter(lambda name: "/" not in name and name not in (".", "..")), device=PLAIN)
+@example(guest="0" + "\xa0" * 18, network="0" + "\xa0" * 18, device="eth0")
 def test_what_is_written_is_read_again_whatever_the_names(guest, network, device):
     rows = [
         row(guest, number, network=name, device=device, ifname="link%d" % number, mode=mode, queues=number + 1, mtu=mtu)
         for number, (name, mode, mtu) in enumerate([(network, "vepa", 68), (None, "passthrough", 9000)])
     ]
+    if mark_bytes(guest, network) > 255:
+        event("too long for an alias")
+        with pytest.raises(InvalidInput, match=r"attachments\[0\]: guest name .* is too long: the mark"):
+            entries(*rows)
+        return
     made = _boot.in_order(entries(*rows))
     written = texts(made)
     assert _boot_files.read(written) == made
@@ -114,6 +130,14 @@ def test_what_is_written_is_read_again_whatever_the_names(guest, network, device
         ({"guest": None}, "it has no guest; pass attachments as macvtap_attach returns them"),
         ({"guest": "a\nb"}, "contains the character"),
         ({"nic": True}, "nic True is not a number"),
+        # what the mark is not read with again
+        ({"nic": 1_000_000_000}, "nic 1000000000 is not a number from 0 to 999999999"),
+        ({"queues": 257}, "queues 257 is not a number from 1 to 256"),
+        ({"mtu": 67}, "mtu 67 is not a number from 68 to 65535"),
+        ({"mtu": "١٥٠٠"}, "is not a number from 68"),
+        ({"ifindex": 1 << 31}, "ifindex 2147483648 is not a number from 1 to 2147483647"),
+        ({"tap_owner": "x" * 256}, "the name 'x.* of the owner of the tap has more than 255 bytes; use its number"),
+        ({"tap_group": "x" * 256}, "of the group of the tap has more than 255 bytes"),
     ],
 )
 def test_what_cannot_be_written_is_refused_by_name(values, message):

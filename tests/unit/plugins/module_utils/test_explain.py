@@ -40,6 +40,18 @@ def test_each_errno_of_macvtap_has_its_own_words(number, words):
     assert words in why(number)
 
 
+@pytest.mark.parametrize(
+    ("number", "name", "words"),
+    [
+        (errno.EBUSY, "ifname", "renames a link only while it is down"),
+        (errno.EOPNOTSUPP, "mac", "does not support another MAC"),
+    ],
+)
+def test_an_attribute_of_a_link_that_exists_has_its_own_words(number, name, words):
+    assert words in why(number, names=("mark", name, "link_state"))
+    assert words not in why(number) and words not in why(number, names=("mtu",))
+
+
 def test_the_kernels_own_words_are_passed_on():
     assert "Attribute failed policy validation" in why(errno.ERANGE, "Attribute failed policy validation")
 

@@ -127,6 +127,22 @@ def test_any_other_name_is_made_plain_and_stays_unique(name):
 def test_a_runtime_directory_that_is_too_long_is_refused():
     with pytest.raises(InvalidInput, match=r"runtime_dir .* is too long"):
         paths_of("web", "/run/" + "x" * 100, "/var/log/qemu-guests")
+    with pytest.raises(InvalidInput, match=r"runtime_dir .* is too long"):
+        # half a character, which no encoding of a path knows
+        paths_of("web", "/run/" + "\ud800" * 100, "/var/log/qemu-guests")
+
+
+@pytest.mark.parametrize("log_dir", ["/var/log/" + "x" * 256, "/var/log/" + "ü" * 128, "/var/log" + "/xxxxxxx" * 490])
+def test_a_log_directory_that_no_path_can_name_is_refused(log_dir):
+    with pytest.raises(InvalidInput, match=r"log_dir .* is too long for a path"):
+        paths_of("web", "/run/qemu-guests", log_dir)
+    assert paths_of("web", "/run/qemu-guests", "/var/log/" + "x" * 255)
+
+
+@pytest.mark.parametrize("name", ["x" * 227, "ü" * 114, "x" * 100_000])
+def test_a_name_that_no_mark_holds_is_refused(name):
+    with pytest.raises(InvalidInput, match=r"guest name .* shorten it to 226 or less"):
+        paths_of(name, "/run/qemu-guests", "/var/log/qemu-guests")
 
 
 @pytest.mark.parametrize("name", ["", ".", "..", "a/b", "a\nb", "a\0b"])
@@ -144,6 +160,8 @@ def test_a_name_that_no_guest_can_have_is_refused(name):
         ({"memory": -1}, "memory -1 is less than 1"),
         ({"append": "quiet\0x"}, "append .* has a NUL"),
         ({"extra_args": ("-S", "a\0b")}, "extra_args .* has a NUL"),
+        ({"append": "x" * 131009}, "append .* has more than 131008 bytes, which no argument can"),
+        ({"extra_args": ("-S", "ü" * 65505)}, "extra_args .* has more than 131008 bytes"),
     ],
 )
 def test_what_cannot_start_is_refused(changes, words):
