@@ -153,3 +153,50 @@ def test_links_that_libvirt_made_are_told_from_ours_and_left_alone(libvirt, host
         libvirt.virsh("destroy", "--domain", "R&D <x>")
         host.detach(mac=[ours["mac"]])
         libvirt.virsh("net-destroy", "theirs")
+
+
+FILTER = "<filterref filter='clean-traffic'/>"
+#: what libvirt refuses on a NIC of type direct → what it says when the domain is created
+REFUSED_BY_LIBVIRT = {
+    "<mtu size='1400'/>": "setting MTU on interface type direct is not supported",
+    "<port isolated='yes'/>": "<port isolated='yes'/> is not supported for network interfaces with type='direct'",
+    "<vlan><tag id='4'/></vlan>": "vlan tag not supported for this connection type",
+    "<coalesce><rx><frames max='7'/></rx></coalesce>": "coalesce settings on interface type direct are not supported",
+    "<script path='/bin/true'/>": "scripts are not supported on interfaces of type direct",
+    "<ip address='192.0.2.1'/>": "guest-side IP route and/or address info, not supported by QEMU",
+}
+
+
+def create(libvirt, nic):
+    """Have libvirt run a domain with this NIC; return how that ended, and what libvirt knows of the NIC."""
+    text = f"""<domain type='qemu'><name>tried</name><memory unit='MiB'>64</memory>
+        <os><type arch='x86_64'>hvm</type></os><devices><emulator>/usr/bin/qemu-system-x86_64</emulator>{nic}</devices>
+        </domain>"""
+    tried = libvirt.virsh("create", "/dev/stdin", input=text, check=False)
+    known = libvirt.virsh("dumpxml", "tried", check=False).stdout
+    libvirt.virsh("destroy", "tried", check=False)
+    return tried, known
+
+
+@pytest.mark.parametrize("element", REFUSED_BY_LIBVIRT)
+def test_what_libvirt_refuses_on_a_macvtap(libvirt, element):
+    tried, _known = create(libvirt, f"<interface type='direct'><source dev='eth0'/>{element}</interface>")
+    assert tried.returncode and REFUSED_BY_LIBVIRT[element] in tried.stderr
+
+
+def test_libvirt_drops_the_filter_of_a_direct_nic_and_refuses_that_of_a_macvtap_network(libvirt):
+    tried, known = create(libvirt, f"<interface type='direct'><source dev='eth0'/>{FILTER}</interface>")
+    assert tried.returncode == 0 and "type='direct'" in known and "filterref" not in known
+    define(libvirt, "filtered", "<forward mode='vepa' dev='eth0'/>")
+    libvirt.virsh("net-start", "filtered")
+    tried, _known = create(libvirt, f"<interface type='network'><source network='filtered'/>{FILTER}</interface>")
+    libvirt.virsh("net-destroy", "filtered")
+    libvirt.virsh("net-undefine", "filtered")
+    assert tried.returncode and "filterref is not supported for network interfaces of type direct" in tried.stderr
+
+
+def test_libvirt_makes_an_isolated_bridge_of_the_form_of_2010(libvirt):
+    define(libvirt, "old", "<extbridge mode='vepa' dev='eth0'/>")
+    text = libvirt.virsh("net-dumpxml", "old").stdout
+    libvirt.virsh("net-undefine", "old")
+    assert "extbridge" not in text and "<bridge name='virbr" in text and "<forward" not in text
