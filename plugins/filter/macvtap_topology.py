@@ -54,7 +54,8 @@ options:
     default: 1200
 seealso:
   - module: linuxnet.macvtap.macvtap_info
-  - ref: Pictures of macvtap hosts <ansible_collections.linuxnet.macvtap.docsite.guide_topology>
+  - name: Pictures of macvtap hosts
+    link: https://github.com/linuxnet/ansible-collection-macvtap/blob/main/docs/docsite/rst/guide_topology.rst
     description: How such a picture looks.
 """
 

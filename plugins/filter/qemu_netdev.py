@@ -72,7 +72,8 @@ notes:
 seealso:
   - module: linuxnet.macvtap.macvtap_attach
   - module: linuxnet.macvtap.macvtap_qemu
-  - ref: Running guests on macvtap taps <ansible_collections.linuxnet.macvtap.docsite.guide_guests>
+  - name: Running guests on macvtap taps
+    link: https://github.com/linuxnet/ansible-collection-macvtap/blob/main/docs/docsite/rst/guide_guests.rst
     description: The same for other machine monitors.
 """
 

@@ -170,9 +170,7 @@ def _entry(row: Mapping[str, Any], origin: str) -> Entry:
 def _number(value: Any, what: str, allowed: range) -> int:
     text = "" if isinstance(value, bool) else str(value)
     if not re.fullmatch("[0-9]{1,10}", text) or int(text) not in allowed:
-        raise InvalidInput(
-            "%s %s is not a number from %d to %d" % (what, _names.shown(value), allowed[0], allowed[-1])
-        )
+        raise InvalidInput("%s %s is not a number from %d to %d" % (what, _names.shown(value), allowed[0], allowed[-1]))
     return int(text)
 
 
@@ -205,7 +203,8 @@ def _owner(name: str, what: str) -> str:
     _plain(name, what, "use its number")
     if len(name) > _MAX_OWNER_BYTES:
         raise InvalidInput(
-            "the name %s of the %s has more than %d bytes; use its number" % (_names.shown(name), what, _MAX_OWNER_BYTES)
+            "the name %s of the %s has more than %d bytes; use its number"
+            % (_names.shown(name), what, _MAX_OWNER_BYTES)
         )
     return name
 

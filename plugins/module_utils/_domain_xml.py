@@ -63,8 +63,8 @@ _REFUSED = {
         " port by hand and remove it"
     ),
     "filterref": (
-        "a network filter, which this collection does not carry out and libvirt refuses to start a guest with on such a"
-        " NIC; filter at the switch and remove it"
+        "a network filter, which neither this collection nor libvirt carries out on a macvtap; filter at the switch and"
+        " remove it"
     ),
     "bandwidth": "traffic shaping, which is not done here; shape at the switch or the lower device and remove it",
     "coalesce": f"interrupt coalescing, {_HOST_TAP_ONLY}",

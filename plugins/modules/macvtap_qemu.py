@@ -163,7 +163,8 @@ seealso:
   - module: linuxnet.macvtap.macvtap_attach
   - plugin: linuxnet.macvtap.qemu_netdev
     plugin_type: filter
-  - ref: Running guests on macvtap taps <ansible_collections.linuxnet.macvtap.docsite.guide_guests>
+  - name: Running guests on macvtap taps
+    link: https://github.com/linuxnet/ansible-collection-macvtap/blob/main/docs/docsite/rst/guide_guests.rst
     description: How taps reach guests, also with other machine monitors.
 """
 

@@ -107,7 +107,9 @@ def test_a_hypervisor_writes_to_a_copy_of_the_machine(hypervisor, directory):
 def test_a_hypervisor_sees_its_own_links_in_sysfs_and_no_others(hypervisor):
     # with lo, and what drivers put into every namespace: bonding_masters, sit0 …
     script = "mount -t sysfs sysfs /sys && ls /sys/class/net"
-    empty = subprocess.run(["unshare", "--net", "--mount", "sh", "-c", script], capture_output=True, check=True, text=True)
+    empty = subprocess.run(
+        ["unshare", "--net", "--mount", "sh", "-c", script], capture_output=True, check=True, text=True
+    )
     assert set(hypervisor.run(["ls", "/sys/class/net"]).stdout.split()) == {"eth0", "eth1", *empty.stdout.split()}
 
 

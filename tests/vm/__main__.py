@@ -6,8 +6,8 @@
 
     python3 tests/vm [--kernel DIRECTORY] [--memory MIB] COMMAND [WORD...]
 
-Its root is this machine's, read through virtiofs; whatever the command writes stays in the machine's memory. The command
-runs as root in the directory where this was called, and what it prints is printed here; so is its exit status returned.
+Its root is this machine's, read through virtiofs; whatever the command writes stays in memory. The command runs as root
+in the directory where this was called; what it prints is printed here, and its exit status is returned.
 The kernel is the newest below DIRECTORY (``boot/vmlinuz-*`` and ``lib/modules``, as ``dpkg -x`` unpacks a package of
 Debian), or else the one that the guests of the tests boot. No network, two CPUs.
 """
@@ -25,7 +25,7 @@ import tempfile
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.dirname(HERE))
 
-from guest import image
+from guest import image  # noqa: E402
 
 DIRECTORIES = ("bin", "dev", "lower", "modules", "over", "proc", "root", "sys")
 MODULES = ("virtio_pci", "virtiofs", "overlay")
@@ -124,11 +124,13 @@ def archive(command, version, root):
         command=shlex.join(command),
     )
     programs = {"init": os.path.join(HERE, "init"), "bin/busybox": shutil.which("busybox")}
-    names.update({
-        "modules/order": "".join(os.path.basename(path) + "\n" for path in paths).encode(),
-        "release": os.path.join(root, "lib/modules", version).encode(),
-        "job": job.encode(),
-    })
+    names.update(
+        {
+            "modules/order": "".join(os.path.basename(path) + "\n" for path in paths).encode(),
+            "release": os.path.join(root, "lib/modules", version).encode(),
+            "job": job.encode(),
+        }
+    )
     entries = [(name, stat.S_IFDIR | 0o755, b"") for name in DIRECTORIES]
     entries += [(name, stat.S_IFREG | 0o644, data) for name, data in names.items()]
     entries += [(name, stat.S_IFREG | 0o755, image.read(path)) for name, path in programs.items()]
