@@ -9,15 +9,18 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import re
-from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+import time
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
+from ansible_collections.linuxnet.macvtap.plugins.module_utils import _lock
+from ansible_collections.linuxnet.macvtap.plugins.module_utils import _qemu_files as files
 from ansible_collections.linuxnet.macvtap.plugins.module_utils import _qemu_process as process
 from ansible_collections.linuxnet.macvtap.plugins.module_utils import _qemu_supervisor as supervisor
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._errors import HostError, MacvtapError
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._names import shown
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._qemu_args import (
     QemuNic,
     device,
@@ -29,13 +32,16 @@ from ansible_collections.linuxnet.macvtap.plugins.module_utils._qemu_guest impor
     Found,
     LiveNic,
     Paths,
+    Process,
     Running,
     Step,
     Wanted,
 )
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._qmp import Qmp, QmpError, QmpSilent
 
-_DEVICE_ID = re.compile(r"nic([0-9]+)")
+_DEVICE_ID = re.compile(r"nic([0-9]{1,4})")
+_MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
+_LARGEST_MTU = 65535
 #: seconds between two presses of the power button: a guest that still boots misses the first
 _PRESS_EVERY = 5.0
 #: seconds for QEMU itself to end when it is told to
@@ -62,9 +68,21 @@ class Host(NamedTuple):
     start_timeout: float
     stop_timeout: float
 
+    def process(self) -> Process | None:
+        """The guest's process, whoever started it.
+
+        :raises Refused: what lies at the guest's place is another's.
+        """
+        return (self.systemd.process() if self.systemd else None) or self.pid_file.process()
+
     def pid(self) -> int | None:
-        """The guest's process, whoever started it."""
-        return (self.systemd.pid() if self.systemd else None) or self.pid_file.pid()
+        """Its number."""
+        found = self.process()
+        return found.pid if found else None
+
+    def is_there(self) -> bool:
+        """Whether something at these paths is this guest's, by the name that it has there."""
+        return (self.systemd is not None and self.systemd.is_ours()) or self.pid_file.is_named()
 
 
 def observe(host: Host, need_nics: bool) -> Found:
@@ -72,9 +90,12 @@ def observe(host: Host, need_nics: bool) -> Found:
 
     :arg need_nics: whether the NICs matter so much that a QEMU that does not tell them is an error.
     """
-    pid = host.pid()
-    running = _running(host, pid, need_nics) if pid else None
-    paths = (host.paths.directory, host.paths.pid_file, host.paths.console, host.paths.log)
+    guest = host.process()
+    running = _running(host, guest, need_nics) if guest else None
+    paths = (
+        *(host.paths.directory, host.paths.pid_file, host.paths.start_file),
+        *(host.paths.console, host.paths.log),
+    )
     return Found(
         running=running,
         unit=host.systemd.text() if host.systemd else None,
@@ -83,30 +104,50 @@ def observe(host: Host, need_nics: bool) -> Found:
     )
 
 
-def _running(host: Host, pid: int, need_nics: bool) -> Running:
-    base = tuple(without_nics(process.command_line(pid)))
+def _running(host: Host, guest: Process, need_nics: bool) -> Running:
+    base = tuple(without_nics(process.command_line(guest.pid)))
     nics: dict[int, LiveNic] = {}
     try:
-        with Qmp(host.paths.socket) as qmp:
+        with files.connect(host.paths, guest) as qmp:
             nics = _live_nics(qmp)
-    except (OSError, QmpSilent) as error:
+    except (OSError, HostError) as error:
         if need_nics:
             raise HostError(
-                f"the guest runs as process {pid}, but its QMP socket does not serve ({error}); end the other client or"
-                " that process"
+                f"the guest runs as process {guest.pid}, but its QMP socket does not serve ({error}); end the other"
+                " client or that process"
             ) from error
-    return Running(pid, base, nics, process.held_devices(pid))
+    return Running(guest, base, nics, process.held_devices(guest.pid), files.is_open(host.paths))
 
 
 def _live_nics(qmp: Qmp) -> dict[int, LiveNic]:
+    """The NICs of ours that QEMU reports.
+
+    :raises QmpSilent: it reports what no QEMU does.
+    """
     nics = {}
-    for item in qmp.execute("qom-list", {"path": "/machine/peripheral"}):
-        match = _DEVICE_ID.fullmatch(item["name"])
+    for item in _expected(qmp.execute("qom-list", {"path": "/machine/peripheral"}), list):
+        name = _expected(_expected(item, dict).get("name"), str)
+        match = _DEVICE_ID.fullmatch(name)
         if match:
-            path = f"/machine/peripheral/{item['name']}"
-            mac, mtu = (qmp.execute("qom-get", {"path": path, "property": key}) for key in ("mac", "host_mtu"))
-            nics[int(match.group(1))] = LiveNic(str(mac).lower(), int(mtu))
+            mac, mtu = (
+                qmp.execute("qom-get", {"path": f"/machine/peripheral/{name}", "property": key})
+                for key in ("mac", "host_mtu")
+            )
+            if not _MAC.fullmatch(_expected(mac, str).lower()) or not 0 <= _expected(mtu, int) <= _LARGEST_MTU:
+                raise _nonsense((mac, mtu))
+            nics[int(match.group(1))] = LiveNic(mac.lower(), mtu)
     return nics
+
+
+def _expected(value: Any, kind: type) -> Any:
+    # exactly: True is an int
+    if type(value) is not kind:
+        raise _nonsense(value)
+    return value
+
+
+def _nonsense(value: object) -> QmpSilent:
+    return QmpSilent(f"QEMU reports {shown(value)}, which it never does; stop the guest")
 
 
 def check(
@@ -116,7 +157,7 @@ def check(
 
     :arg files: (option, path, ``r`` or ``rw``) that the guest reads or writes.
     """
-    own = found.running.pid if found.running else None
+    own = found.running.process.pid if found.running else None
     starts = any(step.kind == "start" for step in steps)
     process.check_taps(wanted.nics if starts else [step.nic for step in steps if step.kind == "plug" and step.nic], own)
     if starts and host.user is not None:
@@ -139,13 +180,15 @@ def apply(steps: Sequence[Step], wanted: Wanted, host: Host, found: Found) -> No
 def _apply(steps: Sequence[Step], wanted: Wanted, host: Host, found: Found) -> None:
     for step in steps:
         if step.kind == "stop" and found.running:
-            stop(host, found.running.pid)
+            stop(host, found.running.process)
         elif step.kind == "start":
             start(host, wanted)
         elif step.kind == "remove":
             _remove(host)
-        elif step.kind in ("plug", "unplug"):
-            with Qmp(host.paths.socket) as qmp:
+        elif step.kind == "secure":
+            files.take(host.paths)
+        elif step.kind in ("plug", "unplug") and found.running:
+            with files.connect(host.paths, found.running.process) as qmp:
                 _plug_step(qmp, host, step)
         elif host.systemd and wanted.unit is not None:
             _unit_step(host.systemd, step, wanted.unit)
@@ -165,24 +208,24 @@ def _unit_step(systemd: supervisor.Systemd, step: Step, text: str) -> None:
         systemd.enable(step.kind == "enable")
 
 
-def start(host: Host, wanted: Wanted) -> int:
+def start(host: Host, wanted: Wanted) -> None:
     """Start the guest and wait until QEMU answers.
 
-    :return: its pid.
     :raises StartFailed: QEMU ended at once or stays silent; the text holds its own words, and nothing of it is left.
     """
     if host.user is None:
         raise HostError("nobody to run the guest as")
-    supervisor.make_log(host.paths.console, host.user.uid, host.user.gid)
-    offset = supervisor.make_log(host.paths.log, 0, 0)
+    files.make_log(host.paths.console, host.user.uid, host.user.gid)
+    offset = files.make_log(host.paths.log, 0, 0)
     keeper = host.systemd or host.pid_file
     command = [*wanted.base, *nic_args(wanted.nics, vhost=host.vhost, driver=host.driver)]
-    with _one_at_a_time(os.path.dirname(host.paths.directory)):
+    # Between the look at a tap's holders and its opening nobody else of us may do the same.
+    with _lock.hold("guests"):
         # Somebody may have taken a tap since the plan was made.
         process.check_taps(wanted.nics, None)
-        supervisor.remove_file(host.paths.socket)
+        files.clear(host.paths)
         try:
-            pid = keeper.start(command, wanted.nics, host.user, host.vhost)
+            guest = keeper.start(command, wanted.nics, host.user, host.vhost)
         except MacvtapError as error:
             host.pid_file.stopped()
             said = process.last_words(host.paths.log, offset)
@@ -190,26 +233,26 @@ def start(host: Host, wanted: Wanted) -> int:
                 f"guest {wanted.name} does not start: {error}" + (f"; QEMU says: {said}" if said else "")
             ) from error
     try:
-        _wait_ready(host, pid)
+        _wait_ready(host, guest)
+        # From here on its user cannot replace the socket; what it did before shows now.
+        files.take(host.paths)
+        _wait_ready(host, guest)
     except MacvtapError as error:
-        _end(host, pid)
+        _end(host, guest)
         said = process.last_words(host.paths.log, offset) or "nothing"
         raise StartFailed(f"guest {wanted.name} does not start: {error}; QEMU says: {said}") from error
-    return pid
 
 
-def _wait_ready(host: Host, pid: int) -> None:
+def _wait_ready(host: Host, guest: Process) -> None:
     def answers() -> bool:
-        if not process.is_alive(pid):
+        if not process.is_alive(guest):
             raise HostError("QEMU ended at once")
         try:
-            with Qmp(host.paths.socket, host.start_timeout) as qmp:
-                if qmp.peer_pid() != pid:
-                    raise HostError(f"process {qmp.peer_pid()} answers in place of QEMU, process {pid}")
+            files.connect(host.paths, guest, host.start_timeout).close()
         except (FileNotFoundError, ConnectionRefusedError):
             return False
-        except QmpSilent:
-            if not process.is_alive(pid):
+        except HostError:
+            if not process.is_alive(guest):
                 raise HostError("QEMU ended at once") from None
             raise
         return True
@@ -218,39 +261,37 @@ def _wait_ready(host: Host, pid: int) -> None:
         raise HostError(f"QEMU does not answer within {host.start_timeout:g} seconds")
 
 
-def _end(host: Host, pid: int) -> None:
+def _end(host: Host, guest: Process) -> None:
     if host.systemd:
         host.systemd.stop()
-    if process.is_alive(pid):
-        process.end(pid, _QUIT_SECONDS)
+    process.end(guest, _QUIT_SECONDS)
     host.pid_file.stopped()
 
 
-def stop(host: Host, pid: int) -> None:
+def stop(host: Host, guest: Process) -> None:
     """Press the guest's power button, wait, then end QEMU."""
-    if host.systemd and host.systemd.pid() == pid:
+    if host.systemd and host.systemd.process() == guest:
         host.systemd.stop()
     else:
-        _power_down(host, pid)
-    if process.is_alive(pid):
-        process.end(pid, _QUIT_SECONDS)
+        _power_down(host, guest)
+    process.end(guest, _QUIT_SECONDS)
     host.pid_file.stopped()
 
 
-def _power_down(host: Host, pid: int) -> None:
-    remaining = host.stop_timeout
-    while remaining > 0 and process.is_alive(pid):
-        _command(host, "system_powerdown")
-        if process.wait_until(lambda: not process.is_alive(pid), min(_PRESS_EVERY, remaining)):
+def _power_down(host: Host, guest: Process) -> None:
+    deadline = time.monotonic() + host.stop_timeout
+    while time.monotonic() < deadline and process.is_alive(guest):
+        _command(host, guest, "system_powerdown")
+        remaining = max(deadline - time.monotonic(), 0)
+        if process.wait_until(lambda: not process.is_alive(guest), min(_PRESS_EVERY, remaining)):
             return
-        remaining -= _PRESS_EVERY
-    if _command(host, "quit"):
-        process.wait_until(lambda: not process.is_alive(pid), _QUIT_SECONDS)
+    if _command(host, guest, "quit"):
+        process.wait_until(lambda: not process.is_alive(guest), _QUIT_SECONDS)
 
 
-def _command(host: Host, command: str) -> bool:
+def _command(host: Host, guest: Process, command: str) -> bool:
     """Give a command whose failure is no error, since a firmer one follows; returns whether QEMU took it."""
-    with contextlib.suppress(OSError, HostError), Qmp(host.paths.socket, _PRESS_EVERY) as qmp:
+    with contextlib.suppress(OSError, HostError), files.connect(host.paths, guest, _PRESS_EVERY) as qmp:
         qmp.execute(command)
         return True
     return False
@@ -259,10 +300,9 @@ def _command(host: Host, command: str) -> bool:
 def _remove(host: Host) -> None:
     if host.systemd:
         host.systemd.remove()
-    for path in (host.paths.socket, host.paths.pid_file, host.paths.console, host.paths.log):
-        supervisor.remove_file(path)
-    with contextlib.suppress(FileNotFoundError):
-        os.rmdir(host.paths.directory)
+    host.pid_file.stopped()
+    for path in (host.paths.console, host.paths.log):
+        files.remove_file(path)
 
 
 def plug(qmp: Qmp, nic: QemuNic, driver: str, vhost: bool) -> None:
@@ -294,21 +334,9 @@ def unplug(qmp: Qmp, number: int, seconds: float) -> None:
     """
     name = f"nic{number}"
     qmp.execute("device_del", {"id": name})
-    if not qmp.wait_event("DEVICE_DELETED", lambda data: data.get("device") == name, seconds):
+    if not qmp.wait_deleted(name, seconds):
         raise HostError(
             f"the guest does not let go of NIC {number} within {seconds:g} seconds: it still boots, or its system knows"
             " no hot-unplug; try again, or stop the guest"
         )
     qmp.execute("netdev_del", {"id": f"net{number}"})
-
-
-@contextlib.contextmanager
-def _one_at_a_time(directory: str) -> Iterator[None]:
-    """Between the look at a tap's holders and its opening nobody else of us may do the same."""
-    os.makedirs(directory, mode=0o755, exist_ok=True)
-    descriptor = os.open(os.path.join(directory, ".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)

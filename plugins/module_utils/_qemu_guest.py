@@ -24,21 +24,27 @@ from ansible_collections.linuxnet.macvtap.plugins.module_utils._qemu_args import
 
 #: what a socket address holds (sun_path), without the final zero
 _LONGEST_SOCKET = 107
-_LONGEST_STEM = 40
 #: NAME_MAX; and PATH_MAX (linux/limits.h), with room for the name of a file
 _LONGEST_NAME, _LONGEST_DIRECTORY = 255, 4095 - 256
 #: of one argument of a program (MAX_ARG_STRLEN, linux/binfmts.h), with room for the words around a value
 _LONGEST_ARGUMENT = (1 << 17) - 64
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,52}")
+#: what :func:`file_name` makes of other names, and what lies beside a guest's directory: no plain name may look like it
+_RESERVED = re.compile(r".*(--[0-9a-f]{32}|\.pid|\.start)")
+_LONGEST_PREFIX, _DIGEST = 19, 32
+#: the same of 1.0, which took such names for plain ones too
+_LONGEST_PREFIX_1_0, _DIGEST_1_0 = 40, 12
 
 
 class Paths(NamedTuple):
     """Where the things of one guest lie."""
 
-    #: belongs to the guest's user; holds nothing but the socket
+    #: holds nothing but the socket; the user's until QEMU listens, then root's
     directory: str
     socket: str
     pid_file: str
+    #: which process of that number it is
+    start_file: str
     #: what the guest writes on its serial console
     console: str
     #: what QEMU itself says
@@ -71,15 +77,25 @@ class LiveNic(NamedTuple):
     mtu: int
 
 
+class Process(NamedTuple):
+    """One process, which its number alone does not tell: that becomes another's after its end."""
+
+    pid: int
+    #: clock ticks from the boot to its start
+    started: int
+
+
 class Running(NamedTuple):
     """A running guest."""
 
-    pid: int
+    process: Process
     #: its command line without NICs
     base: tuple[str, ...]
     nics: Mapping[int, LiveNic]
     #: how often the process has which device open
     held: Mapping[tuple[int, int], int]
+    #: whether its user may replace its control socket
+    exposed: bool = False
 
 
 class Found(NamedTuple):
@@ -118,13 +134,12 @@ class Step(NamedTuple):
     number: int | None = None
 
 
-def paths_of(name: str, runtime_dir: str, log_dir: str) -> Paths:
+def paths_of(stem: str, runtime_dir: str, log_dir: str) -> Paths:
     """Where the guest's files lie.
 
-    :raises InvalidInput: the name cannot be a guest's, runtime_dir is too long for the address of a socket, or log_dir
-        for a path.
+    :arg stem: the guest's :func:`file_name`.
+    :raises InvalidInput: runtime_dir is too long for the address of a socket, or log_dir for a path.
     """
-    stem = file_name(name)
     directory = posixpath.join(runtime_dir, stem)
     socket = posixpath.join(directory, "qmp.sock")
     if len(socket.encode("utf-8", "surrogatepass")) > _LONGEST_SOCKET:
@@ -139,26 +154,43 @@ def paths_of(name: str, runtime_dir: str, log_dir: str) -> Paths:
         directory=directory,
         socket=socket,
         pid_file=posixpath.join(runtime_dir, stem + ".pid"),
+        start_file=posixpath.join(runtime_dir, stem + ".start"),
         console=posixpath.join(log_dir, stem + ".console"),
         log=posixpath.join(log_dir, stem + ".log"),
     )
 
 
 def file_name(guest: str) -> str:
-    """The guest's name where it names files, sockets and units: a plain one as it is.
+    """The guest's name where it names files, sockets and units: a plain one as it is. No two guests share one.
 
     Any other keeps its plain characters and gets a digest: blanks and quotes mean something to systemd, and the address
     of a socket is short.
+
+    :raises InvalidInput: the name cannot be a guest's.
     """
     if not guest or guest in (".", "..") or "/" in guest or not guest.isprintable():
         raise InvalidInput(
             f"guest name {shown(guest)} cannot be: no slash, no control character, not empty, not . or .."
         )
     check_guest_name(guest)
+    if _PLAIN_NAME.fullmatch(guest) and not _RESERVED.fullmatch(guest):
+        return guest
+    return f"{_plain(guest)[:_LONGEST_PREFIX]}--{_digest(guest)[:_DIGEST]}"
+
+
+def file_name_1_0(guest: str) -> str:
+    """What 1.0 called the files of the guest: two guests could share them."""
     if _PLAIN_NAME.fullmatch(guest):
         return guest
-    plain = re.sub(r"[^A-Za-z0-9_-]+", "_", guest)[:_LONGEST_STEM]
-    return f"{plain}-{hashlib.sha256(guest.encode()).hexdigest()[:12]}"
+    return f"{_plain(guest)[:_LONGEST_PREFIX_1_0]}-{_digest(guest)[:_DIGEST_1_0]}"
+
+
+def _plain(guest: str) -> str:
+    return re.sub(r"[^A-Za-z0-9_-]+", "_", guest)
+
+
+def _digest(guest: str) -> str:
+    return hashlib.sha256(guest.encode()).hexdigest()
 
 
 def check_spec(spec: GuestSpec) -> None:
@@ -189,7 +221,7 @@ def check_spec(spec: GuestSpec) -> None:
 
 def base_command(spec: GuestSpec, paths: Paths) -> list[str]:
     """The command line of the guest without its NICs."""
-    command = [spec.binary, "-name", option({"guest": spec.name}), "-nodefaults", "-no-user-config", "-display", "none"]
+    command = [spec.binary, "-name", name_word(spec.name), "-nodefaults", "-no-user-config", "-display", "none"]
     if spec.machine:
         command += ["-machine", spec.machine]
     command += ["-accel", spec.accelerator]
@@ -200,9 +232,8 @@ def base_command(spec: GuestSpec, paths: Paths) -> list[str]:
     if spec.sandbox:
         # QEMU is given open descriptors and a user of its own: it never needs to become anybody or start anything.
         command += ["-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"]
-    monitor = {"backend": "socket", "id": "qmp", "path": paths.socket, "server": True, "wait": False}
     console = {"backend": "file", "id": "console", "path": paths.console, "append": True}
-    command += ["-chardev", option(monitor, first="backend"), "-mon", "chardev=qmp,mode=control"]
+    command += ["-chardev", monitor(paths), "-mon", "chardev=qmp,mode=control"]
     command += ["-chardev", option(console, first="backend"), "-serial", "chardev:console"]
     if spec.image:
         command += ["-drive", option({"file": spec.image, "format": spec.image_format, "if": "virtio"})]
@@ -210,6 +241,22 @@ def base_command(spec: GuestSpec, paths: Paths) -> list[str]:
         if value:
             command += [name, value]
     return command + list(spec.extra_args)
+
+
+def monitor(paths: Paths) -> str:
+    """The word of the command line that makes the control socket."""
+    values = {"backend": "socket", "id": "qmp", "path": paths.socket, "server": True, "wait": False}
+    return option(values, first="backend")
+
+
+def name_of(command: Sequence[str]) -> str | None:
+    """The word of a command line that names its guest, as :func:`name_word` makes it."""
+    return next((word for before, word in zip(command, command[1:]) if before == "-name"), None)
+
+
+def name_word(guest: str) -> str:
+    """The word of the command line that names the guest."""
+    return option({"guest": guest})
 
 
 def plan(wanted: Wanted, found: Found) -> list[Step]:
@@ -230,6 +277,8 @@ def plan(wanted: Wanted, found: Found) -> list[Step]:
             Step("stop", f"stop guest {name} to restart it: {change}"),
             Step("start", f"start guest {name}"),
         ]
+    if found.running.exposed:
+        steps.append(Step("secure", f"take the directory of the control socket of guest {name} from its user"))
     return steps + _nic_steps(name, wanted.nics, found.running)
 
 
@@ -252,7 +301,9 @@ def _difference(running: Sequence[str], wanted: Sequence[str]) -> str:
         return ""
     gone = [word for word in running if word not in wanted]
     new = [word for word in wanted if word not in running]
-    return f"command line changes from {' '.join(gone) or 'one order'} to {' '.join(new) or 'another'}"
+    # what runs may have written anything there
+    words = " ".join(gone) if all(word.isprintable() for word in gone) else shown(" ".join(gone))
+    return f"command line changes from {words[:4000] or 'one order'} to {' '.join(new) or 'another'}"
 
 
 def _nic_steps(name: str, nics: Sequence[QemuNic], running: Running) -> list[Step]:

@@ -27,37 +27,21 @@ from ansible_collections.linuxnet.macvtap.plugins.module_utils._qemu_args import
     nic_args,
     nics_of,
 )
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._qemu_files import check_directory
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._qemu_guest import (
     Found,
     GuestSpec,
-    Paths,
     Step,
     Wanted,
     base_command,
     check_spec,
+    file_name,
+    file_name_1_0,
     paths_of,
     plan,
 )
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._qemu_unit import UnitSpec, unit_text
 
-#: Presses the power button over QMP and waits until QEMU is gone; for ExecStop=, which must not need this collection.
-_POWER_DOWN = """\
-import socket, sys, time
-end = time.monotonic() + float(sys.argv[2])
-while time.monotonic() < end:
-    qmp = socket.socket(socket.AF_UNIX)
-    qmp.settimeout(5)
-    try:
-        qmp.connect(sys.argv[1])
-        qmp.sendall(b'{"execute":"qmp_capabilities"}{"execute":"system_powerdown"}')
-        while qmp.recv(4096):
-            pass
-        break
-    except socket.timeout:
-        continue
-    except OSError:
-        break
-"""
 _SPEC_OPTIONS = ("machine", "cpu", "cpus", "memory", "image", "image_format", "kernel", "initrd", "append", "sandbox")
 
 
@@ -69,8 +53,7 @@ def work(module: AnsibleModule) -> dict[str, Any]:
         raise HostError(f"guests are managed as root, and this task runs as user {os.geteuid()}; set become: true")
     if options["state"] == "started":
         return _started(module)
-    paths = paths_of(options["name"], options["runtime_dir"], options["log_dir"])
-    host = _host(options, paths, None)
+    host = _host(options, None)
     found = converge.observe(host, need_nics=False)
     unit = found.unit if host.systemd else None
     enabled = options["state"] == "stopped" and found.enabled
@@ -83,7 +66,7 @@ def work(module: AnsibleModule) -> dict[str, Any]:
 
 def _started(module: AnsibleModule) -> dict[str, Any]:
     options = module.params
-    paths = paths_of(options["name"], options["runtime_dir"], options["log_dir"])
+    file_name(options["name"])
     nics = nics_of(options["taps"])
     check_driver(options["driver"])
     for position, tap in enumerate(options["taps"]):
@@ -92,13 +75,14 @@ def _started(module: AnsibleModule) -> dict[str, Any]:
     spec = _spec(module)
     check_spec(spec)
     user = _user(module, spec.accelerator)
-    host = _host(options, paths, user)
-    base = base_command(spec, paths)
+    host = _host(options, user)
+    base = base_command(spec, host.paths)
     wanted = Wanted(
         options["name"], "started", tuple(base), tuple(nics), _unit(options, host, base, nics), options["autostart"]
     )
     found = converge.observe(host, need_nics=True)
     steps = plan(wanted, found)
+    _warn_of_user(module, user, found, steps)
     predicted = module.check_mode and any(nic.tap_number is None for nic in nics)
     if not predicted:
         converge.check(steps, wanted, host, found, _files(options))
@@ -158,21 +142,40 @@ def _group_name(gid: int) -> str:
         return str(gid)
 
 
-def _host(options: dict[str, Any], paths: Paths, user: supervisor.User | None) -> converge.Host:
+def _host(options: dict[str, Any], user: supervisor.User | None) -> converge.Host:
     version = supervisor.systemd_version()
     if options["supervisor"] == "systemd" and version is None:
         raise InvalidInput("supervisor systemd is asked for, but systemd does not manage this host")
     by_systemd = options["supervisor"] != "none" and version is not None
-    return converge.Host(
-        paths=paths,
-        systemd=supervisor.Systemd(options["name"], options["unit_dir"]) if by_systemd else None,
-        pid_file=supervisor.PidFile(paths),
-        user=user,
-        driver=options["driver"],
-        vhost=options["vhost"],
-        start_timeout=options["start_timeout"],
-        stop_timeout=options["stop_timeout"],
-    )
+    name = options["name"]
+
+    def host_of(stem: str) -> converge.Host:
+        paths = paths_of(stem, options["runtime_dir"], options["log_dir"])
+        return converge.Host(
+            paths=paths,
+            systemd=supervisor.Systemd(name, stem, options["unit_dir"]) if by_systemd else None,
+            pid_file=supervisor.PidFile(name, paths),
+            user=user,
+            driver=options["driver"],
+            vhost=options["vhost"],
+            start_timeout=options["start_timeout"],
+            stop_timeout=options["stop_timeout"],
+        )
+
+    host, host_1_0 = host_of(file_name(name)), host_of(file_name_1_0(name))
+    check_directory("runtime_dir", options["runtime_dir"], group_may_write=False)
+    check_directory("log_dir", options["log_dir"], group_may_write=True)
+    # What 1.0 started under another name is found there until it is removed.
+    return host_1_0 if host_1_0.paths != host.paths and host_1_0.is_there() else host
+
+
+def _warn_of_user(module: AnsibleModule, user: supervisor.User | None, found: Found, steps: list[Step]) -> None:
+    uid = process.user_of(found.running.process) if found.running else None
+    if user is not None and uid not in (None, user.uid) and not any(step.kind == "start" for step in steps):
+        module.warn(
+            f"guest {module.params['name']} runs as uid {uid}, and as user {user.name} from its next start on; stop and"
+            " start it to change that now"
+        )
 
 
 def _unit(options: dict[str, Any], host: converge.Host, base: list[str], nics: list[QemuNic]) -> str | None:
@@ -186,7 +189,8 @@ def _unit(options: dict[str, Any], host: converge.Host, base: list[str], nics: l
         extra_group=host.user.groups[0] if host.user and host.user.groups else None,
         systemd_version=supervisor.systemd_version() or 0,
         udev=os.path.exists("/run/udev/control"),
-        stop_command=(python, "-c", _POWER_DOWN),
+        python=python,
+        start_timeout=options["start_timeout"],
         stop_timeout=options["stop_timeout"],
         vhost=options["vhost"],
     )
@@ -213,6 +217,7 @@ def _result(
         "name": wanted.name,
         "state": wanted.state,
         "pid": host.pid(),
+        "user": host.user.name if host.user else None,
         "accelerator": accelerator,
         "command": list(wanted.base),
         "nics": [{"nic": number, "mac": mac} for number, mac in sorted(kept.items())],

@@ -4,12 +4,11 @@
 
 # Private to this collection: may change without notice.
 
-"""QEMU as a process: descriptors for it, its start as an unprivileged user, and what /proc tells of it."""
+"""QEMU as a process: descriptors for it, what /proc tells of it, and its end."""
 
 from __future__ import annotations
 
 import contextlib
-import errno
 import fcntl
 import os
 import shutil
@@ -17,11 +16,12 @@ import signal
 import stat
 import time
 from collections.abc import Callable, Sequence
-from typing import NoReturn
 
 from ansible_collections.linuxnet.macvtap.plugins.module_utils import _command, _holders, _tap_node
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._errors import HostError, InvalidInput, Refused
-from ansible_collections.linuxnet.macvtap.plugins.module_utils._qemu_args import FIRST_FD, QemuNic, fd_paths
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._names import printable
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._qemu_args import QemuNic, fd_paths
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._qemu_guest import Process
 
 _KVM_GET_API_VERSION = 0xAE00
 _KVM_CREATE_VM = 0xAE01
@@ -32,6 +32,8 @@ _RHEL_BINARY = "/usr/libexec/qemu-kvm"
 _LAST_WORDS = 2000
 #: exit status of test(1); setpriv and whatever else fails before it have others
 _TEST_SAYS_NO = 1
+#: bytes; Linux takes no longer command line
+_LONGEST_COMMAND_LINE = 8 << 20
 
 
 def kvm_works() -> bool:
@@ -167,7 +169,8 @@ def check_readable(paths: Sequence[tuple[str, str, str]], become: Sequence[str])
         if not os.path.exists(path):
             raise InvalidInput(f"{option} {path} does not exist")
         for letter in access:
-            done = _command.run([*become, "/usr/bin/test", f"-{letter}", path])
+            # the user may read the environment of what runs as the user
+            done = _command.run(["/usr/bin/env", "-i", *become, "/usr/bin/test", f"-{letter}", path])
             verb = {"r": "read", "w": "write"}[letter]
             if done.status not in (0, _TEST_SAYS_NO):
                 raise HostError(
@@ -180,84 +183,50 @@ def check_readable(paths: Sequence[tuple[str, str, str]], become: Sequence[str])
                 )
 
 
-def spawn(command: Sequence[str], descriptors: Sequence[int], log: int) -> int:
-    """Start a process of its own session that outlives us, which run_command would wait for.
-
-    :arg descriptors: become the process's descriptors 3, 4 …
-    :arg log: descriptor for what the process prints.
-    :return: its pid.
-    """
-    # Far away first: a target number may be the number of a descriptor that is yet to be moved.
-    base = FIRST_FD + len(descriptors)
-    reader, near = os.pipe()
-    far = [fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, base) for descriptor in [*descriptors, log, near]]
-    os.close(near)
-    pid = os.fork()
-    if pid == 0:
-        _become(command, *far)
-    close_all(far)
-    with open(reader, "rb") as pipe:
-        # closed without a word when the command took over
-        number = pipe.read()
-    if number:
-        os.waitpid(pid, 0)
-        raise HostError(f"cannot start {command[0]}: {os.strerror(int(number))}", int(number))
-    return pid
-
-
-def _become(command: Sequence[str], *far: int) -> NoReturn:
-    """In the new process: be the command, or tell the errno.
-
-    :arg far: its descriptors 3, 4 …, the log, and where to tell.
-    """
-    *descriptors, log, teller = far
-    try:
-        os.setsid()
-        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
-        for source, target in [(os.open(os.devnull, os.O_RDONLY), 0), (log, 1), (log, 2)]:
-            os.dup2(source, target)
-        for target, source in enumerate(descriptors, FIRST_FD):
-            os.dup2(source, target)
-        # Whatever Ansible's connection left open for us is not for the guest.
-        for inherited in _inheritable():
-            if inherited >= FIRST_FD + len(descriptors):
-                os.close(inherited)
-        os.execv(command[0], list(command))
-    except OSError as error:
-        os.write(teller, b"%d" % (error.errno or errno.EIO))
-    finally:
-        os._exit(1)
-
-
-def _inheritable() -> list[int]:
-    result = []
-    for name in os.listdir("/proc/self/fd"):
-        try:
-            if os.get_inheritable(int(name)):
-                result.append(int(name))
-        except OSError:
-            continue
-    return result
-
-
-def is_alive(pid: int) -> bool:
-    """Whether a process runs; one that ended and waits to be buried does not."""
+def look(pid: int) -> Process | None:
+    """A process, None when it ended, also when it waits to be buried."""
     try:
         with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as file:
-            alive = file.read().rpartition(")")[2].split()[0] not in "ZX"
-    except OSError:
-        return False
+            # the name, in parentheses, may hold anything
+            words = file.read().rpartition(")")[2].split()
+        return Process(pid, int(words[19])) if words[0] not in "ZX" else None
+    except (OSError, IndexError):
+        return None
+
+
+def is_alive(process: Process) -> bool:
+    """Whether a process runs, and not another one of its number."""
+    alive = look(process.pid) == process
     if not alive:
         with contextlib.suppress(ChildProcessError):
-            os.waitpid(pid, os.WNOHANG)
+            os.waitpid(process.pid, os.WNOHANG)
     return alive
+
+
+def name(pid: int) -> str:
+    """What a process calls itself, for messages."""
+    try:
+        with open(f"/proc/{pid}/comm", encoding="utf-8", errors="replace") as file:
+            return printable(file.read().strip())
+    except OSError:
+        return "not to be seen from here"
+
+
+def user_of(process: Process) -> int | None:
+    """The real user of a process, None when it is gone."""
+    try:
+        with open(f"/proc/{process.pid}/status", encoding="utf-8", errors="replace") as file:
+            uid = next(int(line.split()[1]) for line in file if line.startswith("Uid:"))
+    except OSError:
+        return None
+    return uid if is_alive(process) else None
 
 
 def command_line(pid: int) -> list[str]:
     """Arguments of a process; empty when it is gone."""
     try:
         with open(f"/proc/{pid}/cmdline", "rb") as file:
-            return os.fsdecode(file.read()).split("\0")[:-1]
+            return os.fsdecode(file.read(_LONGEST_COMMAND_LINE)).split("\0")[:-1]
     except OSError:
         return []
 
@@ -292,27 +261,35 @@ def wait_until(condition: Callable[[], bool], seconds: float) -> bool:
     return True
 
 
-def end(pid: int, seconds: float) -> None:
+def end(process: Process, seconds: float) -> None:
     """End a process, by request and then by force; harmless when it is gone."""
-    for number in (signal.SIGTERM, signal.SIGKILL):
-        try:
-            os.kill(pid, number)
-        except ProcessLookupError:
-            return
-        if wait_until(lambda: not is_alive(pid), seconds):
-            return
-    raise HostError(f"process {pid} does not end, not even by SIGKILL")
+    try:
+        descriptor = os.pidfd_open(process.pid)
+    except ProcessLookupError:
+        return
+    try:
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            # The descriptor stays with its process: when that is ours now, no other one gets the signal.
+            if not is_alive(process):
+                return
+            with contextlib.suppress(ProcessLookupError):
+                signal.pidfd_send_signal(descriptor, number)
+            if wait_until(lambda: not is_alive(process), seconds):
+                return
+    finally:
+        os.close(descriptor)
+    raise HostError(f"process {process.pid} does not end, not even by SIGKILL")
 
 
 def last_words(path: str, offset: int) -> str:
-    """What QEMU said in its log from ``offset`` on, in one line."""
+    """What QEMU said in its log from ``offset`` on, in one line that no terminal takes for a command."""
     try:
         with open(path, "rb") as file:
-            file.seek(offset)
-            said = file.read()[-_LAST_WORDS:]
+            file.seek(max(offset, os.fstat(file.fileno()).st_size - _LAST_WORDS))
+            said = file.read(_LAST_WORDS)
     except OSError:
         return ""
-    return "; ".join(line.strip() for line in said.decode(errors="replace").splitlines() if line.strip())
+    return printable("; ".join(line.strip() for line in said.decode(errors="replace").splitlines() if line.strip()))
 
 
 def _number(nic: QemuNic) -> str:

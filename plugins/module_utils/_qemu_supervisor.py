@@ -10,15 +10,27 @@ from __future__ import annotations
 
 import contextlib
 import os
-import stat
+import re
 from collections.abc import Sequence
 
 from ansible_collections.linuxnet.macvtap.plugins.module_utils import _command, _text_file
+from ansible_collections.linuxnet.macvtap.plugins.module_utils import _qemu_files as files
 from ansible_collections.linuxnet.macvtap.plugins.module_utils import _qemu_process as process
-from ansible_collections.linuxnet.macvtap.plugins.module_utils._errors import HostError
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._errors import HostError, Refused
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._qemu_args import QemuNic
-from ansible_collections.linuxnet.macvtap.plugins.module_utils._qemu_guest import Paths
-from ansible_collections.linuxnet.macvtap.plugins.module_utils._qemu_unit import setpriv, unit_name
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._qemu_guest import (
+    Paths,
+    Process,
+    monitor,
+    name_of,
+    name_word,
+)
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._qemu_spawn import spawn
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._qemu_unit import is_ours, setpriv, unit_name
+
+#: plain names that are also what 1.0 made of other names
+_SHARED_IN_1_0 = re.compile(r".*-[0-9a-f]{12}")
+_PID = re.compile(r"[1-9][0-9]{0,9}")
 
 
 class User:
@@ -40,64 +52,118 @@ class User:
 
 
 class PidFile:
-    """No supervisor: we start the process, and a file in a directory of root's tells its number."""
+    """No supervisor: we start the process, and two files in a directory of root's tell which one it is."""
 
-    def __init__(self, paths: Paths) -> None:
+    def __init__(self, guest: str, paths: Paths) -> None:
+        self._guest = guest
         self._paths = paths
 
-    def pid(self) -> int | None:
-        """The guest's process, None when it does not run. A number that became another process's is not believed."""
-        try:
-            with open(self._paths.pid_file, encoding="ascii") as file:
-                pid = int(file.read())
-        except (FileNotFoundError, ValueError):
-            return None
-        ours = any(f"path={self._paths.socket}".replace(",", ",,") in word for word in process.command_line(pid))
-        return pid if ours and process.is_alive(pid) else None
+    def process(self) -> Process | None:
+        """The guest's process, None when it does not run. A number that became another process's is not believed.
 
-    def start(self, command: Sequence[str], nics: Sequence[QemuNic], user: User, vhost: bool) -> int:
-        """Start QEMU on its open taps; returns its pid."""
-        make_directory(self._paths.directory, user)
-        before = _text_file.read(self._paths.pid_file, "pid file")
+        :raises Refused: it is that of another guest, to which 1.0 gave the same files.
+        """
+        found = self._process()
+        if found is not None and _SHARED_IN_1_0.fullmatch(self._guest) and not self._names(found):
+            raise Refused(
+                f"nothing was changed: process {found.pid} runs another guest at {self._paths.directory}; stop that"
+                " process first"
+            )
+        return found
+
+    def is_named(self) -> bool:
+        """Whether a guest of this very name runs here."""
+        found = self._process()
+        return found is not None and self._names(found)
+
+    def _names(self, found: Process) -> bool:
+        return name_of(process.command_line(found.pid)) == name_word(self._guest)
+
+    def _process(self) -> Process | None:
+        number = files.read_note(self._paths.pid_file)
+        found = process.look(int(number)) if number and _PID.fullmatch(number) else None
+        if found is None:
+            return None
+        start = files.read_note(self._paths.start_file)
+        ours = start == _note(found) if start is not None else self._is_of_1_0(found)
+        return found if ours else None
+
+    def _is_of_1_0(self, found: Process) -> bool:
+        """1.0 left no more than the number: it has to be the guest's user, which root gave the console to, and QEMU."""
+        with contextlib.suppress(FileNotFoundError):
+            if process.user_of(found) != os.lstat(self._paths.console).st_uid:
+                return False
+        return monitor(self._paths) in process.command_line(found.pid)
+
+    def start(self, command: Sequence[str], nics: Sequence[QemuNic], user: User, vhost: bool) -> Process:
+        """Start QEMU on its open taps; returns its process."""
+        files.make_directory(self._paths, user.uid, user.gid)
         descriptors: list[int] = []
-        log = os.open(self._paths.log, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
+        log = files.open_log(self._paths.log)
         try:
             for nic in nics:
                 descriptors += process.open_descriptors(nic, vhost)
-            pid = process.spawn([*user.become(), *command], descriptors, log)
+            started = spawn([*user.become(), *command], descriptors, log)
         finally:
             process.close_all([*descriptors, log])
-        _text_file.replace(self._paths.pid_file, before, f"{pid}\n", "pid file")
-        return pid
+        for path, text in ((self._paths.start_file, _note(started)), (self._paths.pid_file, str(started.pid))):
+            _text_file.replace(path, _text_file.read(path, "pid file"), text + "\n", "pid file")
+        return started
 
     def stopped(self) -> None:
         """Clean up after a process that ended."""
-        remove_file(self._paths.socket)
-        remove_file(self._paths.pid_file)
+        files.clear(self._paths)
+        files.remove_file(self._paths.pid_file)
+        files.remove_file(self._paths.start_file)
+
+
+def _note(process_: Process) -> str:
+    """What tells a process from all others, also those after the next boot."""
+    with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
+        return f"{process_.pid} {process_.started} {file.read().strip()}"
 
 
 class Systemd:
-    """A unit per guest."""
+    """A unit per guest.
 
-    def __init__(self, guest: str, unit_dir: str) -> None:
-        self.unit = unit_name(guest)
+    :arg stem: the guest's file name.
+    """
+
+    def __init__(self, guest: str, stem: str, unit_dir: str) -> None:
+        self._guest = guest
+        self.unit = unit_name(stem)
         self.path = os.path.join(unit_dir, self.unit)
 
-    def pid(self) -> int | None:
-        """The guest's process, None when the unit is not active."""
-        shown = self._systemctl("show", "--property=MainPID", "--value", self.unit).strip()
-        pid = int(shown or 0)
-        return pid if pid and process.is_alive(pid) else None
+    def process(self) -> Process | None:
+        """The guest's process, None when the unit is not active.
 
-    def start(self, command: Sequence[str], nics: Sequence[QemuNic], user: User, vhost: bool) -> int:  # noqa: ARG002
-        """Start the unit, which says all the rest; returns the pid."""
+        :raises Refused: a unit of this name is somebody else's.
+        """
+        text = self.text()
+        foreign = self.path if text is not None and not self.is_ours() else None
+        shown = self._systemctl("show", "--property=MainPID", "--property=FragmentPath", self.unit)
+        values = dict(line.partition("=")[::2] for line in shown.splitlines())
+        # one that root removed by hand while it runs has no other file, and is ours
+        place = values.get("FragmentPath") or self.path
+        if foreign is None and os.path.realpath(place) != os.path.realpath(self.path):
+            foreign = place
+        if foreign is not None:
+            raise Refused(
+                f"nothing was changed: unit {foreign} was not written by this collection for guest {self._guest}; move"
+                " it away if nothing uses it"
+            )
+        pid = values.get("MainPID", "0")
+        return process.look(int(pid)) if _PID.fullmatch(pid) else None
+
+    def start(self, command: Sequence[str], nics: Sequence[QemuNic], user: User, vhost: bool) -> Process:  # noqa: ARG002
+        """Start the unit, which says all the rest; returns the process."""
         # After failures in a row systemd would refuse for a while.
         self._systemctl("reset-failed", self.unit, check=False)
         self._systemctl("start", self.unit)
-        pid = self.pid()
-        if pid is None:
+        started = self.process()
+        if started is None:
             raise HostError(f"unit {self.unit} ended as soon as it was started")
-        return pid
+        return started
 
     def stop(self) -> None:
         """Stop the unit: it presses the power button, waits and then ends QEMU."""
@@ -106,6 +172,10 @@ class Systemd:
     def text(self) -> str | None:
         """Content of the unit file, None when there is none."""
         return _text_file.read(self.path, "unit")
+
+    def is_ours(self) -> bool:
+        """Whether the unit file is there and this guest's."""
+        return is_ours(self.text() or "", self._guest)
 
     def is_enabled(self) -> bool:
         """Whether the next boot starts it."""
@@ -148,36 +218,3 @@ def systemd_version() -> int | None:
         return None
     words = _command.run(["systemctl", "--version"]).output.split()
     return int(words[1]) if len(words) > 1 and words[1].isdigit() else None
-
-
-def make_directory(path: str, user: User) -> None:
-    """The directory of the guest's socket: its user's alone."""
-    os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
-    with contextlib.suppress(FileExistsError):
-        os.mkdir(path, 0o700)
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    try:
-        os.fchown(descriptor, user.uid, user.gid)
-        os.fchmod(descriptor, 0o700)
-    finally:
-        os.close(descriptor)
-
-
-def make_log(path: str, uid: int, gid: int) -> int:
-    """Make a log file unless it is there; returns its size. A link there is not followed, a FIFO not waited for."""
-    os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
-    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-    descriptor = os.open(path, flags, 0o640)
-    try:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise HostError(f"{path} is no regular file, and no place for a log; remove it")
-        os.fchown(descriptor, uid, gid)
-        return os.fstat(descriptor).st_size
-    finally:
-        os.close(descriptor)
-
-
-def remove_file(path: str) -> None:
-    """Remove a file; harmless when it is gone."""
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(path)

@@ -29,7 +29,8 @@ from ansible_collections.linuxnet.macvtap.plugins.module_utils._qemu_args import
     redirections,
     tap_guard,
 )
-from ansible_collections.linuxnet.macvtap.plugins.module_utils._qemu_guest import Paths, file_name
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._qemu_guest import Paths
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._qemu_scripts import POWER_DOWN, TAKE
 
 #: the first systemd that knows ``OpenFile=``
 OPEN_FILE_VERSION = 253
@@ -40,21 +41,28 @@ _LONGEST_LINE = (1 << 20) - 1
 #: dash, the /bin/sh of Debian, knows descriptors of one digit only
 _LAST_FD_OF_SH = 9
 
-_UNIT = """\
-# Written by Ansible (collection linuxnet.macvtap); changes will be overwritten.
+_COLLECTION = "collection linuxnet.macvtap"
+_UNIT = f"""\
+# Written by Ansible ({_COLLECTION}); changes will be overwritten.
+"""
+_UNIT += """\
 [Unit]
 Description={description}
 After=network.target{devices}
 {wants}
 [Service]
 Type=exec
+UMask=0077
+LimitCORE=0
 User={user}
 Group={group}
 {groups}RuntimeDirectory={runtime}
 RuntimeDirectoryMode=0700
 NoNewPrivileges=yes
 {capabilities}{open_files}ExecStart={start}
-ExecStop=-{stop}
+ExecStartPost=+{take} $MAINPID
+ExecStop=-+{stop} $MAINPID
+TimeoutStartSec={start_timeout}
 TimeoutStopSec={timeout}
 KillMode=mixed
 StandardOutput=append:{log}
@@ -76,15 +84,30 @@ class UnitSpec(NamedTuple):
     systemd_version: int
     #: whether udev runs: only then there are device units to wait for
     udev: bool
-    #: what to call to press the guest's power button
-    stop_command: Sequence[str]
+    #: to run the two scripts of _qemu_scripts
+    python: str
+    start_timeout: int
     stop_timeout: int
     vhost: bool
 
 
-def unit_name(guest: str) -> str:
-    """Name of the guest's unit."""
-    return f"qemu-guest-{file_name(guest)}.service"
+def unit_name(stem: str) -> str:
+    """Name of a guest's unit.
+
+    :arg stem: the guest's file name.
+    """
+    return f"qemu-guest-{stem}.service"
+
+
+def is_ours(text: str, guest: str) -> bool:
+    """Whether :func:`unit_text` (also that of 1.0) made a unit for this guest, whatever was edited since."""
+    first, *lines = text.split("\n")
+    return _COLLECTION in first and f"Description={_description(guest)}" in lines
+
+
+def _description(guest: str) -> str:
+    # in parentheses, since a backslash at the end of a line would join the next one to it
+    return _plain(f"QEMU guest {guest}" if guest[-1] != "\\" else f"QEMU guest ({guest})", "name")
 
 
 def escape(text: str) -> str:
@@ -112,8 +135,7 @@ def unit_text(spec: UnitSpec, command: Sequence[str], nics: Sequence[QemuNic], p
     guarded = [*tap_guard(nics, vhost=spec.vhost), *command]
     start = unit_words(guarded) if hands_over else _through_shell(spec, command, nics)
     text = _UNIT.format(
-        # in parentheses, since a backslash at the end of a line would join the next one to it
-        description=_plain(f"QEMU guest {spec.name}" if spec.name[-1] != "\\" else f"QEMU guest ({spec.name})", "name"),
+        description=_description(spec.name),
         devices="".join(" " + unit for unit in devices),
         wants=f"Wants={' '.join(devices)}\n" if devices else "",
         user=spec.user,
@@ -124,7 +146,9 @@ def unit_text(spec: UnitSpec, command: Sequence[str], nics: Sequence[QemuNic], p
         # An empty set would take setpriv's own right to change the user, which drops the capabilities itself.
         capabilities="" if start.startswith("!") else "CapabilityBoundingSet=\n",
         start=start,
-        stop=unit_words([*spec.stop_command, paths.socket, str(spec.stop_timeout)]),
+        take=unit_words([spec.python, "-Ic", TAKE, paths.socket, str(spec.start_timeout)]),
+        stop=unit_words([spec.python, "-Ic", POWER_DOWN, paths.socket, str(spec.stop_timeout)]),
+        start_timeout=spec.start_timeout + 15,
         timeout=spec.stop_timeout + 15,
         log=_plain(paths.log, "log_dir"),
     )

@@ -4,23 +4,38 @@
 
 # Private to this collection: may change without notice.
 
-"""A client of QMP, QEMU's control socket: one JSON document a line; answers come in order, events at any time."""
+"""A client of QMP, QEMU's control socket: one JSON document a line; answers come in order, events at any time.
+
+The other end is not trusted: a guest that broke out of its QEMU speaks for it. Everything it sends is bounded (time,
+bytes, size of a line, depth, digits) and has the type that is expected, or ends as :class:`QmpSilent`.
+"""
 
 from __future__ import annotations
 
 import array
 import json
 import socket
-import struct
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections import deque
+from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Any
 
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._errors import HostError
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._names import shown
 
 #: seconds that QEMU may take for a greeting or an answer; it answers at once unless it hangs
 ANSWER_SECONDS = 10.0
+#: seconds for all answers of one connection together, so that a peer cannot spend ANSWER_SECONDS on each of thousands
+CONNECTION_SECONDS = 30.0
+#: bytes; what we ask for takes a few thousand
+_LONGEST_LINE = 1 << 20
+_MOST_BYTES = 4 << 20
+#: more digits take Python minutes to read, or are an error, depending on its version
+_MOST_DIGITS = 20
+#: devices that left the guest, kept until somebody asks for them
+_MOST_DELETED = 1024
+_LONGEST_ID = 256
 _CHUNK = 65536
 
 
@@ -36,30 +51,31 @@ class QmpError(HostError):
 
 
 class QmpSilent(HostError):
-    """QEMU did not answer in time, or went away."""
+    """QEMU did not answer in time, went away, or says what QEMU never says."""
 
 
 class Qmp:
-    """A connection to one QEMU; a context manager.
+    """A connection to one QEMU; a context manager, which closes the socket.
 
-    :arg path: of the socket.
+    :arg connected: a stream to the QEMU, whose other end was checked.
+    :arg path: of its socket, for messages.
     :arg timeout: seconds until the greeting must be there.
-    :raises FileNotFoundError, ConnectionRefusedError: nobody listens there (yet).
     :raises QmpSilent: connected, but no greeting: another client holds the socket, or QEMU hangs.
     """
 
-    def __init__(self, path: str, timeout: float = ANSWER_SECONDS) -> None:
+    def __init__(self, connected: socket.socket, path: str, timeout: float = ANSWER_SECONDS) -> None:
         self._path = path
-        self._buffer = b""
-        self._events: list[dict[str, Any]] = []
-        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self._socket = connected
+        self._lines: deque[bytes] = deque()
+        self._rest = b""
+        self._bytes = 0
+        self._deleted: deque[str] = deque(maxlen=_MOST_DELETED)
+        self._end = time.monotonic() + timeout + CONNECTION_SECONDS
         try:
-            self._socket.settimeout(timeout)
-            self._socket.connect(path)
-            self._receive("QMP", time.monotonic() + timeout)
+            self._receive(("QMP",), timeout)
             self.execute("qmp_capabilities")
         except BaseException:
-            self._socket.close()
+            self.close()
             raise
 
     def __enter__(self) -> Qmp:
@@ -74,18 +90,13 @@ class Qmp:
         """Hang up; QEMU goes on and waits for the next client."""
         self._socket.close()
 
-    def peer_pid(self) -> int:
-        """The process that listens at the other end, from the kernel: nobody can pretend."""
-        credentials = self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
-        return int(struct.unpack("3i", credentials)[0])
-
     def execute(self, command: str, arguments: Mapping[str, Any] | None = None, fds: Sequence[int] = ()) -> Any:
         """Carry out a command.
 
         :arg fds: open descriptors to send along (for ``getfd``).
-        :return: what QEMU returns.
+        :return: what QEMU returns, of whatever type.
         :raises QmpError: QEMU refuses.
-        :raises QmpSilent: no answer.
+        :raises QmpSilent: no answer, or none of QEMU's.
         """
         request: dict[str, Any] = {"execute": command}
         if arguments:
@@ -95,59 +106,85 @@ class Qmp:
         try:
             self._socket.sendmsg([json.dumps(request).encode() + b"\n"], rights)
         except OSError as error:
-            raise QmpSilent(f"QEMU went away before {command} ({error.strerror})", error.errno or 0) from error
-        answer = self._receive(("return", "error"), time.monotonic() + ANSWER_SECONDS)
-        if "error" in answer:
-            said = answer["error"]
-            raise QmpError(f"QEMU refuses {command}: {said.get('desc', said)}", said.get("class", "GenericError"))
-        return answer["return"]
+            reason = error.strerror or "it does not read"
+            raise QmpSilent(f"QEMU went away before {command} ({reason})", error.errno or 0) from error
+        answer = self._receive(("return", "error"), ANSWER_SECONDS)
+        if "error" not in answer:
+            return answer["return"]
+        said = answer["error"]
+        words, kind = (said.get("desc"), said.get("class")) if isinstance(said, dict) else (said, None)
+        # its words reach a terminal
+        printable = words if isinstance(words, str) and words.isprintable() else shown(words)
+        raise QmpError(f"QEMU refuses {command}: {printable[:1000]}", kind if isinstance(kind, str) else "GenericError")
 
-    def wait_event(self, name: str, match: Callable[[Mapping[str, Any]], bool], timeout: float) -> bool:
-        """Wait for an event; those that came since the connection was made count as well.
+    def wait_deleted(self, device: str, timeout: float) -> bool:
+        """Wait until a device has left the guest (``DEVICE_DELETED``), also if that was since the connection was made.
 
-        :arg match: looks at the event's data.
-        :return: False when it did not come within ``timeout`` seconds.
+        :return: False when it did not within ``timeout`` seconds.
+        :raises QmpSilent: what answers is not QEMU.
         """
+        # a guest may take minutes for it
+        self._end += timeout
         deadline = time.monotonic() + timeout
-        seen = 0
-        while True:
-            for event in self._events[seen:]:
-                if event["event"] == name and match(event.get("data", {})):
-                    return True
-            seen = len(self._events)
-            try:
-                self._events.append(self._receive("event", deadline))
-            except QmpSilent:
+        while device not in self._deleted:
+            document = self._document(deadline)
+            if document is None:
                 return False
+            self._keep(document)
+        return True
 
-    def _receive(self, keys: str | tuple[str, ...], deadline: float) -> dict[str, Any]:
-        wanted = (keys,) if isinstance(keys, str) else keys
+    def _receive(self, keys: Sequence[str], seconds: float) -> dict[str, Any]:
+        deadline = min(time.monotonic() + seconds, self._end)
         while True:
-            document = self._line(deadline)
-            if any(key in document for key in wanted):
+            document = self._document(deadline)
+            if document is None:
+                raise QmpSilent(
+                    f"QEMU does not answer at {self._path}: another QMP client holds the socket, or QEMU hangs"
+                )
+            if any(key in document for key in keys):
                 return document
-            if "event" in document:
-                self._events.append(document)
+            self._keep(document)
 
-    def _line(self, deadline: float) -> dict[str, Any]:
-        while b"\n" not in self._buffer:
+    def _keep(self, document: Mapping[str, Any]) -> None:
+        data = document.get("data")
+        device = data.get("device") if isinstance(data, dict) else None
+        if document.get("event") == "DEVICE_DELETED" and isinstance(device, str) and len(device) <= _LONGEST_ID:
+            self._deleted.append(device)
+
+    def _document(self, deadline: float) -> dict[str, Any] | None:
+        """The next document, None when there is none until ``deadline``."""
+        while time.monotonic() < deadline:
+            if self._lines:
+                return self._parsed(self._lines.popleft())
             self._socket.settimeout(max(deadline - time.monotonic(), 0.001))
             try:
                 chunk = self._socket.recv(_CHUNK)
-            except socket.timeout as error:
-                raise QmpSilent(
-                    f"QEMU does not answer at {self._path}: another QMP client holds the socket, or QEMU hangs"
-                ) from error
+            except socket.timeout:
+                return None
             except OSError as error:
                 raise QmpSilent(f"QEMU at {self._path} went away ({error.strerror})", error.errno or 0) from error
             if not chunk:
                 raise QmpSilent(f"QEMU at {self._path} went away")
-            self._buffer += chunk
-        line, _newline, self._buffer = self._buffer.partition(b"\n")
+            self._bytes += len(chunk)
+            *lines, self._rest = (self._rest + chunk).split(b"\n")
+            self._lines.extend(lines)
+            if self._bytes > _MOST_BYTES or len(self._rest) > _LONGEST_LINE:
+                raise QmpSilent(
+                    f"what answers at {self._path} is not QEMU: it sends more than QEMU ever does; stop the guest"
+                )
+        return None
+
+    def _parsed(self, line: bytes) -> dict[str, Any]:
         try:
-            document = json.loads(line)
-        except ValueError:
+            document = json.loads(line, parse_int=_integer)
+        except (ValueError, RecursionError):
             document = None
         if not isinstance(document, dict):
-            raise QmpSilent(f"what answers at {self._path} is not QEMU")
+            raise QmpSilent(f"what answers at {self._path} is not QEMU; stop the guest")
         return document
+
+
+def _integer(digits: str) -> int:
+    if len(digits) > _MOST_DIGITS:
+        raise ValueError("too many digits")
+    return int(digits)

@@ -36,7 +36,8 @@ options:
   name:
     description:
       - Name of the guest.
-      - It also names the unit, the logs and the socket, with blanks and the like replaced and a digest added.
+      - It also names the unit, the logs and the socket. If it has blanks or the like, or could be taken for the file of
+        another guest, these are replaced and a digest is added, so that no two guests share a file.
     type: str
     required: true
   state:
@@ -117,6 +118,8 @@ options:
   user:
     description:
       - The user to run QEMU as, with its primary group. It must exist, and cannot be root.
+      - A guest that breaks out of its QEMU reaches every other guest of the same user. Use one user for each guest.
+      - A running guest keeps its user until it is started again. The module warns about it.
       - Needed with O(state=started).
     type: str
     default: qemu-guest
@@ -132,11 +135,15 @@ options:
     type: bool
     default: true
   runtime_dir:
-    description: Directory for pid files and QMP sockets.
+    description:
+      - Directory for pid files and QMP sockets.
+      - Only root may be able to change it and those above it.
     type: path
     default: /run/qemu-guests
   log_dir:
-    description: Directory for what guests write on their serial consoles and for what QEMU says.
+    description:
+      - Directory for what guests write on their serial consoles and for what QEMU says.
+      - Only root may be able to change it and those above it. A group may write there.
     type: path
     default: /var/log/qemu-guests
   unit_dir:
@@ -156,6 +163,10 @@ requirements:
   - QEMU
   - setpriv (util-linux)
 notes:
+  - The module speaks to the guest's own QEMU process and to no other that listens at its socket. The directory of the
+    socket belongs to root as soon as QEMU listens. A running guest of version 1.0 is changed to that without a restart.
+  - QEMU inherits neither environment, directory, umask, signals, keys nor open files of the module, and writes no core
+    files.
   - The console log grows without bound. Let C(logrotate) copy and truncate it.
   - Removing a guest leaves its links. Remove them afterwards with M(linuxnet.macvtap.macvtap_attach), as the role
     P(linuxnet.macvtap.qemu_guest#role) does.
@@ -213,6 +224,11 @@ guest:
       description: QEMU's process, or V(null).
       type: int
       sample: 4711
+    user:
+      description: The user that the guest was asked to run as, or V(null) unless it is V(started).
+      type: str
+      sample: qemu-guest
+      version_added: 1.1.0
     accelerator:
       description: V(kvm) or V(tcg).
       type: str

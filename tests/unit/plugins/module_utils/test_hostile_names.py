@@ -187,11 +187,13 @@ def unit(name, log_dir="/var/log/qemu-guests", version=257, nic=NIC, command=("/
         extra_group=None,
         systemd_version=version,
         udev=True,
-        stop_command=("/bin/true", "-c", name),
+        python="/bin/true",
+        start_timeout=30,
         stop_timeout=60,
         vhost=False,
     )
-    return unit_text(spec, [*command, name], [nic] if nic else [], paths_of(name, "/run/qemu-guests", log_dir))
+    paths = paths_of(file_name(name), "/run/qemu-guests", log_dir)
+    return unit_text(spec, [*command, name], [nic] if nic else [], paths)
 
 
 @each_name
@@ -199,7 +201,7 @@ def test_files_sockets_and_units_of_a_guest_have_plain_names(name):
     stem = accepted(file_name, name)
     if stem is not None:
         assert PLAIN.fullmatch(stem) and len(stem) < 60 and stem not in (".", "..")
-        assert unit_name(name) == "qemu-guest-%s.service" % stem
+        assert unit_name(stem) == "qemu-guest-%s.service" % stem
         assert stem == name or stem not in NAMES.values()
 
 

@@ -6,9 +6,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
+import string
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._errors import InvalidInput
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._qemu_args import QemuNic, nic_args, without_nics
@@ -16,11 +20,13 @@ from ansible_collections.linuxnet.macvtap.plugins.module_utils._qemu_guest impor
     Found,
     GuestSpec,
     LiveNic,
+    Process,
     Running,
     Wanted,
     base_command,
     check_spec,
     file_name,
+    file_name_1_0,
     paths_of,
     plan,
 )
@@ -40,7 +46,7 @@ def running(*nics, base=BASE, held=None):
     """A guest that runs with these NICs."""
     live = {nic.nic: LiveNic(nic.mac, nic.mtu or 0) for nic in nics}
     devices = {nic.tap_number: nic.queues for nic in nics} if held is None else held
-    return Found(Running(7, base, live, devices), files=("/run/qemu-guests/web",))
+    return Found(Running(Process(7, 1), base, live, devices), files=("/run/qemu-guests/web",))
 
 
 def kinds(wanted, found):
@@ -85,6 +91,19 @@ def test_the_plan_is_the_difference(wanted, found, expected):
     assert kinds(wanted, found) == expected
 
 
+def test_a_control_socket_that_its_user_can_exchange_is_taken_from_it_without_a_restart():
+    found = running(nic())
+    exposed = found._replace(running=found.running._replace(exposed=True))
+    assert kinds(started(nic()), exposed) == ["secure"]
+    assert kinds(started(nic(), base=(*BASE, "-S")), exposed) == ["stop", "start"]
+    assert kinds(Wanted("web", "stopped"), exposed) == ["stop"]
+
+
+def test_a_restart_shows_no_escapes_of_what_runs():
+    text = plan(started(nic()), running(nic(), base=(*BASE, "\x1b[2J")))[0].text
+    assert text.isprintable()
+
+
 def test_a_restart_says_what_changes():
     base = tuple("256M" if word == "512M" else word for word in BASE)
     assert "from 256M to 512M" in plan(started(nic()), running(nic(), base=base))[0].text
@@ -99,9 +118,10 @@ def test_the_command_line_without_its_nics_is_the_base():
 
 
 def test_values_cannot_become_options():
-    command = base_command(SPEC._replace(name="a,b", image="/srv/a,b.img"), paths_of("a,b", "/run/x", "/var/log/x"))
+    command = base_command(SPEC._replace(name="a,b", image="/srv/a,b.img"), paths_of("a-b", "/run/x", "/var/log/x,y"))
     assert "guest=a,,b" in command
-    assert "socket,id=qmp,path=/run/x/a_b-1eb7c54d5283/qmp.sock,server=on,wait=off" in command
+    assert "socket,id=qmp,path=/run/x/a-b/qmp.sock,server=on,wait=off" in command
+    assert "file,id=console,path=/var/log/x,,y/a-b.console,append=on" in command
     assert "file=/srv/a,,b.img,format=qcow2,if=virtio" in command
 
 
@@ -117,11 +137,41 @@ def test_a_plain_name_names_the_files(name):
     assert file_name(name) == name
 
 
-@pytest.mark.parametrize("name", ["a b", "-a", ".hidden", "ü", "x" * 200, 'q"uo\\te', "%n", "$x"])
+@pytest.mark.parametrize(
+    "name",
+    ["a b", "-a", ".hidden", "ü", "x" * 200, 'q"uo\\te', "%n", "$x", "a.pid", "a.start", f"a--{'0' * 32}"],
+)
 def test_any_other_name_is_made_plain_and_stays_unique(name):
     assert re.fullmatch(r"[A-Za-z0-9_-]{1,53}", file_name(name))
     assert file_name(name) != file_name(name + "x")
-    assert paths_of(name, "/run/qemu-guests", "/var/log/qemu-guests").socket.startswith("/run/qemu-guests/")
+    paths = paths_of(file_name(name), "/run/qemu-guests", "/var/log/qemu-guests")
+    assert paths.socket.startswith("/run/qemu-guests/")
+
+
+def test_the_longest_name_leaves_room_for_a_long_runtime_directory():
+    stem = file_name("x" * 200)
+    assert len(stem) == 53
+    paths_of(stem, "/run/" + "d" * 38, "/var/log/qemu-guests")
+    with pytest.raises(InvalidInput, match=r"runtime_dir .* is too long"):
+        paths_of(stem, "/run/" + "d" * 40, "/var/log/qemu-guests")
+
+
+@given(st.lists(st.text(string.printable + "ü", min_size=1, max_size=60), min_size=2, max_size=8, unique=True))
+def test_no_two_guests_share_a_file(names):
+    paths = []
+    for name in names:
+        for known in {name, name + ".pid", name + ".start"}:
+            with contextlib.suppress(InvalidInput):
+                paths.append(paths_of(file_name(known), "/run/qemu-guests", "/var/log/qemu-guests"))
+                stem = file_name_1_0(known)
+                paths.append(paths_of(file_name(stem), "/run/qemu-guests", "/var/log/qemu-guests"))
+    different = set(paths)
+    assert len({path for each in different for path in each}) == len(different) * len(paths[0] if paths else ())
+
+
+def test_files_of_1_0_are_known_by_the_names_that_it_gave():
+    assert file_name_1_0("a b") == "a_b-c8687a08aa5d"
+    assert file_name_1_0("a.pid") == "a.pid"
 
 
 def test_a_runtime_directory_that_is_too_long_is_refused():
@@ -148,7 +198,7 @@ def test_a_name_that_no_mark_holds_is_refused(name):
 @pytest.mark.parametrize("name", ["", ".", "..", "a/b", "a\nb", "a\0b"])
 def test_a_name_that_no_guest_can_have_is_refused(name):
     with pytest.raises(InvalidInput, match="guest name"):
-        paths_of(name, "/run/qemu-guests", "/var/log/qemu-guests")
+        file_name(name)
 
 
 @pytest.mark.parametrize(

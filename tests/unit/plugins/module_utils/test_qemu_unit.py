@@ -12,8 +12,14 @@ import pytest
 
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._errors import InvalidInput
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._qemu_args import QemuNic
-from ansible_collections.linuxnet.macvtap.plugins.module_utils._qemu_guest import paths_of
-from ansible_collections.linuxnet.macvtap.plugins.module_utils._qemu_unit import UnitSpec, escape, unit_name, unit_text
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._qemu_guest import file_name, paths_of
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._qemu_unit import (
+    UnitSpec,
+    escape,
+    is_ours,
+    unit_name,
+    unit_text,
+)
 
 SPEC = UnitSpec(
     name="web",
@@ -22,7 +28,8 @@ SPEC = UnitSpec(
     extra_group=None,
     systemd_version=257,
     udev=False,
-    stop_command=("/bin/true", "-c", "a\nb"),
+    python="/bin/true",
+    start_timeout=30,
     stop_timeout=60,
     vhost=False,
 )
@@ -31,7 +38,7 @@ COMMAND = ("/bin/true", "-name", "guest=web")
 
 
 def text(spec=SPEC, nics=(NIC,), command=COMMAND, name="web", runtime="/run/qemu-guests"):
-    return unit_text(spec, list(command), list(nics), paths_of(name, runtime, "/var/log/qemu-guests"))
+    return unit_text(spec, list(command), list(nics), paths_of(file_name(name), runtime, "/var/log/qemu-guests"))
 
 
 def setting(unit, key):
@@ -86,6 +93,25 @@ def test_no_setting_can_be_smuggled_in():
     assert setting(unit, "User") == ["qemu-guest"]
 
 
+@pytest.mark.parametrize("name", ["web", "a b", "a%n", "q\\"])
+def test_a_unit_is_the_guests_whose_name_it_has(name):
+    unit = text(SPEC._replace(name=name), name=name)
+    assert is_ours(unit, name)
+    assert is_ours(unit.replace("UMask=0077\n", "").replace("Group=", "Group=x"), name)
+    assert not is_ours(unit, "other")
+    assert not is_ours(unit.split("\n", 1)[1], name)
+    assert not is_ours("", name)
+
+
+def test_only_the_unit_itself_speaks_to_qemu_and_only_as_root_to_its_own_process():
+    unit = text()
+    assert [line.startswith("+/bin/true -Ic ") for line in setting(unit, "ExecStartPost")] == [True]
+    assert [line.startswith("-+/bin/true -Ic ") for line in setting(unit, "ExecStop")] == [True]
+    assert setting(unit, "ExecStartPost")[0].endswith("/run/qemu-guests/web/qmp.sock 30 $MAINPID")
+    assert setting(unit, "ExecStop")[0].endswith("/run/qemu-guests/web/qmp.sock 60 $MAINPID")
+    assert (setting(unit, "UMask"), setting(unit, "LimitCORE")) == (["0077"], ["0"])
+
+
 def test_a_runtime_directory_that_systemd_cannot_make_is_refused():
     with pytest.raises(InvalidInput, match="must lie below /run"):
         text(runtime="/srv/run")
@@ -103,7 +129,7 @@ def test_link_names_are_escaped_as_systemd_does(name):
 @pytest.mark.parametrize("name", ["web", "a b,c=d%n$x'\"y"])
 def test_systemd_accepts_it(tmp_path, version, name):
     installed = subprocess.run(["systemctl", "--version"], capture_output=True, text=True, check=True).stdout.split()[1]
-    file = tmp_path / unit_name(name)
+    file = tmp_path / unit_name(file_name(name))
     spec = SPEC._replace(name=name, systemd_version=version, user="daemon", group="daemon", udev=True)
     file.write_text(text(spec, command=["/bin/true", name], name=name))
     done = subprocess.run(["systemd-analyze", "verify", file], capture_output=True, text=True, check=False)
