@@ -302,7 +302,7 @@ class Applier:
             if step.owner is not None:
                 self._restore_node(step)
         elif isinstance(step, OwnNode):
-            _tap_node.own(step.path, step.number, *step.old)
+            _tap_node.own(step.path, step.number, *step.old, step.acl)
         elif isinstance(step, MakeNode):
             _tap_node.remove(step.path, step.number)
 

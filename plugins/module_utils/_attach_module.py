@@ -38,9 +38,11 @@ def work(module: AnsibleModule) -> dict[str, Any]:
     if params["guest"] is not None:
         _names.check_guest_name(params["guest"])
     task = Task(_options.node_policy(params), params["force"], module.check_mode)
+    result = _absent(params, task) if params["state"] == "absent" else _present(params, task)
+    for warning in result.pop("warnings"):
+        module.warn(warning)
     if params["state"] == "absent":
-        return _absent(params, task)
-    result = _present(params, task)
+        return result
     for warning in _warnings.of_moved(result.pop("moved"), task.policy):
         module.warn(warning)
     if result["changed"]:

@@ -25,6 +25,7 @@ from ansible_collections.linuxnet.macvtap.plugins.module_utils._plan import Crea
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._report import found_row, wanted_row
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._resolve import Wishes, moved, number_nics, resolve
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._select import Selection, select
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._warnings import of_kept_taps
 
 
 def attach(
@@ -96,7 +97,12 @@ def _look_at_leaving(links: Sequence[Link], task: Task) -> dict[int, Seen]:
 
 
 def _result(steps: list[Step], rows: list[dict[str, Any]]) -> dict[str, Any]:
-    return {**report(steps), "attachments": rows, "tap_paths": [row["tap_path"] for row in rows]}
+    return {
+        **report(steps),
+        "attachments": rows,
+        "tap_paths": [row["tap_path"] for row in rows],
+        "warnings": of_kept_taps(steps),
+    }
 
 
 def definitions_for(nics: Sequence[Nic], directory: str, given: Mapping[str, Network]) -> dict[str, Network | None]:

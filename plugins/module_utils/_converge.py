@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Callable, NamedTuple
 
-from ansible_collections.linuxnet.macvtap.plugins.module_utils import _holders, _rtnetlink, _tap_node
+from ansible_collections.linuxnet.macvtap.plugins.module_utils import _holders, _rtnetlink, _tap_node, _tap_use
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._apply import Applier
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._errors import (
     HostError,
@@ -28,9 +28,11 @@ from ansible_collections.linuxnet.macvtap.plugins.module_utils._in_use import (
     require_free,
     require_seen,
     taps_at_stake,
+    taps_that_change_hands,
+    with_keepers,
 )
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._lock import namespace_lock
-from ansible_collections.linuxnet.macvtap.plugins.module_utils._model import Attachment, Holder, Link, NodePolicy
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._model import Attachment, Link, NodePolicy
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._plan import (
     Plan,
     Seen,
@@ -80,9 +82,9 @@ def converge(plan_for: Callable[[Host], View], task: Task) -> tuple[list[Step], 
             while True:
                 try:
                     view = _plan(plan_for, look_at_host(netlink, task.policy), task.policy)
+                    if view.plan.steps():
+                        view = _with_use(view, task, netlink)
                     steps = view.plan.steps()
-                    if steps:
-                        _require_free(view, task)
                     if view.plan.bring_up:
                         _rtnetlink.require_pyroute2()
                     if task.check_mode or not steps:
@@ -118,14 +120,20 @@ def _plan(plan_for: Callable[[Host], View], host: Host, policy: NodePolicy) -> V
         raise
 
 
-def _require_free(view: View, task: Task) -> None:
-    if not task.force:
-        numbers = taps_at_stake(view.plan, view.seen)
-        hidden: list[Holder] = []
-        users = _holders.holders(numbers.values(), hidden)
-        held = {index: users[number] for index, number in numbers.items() if number in users}
-        require_free(view.plan, held, task.policy)
-        require_seen(hidden)
+def _with_use(view: View, task: Task, netlink: _rtnetlink.Netlink) -> View:
+    """The view, with who keeps a tap open that changes hands.
+
+    :raises Refused: when a process has a tap open that the plan takes from it.
+    """
+    at_stake = {} if task.force else taps_at_stake(view.plan, view.seen)
+    changing = taps_that_change_hands(view.plan, view.seen)
+    numbers = {**changing, **at_stake}
+    use = _tap_use.use_of(netlink, [view.host.links[index] for index in numbers], numbers)
+    require_free(view.plan, {index: use.holders[index] for index in at_stake if index in use.holders}, task.policy)
+    if at_stake:
+        require_seen(use.doubts)
+    kept = {number: use.holders[index] for index, number in changing.items() if index in use.holders}
+    return view._replace(plan=with_keepers(view.plan, kept)) if kept else view
 
 
 def look_at_host(netlink: _rtnetlink.Netlink, policy: NodePolicy) -> Host:

@@ -4,108 +4,167 @@
 
 # Private to this collection: may change without notice.
 
-"""Who has a tap open."""
+"""Which processes have a tap open, as /proc shows it.
+
+/proc names holders; it never proves that there are none: :mod:`_tap_use` asks the kernel for that.
+"""
 
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import errno
 import fcntl
 import os
-import stat
+import time
 from collections.abc import Iterable, Iterator
+from typing import NamedTuple
 
-from ansible_collections.linuxnet.macvtap.plugins.module_utils._model import Holder
+from ansible_collections.linuxnet.macvtap.plugins.module_utils import _descriptors
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._model import MOST_HOLDERS, Holder
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._names import printable
 
-# the same number on every architecture (Linux 5.6)
-_SYS_PIDFD_GETFD = 438
 #: linux/if_tun.h
 _TUNGETIFF = 0x800454D2
 _IFREQ_BYTES = 40
 _INIT = 1
+#: the PID namespace of the host (PROC_PID_INIT_INO, linux/proc_ns.h)
+_HOST_PIDS = "pid:[4026531836]"
+#: there in the network namespace of the host only (net_core_table, net/core/sysctl_net_core.c)
+_HOST_NETWORK = "/proc/sys/net/core/default_qdisc"
+#: seconds for one look. A user may have millions of descriptors, and each costs some microseconds.
+_PATIENCE = 10.0
 
 
-def holders(
-    numbers: Iterable[tuple[int, int]], hidden: list[Holder] | None = None
-) -> dict[tuple[int, int], list[Holder]]:
+class Look(NamedTuple):
+    """What one pass over /proc found, and what it could not see."""
+
+    #: by device number; at most :data:`MOST_HOLDERS` of each
+    holders: dict[tuple[int, int], list[Holder]]
+    #: by device number, how many more there are
+    omitted: dict[tuple[int, int], int]
+    #: processes whose open files may not be seen: each may be a holder
+    hidden: list[Holder]
+    #: processes with descriptors that are in no table: in flight in a socket, or registered with io_uring
+    parked: list[Holder]
+    #: number of processes not looked at, since the time was up
+    unreached: int = 0
+    #: True when /proc does not show every process that shares this network
+    is_partial: bool = False
+
+    @property
+    def is_complete(self) -> bool:
+        """True when a tap without a holder here has none in any table of descriptors."""
+        return not (self.hidden or self.parked or self.unreached or self.is_partial)
+
+
+class _Found(NamedTuple):
+    """What one process has."""
+
+    taps: set[int]
+    is_parking: bool
+
+
+def look(numbers: Iterable[tuple[int, int]], patience: float = _PATIENCE) -> Look:
     """The processes that have one of these devices open, from one pass over /proc.
 
     Opening the node would not tell: macvtap has no exclusive open, and every open adds a queue.
 
-    :arg hidden: gets the processes whose open files may not be seen, which takes CAP_SYS_PTRACE for those of others
-        (proc_fd_access_allowed in fs/proc/base.c): each of them may be a holder. Not process 1: the init of a host or
-        the supervisor of a container, often hidden from what it runs, starts guests and is none.
+    Process 1 never counts as hidden: the init of a host or the supervisor of a container, often hidden from what it
+    runs, starts guests and is none.
+
+    :arg patience: seconds after which the pass ends; the rest is counted.
     """
     devices = {os.makedev(*number): number for number in numbers}
-    found: dict[tuple[int, int], list[Holder]] = {}
+    found = Look({}, {}, [], [])
     if not devices:
         return found
-    for pid in map(int, filter(str.isdigit, os.listdir("/proc"))):
+    # who hides a guest behind processes with very many descriptors hides it in vain
+    pids = sorted(map(int, filter(str.isdigit, os.listdir("/proc"))), key=lambda pid: (_descriptors.count(pid), pid))
+    found = found._replace(is_partial=_INIT not in pids or _is_container_on_host_network())
+    deadline = time.monotonic() + patience
+    for position, pid in enumerate(pids):
         try:
-            held = {device for device, fd in _open_devices(pid) if device in devices and _is_live(pid, fd)}
+            process = _look_at(pid, devices.keys(), deadline)
+        except _descriptors.OutOfTime:
+            return found._replace(unreached=len(pids) - position)
         except PermissionError:
-            held = set()
-            if hidden is not None and pid != _INIT:
-                hidden.append(Holder(pid, _command(pid)))
-        for device in held:
-            found.setdefault(devices[device], []).append(Holder(pid, _command(pid)))
+            if pid != _INIT:
+                found.hidden.append(_describe(pid))
+            continue
+        if process.is_parking:
+            found.parked.append(_describe(pid))
+        for device in process.taps:
+            number = devices[device]
+            named = found.holders.setdefault(number, [])
+            if len(named) < MOST_HOLDERS:
+                named.append(_describe(pid))
+            else:
+                found.omitted[number] = found.omitted.get(number, 0) + 1
     return found
 
 
-def _open_devices(pid: int) -> Iterator[tuple[int, int]]:
-    """(device, descriptor) of each character device that a process has open.
+def holders(numbers: Iterable[tuple[int, int]]) -> dict[tuple[int, int], list[Holder]]:
+    """The holders that :func:`look` finds."""
+    return look(numbers).holders
 
-    :raises PermissionError: when they may not be seen.
-    """
-    directory = "/proc/%d/fd" % pid
+
+def _is_container_on_host_network() -> bool:
+    """Whether the processes of the host share this network, but not this PID namespace."""
     try:
-        names = os.listdir(directory)
-    except PermissionError:
-        raise
+        return os.readlink("/proc/self/ns/pid") != _HOST_PIDS and os.path.exists(_HOST_NETWORK)
     except OSError:
-        # the process ended, or is a kernel thread
-        return
-    for name in names:
-        path = "%s/%s" % (directory, name)
+        # a /proc of yet another PID namespace
+        return True
+
+
+def _look_at(pid: int, devices: Iterable[int], deadline: float) -> _Found:
+    """Which of the devices a process has open.
+
+    :raises PermissionError: when its open files may not be seen.
+    :raises _descriptors.OutOfTime: at the deadline.
+    """
+    wanted = set(devices)
+    taps: set[int] = set()
+    is_parking = False
+    for thread in _descriptors.threads_with_tables(pid, deadline):
+        for descriptor in _descriptors.of_thread(pid, thread, deadline):
+            is_parking = is_parking or descriptor.is_parking
+            device = descriptor.device
+            if device in wanted and device not in taps and _is_live(thread, descriptor.number):
+                taps.add(device)
+    return _Found(taps, is_parking)
+
+
+def _is_live(thread: int, number: int) -> bool:
+    """False for what only looks like an open tap.
+
+    The descriptor of a tap whose link is gone stays open, and its minor may be another link's by now (ENOLINK,
+    tap_ioctl in drivers/net/tap.c). One with O_PATH, which takes no permission, opens nothing (EBADF). The kernel tells
+    both apart, but only through the descriptor itself, which is borrowed for that. Where it cannot be, it counts.
+    """
+    with _descriptors.borrowed(thread, number) as (descriptor, error):
+        if descriptor is None:
+            return error not in (errno.ESRCH, errno.EBADF)
         try:
-            found = os.stat(path)
-        except PermissionError:
-            # the process is hidden, or only the file: somebody's FUSE file system, which has no taps
-            with contextlib.suppress(FileNotFoundError):
-                os.readlink(path)
-            continue
-        except OSError:
-            # closed meanwhile, or on a dead network file system: no tap
-            continue
-        if stat.S_ISCHR(found.st_mode):
-            yield found.st_rdev, int(name)
-
-
-def _is_live(pid: int, fd: int) -> bool:
-    """False for a tap whose link is gone: its descriptor stays open, and its minor may be another link's by now.
-
-    The kernel tells it apart (ENOLINK, tap_ioctl in drivers/net/tap.c), but only through the descriptor itself, which
-    is borrowed for that. Where it cannot be, the process counts as a holder.
-    """
-    try:
-        process = os.pidfd_open(pid)
-    except OSError:
-        return False
-    try:
-        borrowed = ctypes.CDLL(None, use_errno=True).syscall(_SYS_PIDFD_GETFD, process, fd, 0)
-    finally:
-        os.close(process)
-    if borrowed < 0:
-        return ctypes.get_errno() not in (errno.ESRCH, errno.EBADF)
-    try:
-        fcntl.ioctl(borrowed, _TUNGETIFF, bytes(_IFREQ_BYTES))
-    except OSError as exc:
-        return exc.errno != errno.ENOLINK
-    finally:
-        os.close(borrowed)
+            fcntl.ioctl(descriptor, _TUNGETIFF, bytes(_IFREQ_BYTES))
+        except OSError as exc:
+            return exc.errno not in (errno.ENOLINK, errno.EBADF)
     return True
+
+
+def _describe(pid: int) -> Holder:
+    """The name of a process, and with whose rights it runs."""
+    facts = dict(_status(pid))
+    groups = facts.get("Gid", [])[1:2] + facts.get("Groups", [])
+    return Holder(pid, _command(pid), int(facts.get("Uid", [0, 0])[1]), frozenset(map(int, groups)))
+
+
+def _status(pid: int) -> Iterator[tuple[str, list[str]]]:
+    with contextlib.suppress(OSError), open("/proc/%d/status" % pid, encoding="utf-8", errors="replace") as file:
+        for line in file:
+            key, _colon, value = line.partition(":")
+            if key in ("Uid", "Gid", "Groups"):
+                yield key, value.split()
 
 
 def _command(pid: int) -> str:

@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._model import Link
 
 # linux/if_link.h
-IFLA_ADDRESS, IFLA_IFNAME, IFLA_MTU, IFLA_LINK, IFLA_MASTER = 1, 3, 4, 5, 10
+IFLA_ADDRESS, IFLA_IFNAME, IFLA_MTU, IFLA_LINK, IFLA_QDISC, IFLA_MASTER, IFLA_TXQLEN = 1, 3, 4, 5, 6, 10, 13
 IFLA_OPERSTATE, IFLA_LINKINFO, IFLA_IFALIAS, IFLA_AF_SPEC, IFLA_GROUP = 16, 18, 20, 26, 27
 IFLA_NET_NS_FD, IFLA_EXT_MASK, IFLA_LINK_NETNSID = 28, 29, 37
 IFLA_INFO_KIND, IFLA_INFO_DATA, IFLA_MACVLAN_MODE = 1, 2, 1
@@ -34,7 +34,9 @@ _USED_KINDS = (
     IFLA_IFNAME,
     IFLA_MTU,
     IFLA_LINK,
+    IFLA_QDISC,
     IFLA_MASTER,
+    IFLA_TXQLEN,
     IFLA_OPERSTATE,
     IFLA_LINKINFO,
     IFLA_IFALIAS,
@@ -139,6 +141,8 @@ def decode_link(data: bytes, start: int, end: int) -> Link:
         operstate=_OPERSTATES[operstate] if operstate < len(_OPERSTATES) else "unknown",
         hardware=hardware,
         ipv6_disabled=_ipv6_disabled(data, *at[IFLA_AF_SPEC]) if IFLA_AF_SPEC in at else None,
+        queue_length=number(IFLA_TXQLEN),
+        qdisc=text(IFLA_QDISC),
     )
 
 

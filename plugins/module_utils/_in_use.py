@@ -8,21 +8,78 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import NamedTuple, Protocol
 
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._errors import Refused
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._identity import likely_indexes, read_mark
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._model import (
     MAKING_GROUP,
+    MOST_HOLDERS,
     Holder,
     Link,
     Mark,
     NodePolicy,
 )
-from ansible_collections.linuxnet.macvtap.plugins.module_utils._plan import ChangeLink, Plan, Seen
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._plan import (
+    ChangeLink,
+    MakeNode,
+    OwnNode,
+    Plan,
+    Seen,
+)
 
-#: of so many links the message tells
+#: of so many links, or processes, the message tells
 _NAMED = 5
+#: who has a tap open that the kernel calls open, when no process is found
+_UNSEEN = (
+    "a process that /proc does not show here (in another PID namespace, hidden from this user, or with the descriptor"
+    " in flight)"
+)
+_NO_FILES_OF = "the open files of %s may not be looked at (Permission denied)"
+_PARKED_BY = "%s has descriptors in flight in sockets or registered with io_uring, which may be of taps"
+_UNREACHED = "%d processes were not looked at, since the others took too long"
+_PARTIAL = "/proc shows only the processes of this PID namespace or user, but others share the network of the host"
+
+
+class Use(NamedTuple):
+    """Which taps are open, and who has them open."""
+
+    #: by ifindex, of each tap that is open; an empty list = by none that can be seen
+    holders: Mapping[int, Sequence[Holder]] = MappingProxyType({})
+    #: why others may be open as well, in words; empty = they are not
+    doubts: Sequence[str] = ()
+
+
+class _Look(Protocol):
+    """What a look at all processes could not see (see :class:`_holders.Look`)."""
+
+    @property
+    def hidden(self) -> list[Holder]: ...
+
+    @property
+    def parked(self) -> list[Holder]: ...
+
+    @property
+    def unreached(self) -> int: ...
+
+    @property
+    def is_partial(self) -> bool: ...
+
+
+def doubts(look: _Look) -> list[str]:
+    """Why a tap may be open although no holder was found, in words."""
+    found = []
+    if look.hidden:
+        found.append(_NO_FILES_OF % first_of(look.hidden))
+    if look.parked:
+        found.append(_PARKED_BY % first_of(look.parked))
+    if look.unreached:
+        found.append(_UNREACHED % look.unreached)
+    if look.is_partial:
+        found.append(_PARTIAL)
+    return found
 
 
 class Taken(Refused):
@@ -85,28 +142,71 @@ def require_free(plan: Plan, holders: Mapping[int, Sequence[Holder]], policy: No
                     owner.guest,
                     owner.nic,
                     policy.path(step.old.ifindex),
-                    _names(holders[step.old.ifindex]),
+                    first_of(holders[step.old.ifindex]),
                 )
             )
 
 
-def require_seen(hidden: Sequence[Holder]) -> None:
+def require_seen(reasons: Sequence[str]) -> None:
     """Refuse to touch taps that somebody may hold of whom that cannot be seen.
 
-    :arg hidden: the processes whose open files may not be seen.
+    :arg reasons: see :attr:`Use.doubts`.
     """
-    if hidden:
+    if reasons:
         raise Refused(
-            "nothing was changed: whether a guest holds these taps cannot be seen, since the open files of %s may not"
-            " be looked at (Permission denied); run as root (become: true) with CAP_SYS_PTRACE, or set force=true"
-            % first_of(hidden)
+            "nothing was changed: whether a guest holds these taps cannot be seen: %s; run as root (become: true) with"
+            " CAP_NET_ADMIN, or set force=true" % "; ".join(reasons)
         )
 
 
-def first_of(holders: Sequence[Holder]) -> str:
-    """The first processes by name, and how many more there are."""
-    more = " and %d more" % (len(holders) - _NAMED) if len(holders) > _NAMED else ""
-    return _names(holders[:_NAMED]) + more
+def taps_that_change_hands(plan: Plan, seen: Mapping[int, Seen]) -> dict[int, tuple[int, int]]:
+    """Device numbers, by ifindex, of the taps whose nodes get another owner, group or mode."""
+    changed = {step.number for step in plan.nodes if isinstance(step, OwnNode)}
+    made = {step.number for step in plan.nodes if isinstance(step, MakeNode)}
+    return {index: tap.number for index, tap in seen.items() if tap.number in changed - made}
+
+
+def with_keepers(plan: Plan, holders: Mapping[tuple[int, int], Sequence[Holder]]) -> Plan:
+    """The plan, with who keeps a tap open that its node would not admit any more.
+
+    :arg holders: by device number, of the taps that are open; an empty list = by none that can be seen.
+    """
+    return plan._replace(
+        nodes=[
+            step._replace(kept=_keepers(step, holders[step.number]))
+            if isinstance(step, OwnNode) and step.number in holders
+            else step
+            for step in plan.nodes
+        ]
+    )
+
+
+def _keepers(step: OwnNode, holders: Sequence[Holder]) -> str:
+    """In words, the holders that could not open the node again after the step; "" = all could."""
+    keepers = [holder for holder in holders if not admits(step.new, holder)]
+    if holders and not keepers:
+        return ""
+    return ", ".join("%s of user %d" % (holder, holder.uid) for holder in keepers[:_NAMED]) or _UNSEEN
+
+
+def admits(owner: tuple[int, int, int], holder: Holder) -> bool:
+    """Whether a process could open the node.
+
+    :arg owner: user, group and permission bits of the node.
+    """
+    uid, gid, mode = owner
+    return holder.uid in (0, uid) or bool(mode & (0o060 if gid in holder.groups else 0o006))
+
+
+def first_of(holders: Sequence[Holder], omitted: int = 0) -> str:
+    """The first processes by name, and how many more there are; without any, that there is one that is not seen.
+
+    :arg omitted: number of processes that are not among them.
+    """
+    left = len(holders[_NAMED:]) + omitted
+    least = "at least " if len(holders) >= MOST_HOLDERS and not omitted else ""
+    more = " and %s%d more" % (least, left) if left else ""
+    return ", ".join(map(str, holders[:_NAMED])) + more if holders else _UNSEEN
 
 
 def also_held(error: Taken, path: str, holders: Sequence[Holder]) -> str:
@@ -114,15 +214,11 @@ def also_held(error: Taken, path: str, holders: Sequence[Holder]) -> str:
 
     :arg path: of the tap.
     """
-    return "%s; it is in use: its tap %s is held open by %s" % (error, path, _names(holders))
+    return "%s; it is in use: its tap %s is held open by %s" % (error, path, first_of(holders))
 
 
 def _told(links: Sequence[Link], holders: Mapping[int, Sequence[Holder]]) -> str:
-    lines = ["%s is held open by %s" % (link.name, _names(holders[link.ifindex])) for link in links[:_NAMED]]
+    lines = ["%s is held open by %s" % (link.name, first_of(holders[link.ifindex])) for link in links[:_NAMED]]
     if len(links) > _NAMED:
         lines.append("and %d more" % (len(links) - _NAMED))
     return "; ".join(lines)
-
-
-def _names(holders: Iterable[Holder]) -> str:
-    return ", ".join("pid %d (%s)" % holder for holder in holders)

@@ -25,9 +25,10 @@ from ansible_collections.linuxnet.macvtap.plugins.module_utils import (
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._converge import look_at_host, look_at_taps
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._errors import InvalidInput, MissingLibrary
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._host import Host
-from ansible_collections.linuxnet.macvtap.plugins.module_utils._model import Holder, Network, NodePolicy
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._in_use import doubts
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._model import Network, NodePolicy
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._problems import Survey, of_boot, of_path
-from ansible_collections.linuxnet.macvtap.plugins.module_utils._report import found_row, network_row
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._report import found_row, holder_row, network_row
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._select import Selection, select
 
 
@@ -46,8 +47,7 @@ def survey(
     told = Survey(host, networks, libvirt_links, _sysfs.wireless(_lower_devices(host, networks)))
     links = select(host, selection, everything)
     seen = look_at_taps(links, policy)
-    hidden: list[Holder] = []
-    holders = _holders.holders((tap.number for tap in seen.values()), hidden)
+    found = _holders.look(tap.number for tap in seen.values())
     counters: dict[int, dict[str, int]] = {}
     left_out: list[str] = []
     try:
@@ -58,7 +58,8 @@ def survey(
     attachments = []
     for link in links:
         tap = seen.get(link.ifindex)
-        users = holders.get(tap.number, []) if tap is not None else []
+        users = found.holders.get(tap.number, []) if tap is not None else []
+        omitted = found.omitted.get(tap.number, 0) if tap is not None else 0
         row = found_row(link, host, tap, policy)
         entry = boot.get((row["guest"], row["nic"]))
         attachments.append(
@@ -67,10 +68,11 @@ def survey(
                 "managed": host.mark(link) is not None,
                 "libvirt_domain": libvirt_links.get(link.name),
                 "operstate": link.operstate,
-                "holders": [user._asdict() for user in users],
+                "holders": [holder_row(user) for user in users],
+                "holders_omitted": omitted,
                 "statistics": counters.get(link.ifindex, {}),
                 "persistent": entry is not None,
-                "problems": told.of_link(link, tap, policy.path(link.ifindex), users) + of_boot(entry, row),
+                "problems": told.of_link(link, tap, policy.path(link.ifindex), users, omitted) + of_boot(entry, row),
             }
         )
     boot_only = [entry for entry in boot.values() if _is_boot_only(entry, host, selection)]
@@ -88,7 +90,7 @@ def survey(
     there = _there(host, {**networks, **damaged}, boot.values())
     return result, [
         *_warnings.of_filters(_asked(selection), there),
-        *_warnings.of_hidden(hidden),
+        *_warnings.of_doubts(doubts(found)),
         *_warnings.of_libvirt(_libvirt_state.hidden()),
         *left_out,
     ]

@@ -113,6 +113,9 @@ class Link(NamedTuple):
     hardware: int = 1
     #: the per-link sysctl ``disable_ipv6``; None where the kernel has no IPv6
     ipv6_disabled: bool | None = None
+    #: txqueuelen, frames
+    queue_length: int = 0
+    qdisc: str = ""
 
     @property
     def is_macvtap(self) -> bool:
@@ -142,8 +145,10 @@ class Node(NamedTuple):
     minor: int = 0
     uid: int = 0
     gid: int = 0
-    #: permission bits
+    #: permission bits; with an ACL those that stay without it
     mode: int = 0
+    #: POSIX access ACL as the kernel keeps it, empty = none
+    acl: bytes = b""
     #: the kernel's name of the tap with this device number, in whatever namespace; None = no such tap
     tap: str | None = None
     #: True when the major number is that of macvtap
@@ -155,11 +160,21 @@ class Node(NamedTuple):
         return self.is_tap and self.tap is None
 
 
+#: holders of one tap that are named; a guest has one
+MOST_HOLDERS = 20
+
+
 class Holder(NamedTuple):
     """A process that has a tap open."""
 
     pid: int
     command: str
+    #: effective user, and groups
+    uid: int = 0
+    groups: frozenset[int] = frozenset()
+
+    def __str__(self) -> str:
+        return "pid %d (%s)" % self[:2]
 
 
 class NodePolicy(NamedTuple):
@@ -169,6 +184,11 @@ class NodePolicy(NamedTuple):
     uid: int | None = None
     gid: int | None = None
     mode: int | None = None
+
+    @property
+    def is_managing(self) -> bool:
+        """Whether it says anything of who may open a node."""
+        return (self.uid, self.gid, self.mode) != (None, None, None)
 
     def path(self, ifindex: int) -> str:
         """The kernel names the node after the ifindex (drivers/net/macvtap.c)."""

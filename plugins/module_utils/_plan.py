@@ -97,6 +97,10 @@ class OwnNode(NamedTuple):
     number: tuple[int, int]
     old: tuple[int, int, int]
     new: tuple[int, int, int]
+    #: POSIX ACL to remove; it would let others in whatever owner and mode say
+    acl: bytes = b""
+    #: processes, in words, that have the tap open and keep it although the node does not admit them any more
+    kept: str = ""
 
 
 Step = Union[WriteDefinition, BringUp, DeleteLink, CreateLink, ChangeLink, MakeNode, OwnNode]
@@ -198,12 +202,15 @@ def node_steps(
             )
         )
     # a node that is made belongs to root:root 0600, as the kernel's own would
-    old = (node.uid, node.gid, node.mode) if is_ours and node is not None else (0, 0, 0o600)
+    old, acl = (0, 0, 0o600), b""
+    if is_ours and node is not None:
+        # who manages the owner of a node manages who may open it
+        old, acl = (node.uid, node.gid, node.mode), node.acl if policy.is_managing else b""
     if not is_ours:
         steps.append(MakeNode(path, number, node))
     new = policy.owner(old)
-    if new != old:
-        steps.append(OwnNode(path, number, old, new))
+    if new != old or acl:
+        steps.append(OwnNode(path, number, old, new, acl))
     return steps
 
 
@@ -272,7 +279,10 @@ def describe(step: Step) -> str:
         return "make node %s (%d:%d)%s" % (
             (step.path,) + step.number + (", replacing a stale one" if step.stale else "",)
         )
-    return "set %s from %d:%d %04o to %d:%d %04o" % ((step.path,) + step.old + step.new)
+    return "set %s from %d:%d %04o%s to %d:%d %04o%s" % (
+        (step.path, *step.old, " with an ACL" if step.acl else "", *step.new)
+        + (", which %s keeps open" % step.kept if step.kept else "",)
+    )
 
 
 def _title(link: Link) -> str:
@@ -333,8 +343,9 @@ def _sides(step: Step) -> tuple[_Side, _Side]:
         )
     if isinstance(step, MakeNode):
         return (step.path, {"node": "stale"} if step.stale else None), (step.path, {"node": "%d:%d" % step.number})
-    keys = ("uid", "gid", "mode")
+    keys = ("uid", "gid", "mode", "acl") if step.acl else ("uid", "gid", "mode")
     old_owner, new_owner = (
-        (step.path, dict(zip(keys, owner[:2] + ("%04o" % owner[2],)))) for owner in (step.old, step.new)
+        (step.path, dict(zip(keys, owner[:2] + ("%04o" % owner[2], acl))))
+        for owner, acl in ((step.old, "present"), (step.new, "none"))
     )
     return old_owner, new_owner

@@ -14,6 +14,7 @@ from typing import Any
 
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._boot import Entry, differences
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._host import Host
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._in_use import admits, first_of
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._model import IFF_NOARP, Holder, Link, Mark, Network
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._plan import Seen
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._warnings import of_devices
@@ -56,8 +57,13 @@ class Survey:
         self._macs = Counter((link.lower, link.mac) for link in host.macvtaps)
         self._marks = Counter((owned.mark.guest, owned.mark.nic) for owned in host.marked())
 
-    def of_link(self, link: Link, seen: Seen | None, path: str, holders: Sequence[Holder]) -> list[str]:
-        """The problems of one macvtap; empty = none."""
+    def of_link(
+        self, link: Link, seen: Seen | None, path: str, holders: Sequence[Holder], omitted: int = 0
+    ) -> list[str]:
+        """The problems of one macvtap; empty = none.
+
+        :arg omitted: number of holders that are not listed.
+        """
         problems = list(self._of_node(seen, path))
         if self._macs[link.lower, link.mac] > 1:
             problems.append(
@@ -69,9 +75,9 @@ class Survey:
         if len(holders) > 1:
             problems.append(
                 "held open by %d processes (%s): each is one more queue of the same NIC and takes frames from the other"
-                % (len(holders), ", ".join("pid %d %s" % holder for holder in holders))
+                % (len(holders) + omitted, first_of(holders, omitted))
             )
-        return problems
+        return problems + list(self._of_access(seen, path, holders))
 
     def of_network(self, network: Network) -> list[str]:
         """The problems of one network; empty = none."""
@@ -108,6 +114,20 @@ class Survey:
             yield "node of another device: %s is %d:%d, this tap is %d:%d" % (
                 (path, seen.node.major, seen.node.minor) + seen.number
             )
+
+    @staticmethod
+    def _of_access(seen: Seen | None, path: str, holders: Sequence[Holder]) -> Iterator[str]:
+        """Who has a way to the tap that the owner of its node does not tell."""
+        node = seen.node if seen is not None else None
+        if node is None or seen is None or (node.major, node.minor) != seen.number:
+            return
+        if node.acl:
+            yield "%s has an ACL, which may let others open it than its owner and mode say" % path
+        owner = (node.uid, node.gid, node.mode)
+        strangers = [holder for holder in holders if not admits(owner, holder)]
+        # a guest whose tap root opened for it is no stranger
+        if node.uid and strangers:
+            yield "held open by %s, although the owner and mode of %s do not admit it" % (first_of(strangers), path)
 
     def _of_lower(self, link: Link) -> Iterator[str]:
         lower = self._host.links.get(link.lower)

@@ -22,6 +22,7 @@ from ansible_collections.linuxnet.macvtap.plugins.module_utils._model import (
     IFF_NOARP,
     IFF_PROMISC,
     Attachment,
+    Holder,
     Link,
     Mark,
     Network,
@@ -86,6 +87,11 @@ def _row(
         "tap_mode": None if mode is None else "%04o" % mode,
         "libvirt_xml": interface_xml(link.mac, link.name, queues),
     }
+
+
+def holder_row(holder: Holder) -> dict[str, Any]:
+    """A process that has a tap open."""
+    return {"pid": holder.pid, "command": holder.command, "user": _user_name(holder.uid)}
 
 
 @functools.cache

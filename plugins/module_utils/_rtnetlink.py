@@ -44,6 +44,8 @@ _BUFFER_BYTES = 8 << 20
 _CHUNK_BYTES = 1 << 18
 #: seconds; the kernel answers within milliseconds unless the machine is in deep trouble
 _TIMEOUT = 60
+#: a txqueuelen that no allocation satisfies (KMALLOC_MAX_SIZE, linux/ptr_ring.h)
+_ENDLESS_QUEUE = 0x7FFFFFFF
 #: a dump during which a link came or went is inconsistent and is taken again
 _DUMP_TRIES = 50
 
@@ -122,6 +124,39 @@ class Netlink:
             [
                 Request(_RTM_NEWLINK, _REQUEST | _ACK, wire.body(link.ifindex, *_attributes.encode(link, names)))
                 for link, names in changes
+            ]
+        )
+
+    def opened(self, links: Sequence[Link]) -> list[bool | None]:
+        """Whether anybody has the tap of each macvtap open.
+
+        The kernel refuses a queue that it cannot allocate for the open files of a tap (EPERM, tap_queue_resize in
+        drivers/net/tap.c), and leaves them as they are. A tap that nobody has open takes the length, or its qdisc
+        refuses it (ENOMEM); it gets its own length back by the next message of the same send, so that no signal comes
+        between them. What opens such a tap in between is told ENOMEM.
+
+        :returns: one answer per link, in order; None = the kernel does not say, for want of CAP_NET_ADMIN.
+        :raises HostError: a link kept the wrong length.
+        """
+        queues = [(link, length) for link in links for length in (_ENDLESS_QUEUE, link.queue_length)]
+        replies = self._set_queue_lengths(queues)
+        pairs = list(zip(replies[::2], replies[1::2]))
+        left = [link for link, (asked, reset) in zip(links, pairs) if not asked.errno and reset.errno]
+        again = self._set_queue_lengths([(link, link.queue_length) for link in left])
+        for link, reply in zip(left, again):
+            if reply.errno not in (0, errno.ENODEV):
+                raise HostError(
+                    "cannot set txqueuelen of %s back to %d: %s; set it with ip link"
+                    % (link.name, link.queue_length, why(*reply)),
+                    reply.errno,
+                )
+        return [_is_open(asked.errno, reset.errno) for asked, reset in pairs]
+
+    def _set_queue_lengths(self, lengths: Iterable[tuple[Link, int]]) -> list[Reply]:
+        return self._exchange(
+            [
+                Request(_RTM_NEWLINK, _REQUEST | _ACK, wire.body(link.ifindex, wire.nla_u32(wire.IFLA_TXQLEN, length)))
+                for link, length in lengths
             ]
         )
 
@@ -308,6 +343,13 @@ def _import_pyroute2(purpose: str) -> Any:
     except ImportError as exc:
         raise missing_library(purpose, "pyroute2", exc) from exc
     return pyroute2
+
+
+def _is_open(asked: int, reset: int) -> bool | None:
+    """What the errnos of an endless queue, and of the length that the link has, say of its tap."""
+    if asked in (0, errno.ENOMEM, errno.ENODEV):
+        return False
+    return True if (asked, reset) == (errno.EPERM, 0) else None
 
 
 def _messages(data: bytes) -> Iterator[tuple[int, int, int, int, int]]:

@@ -18,6 +18,7 @@ import glob
 import os
 import re
 import stat
+import struct
 from collections.abc import Iterable
 
 from ansible_collections.linuxnet.macvtap.plugins.module_utils import _command, _sysfs
@@ -35,6 +36,9 @@ _KINDS = {
     stat.S_IFIFO: "FIFO",
     stat.S_IFSOCK: "socket",
 }
+#: extended attribute of the ACL, as numbers (linux/posix_acl_xattr.h): version; tag, permissions and id of each entry
+_ACL = "system.posix_acl_access"
+_ACL_HEADER, _ACL_ENTRY, _ACL_GROUP_OBJ = struct.Struct("<I"), struct.Struct("<HHI"), 0x4
 #: seconds to wait for udev to be done with the nodes; the same bound as udevadm settle in boot scripts
 _SETTLE_SECONDS = 10
 
@@ -117,7 +121,29 @@ def look(path: str) -> Node | None:
         raise host_error("cannot look at %s" % path, exc) from exc
     kind = _KINDS.get(stat.S_IFMT(found.st_mode), "file of unknown type")
     rdev = found.st_rdev if stat.S_ISCHR(found.st_mode) else 0
-    return Node(path, kind, os.major(rdev), os.minor(rdev), found.st_uid, found.st_gid, stat.S_IMODE(found.st_mode))
+    mode, acl = stat.S_IMODE(found.st_mode), _acl(path, follow_symlinks=False) if rdev else b""
+    if acl:
+        mode = mode & ~0o070 | _group_bits(acl)
+    return Node(path, kind, os.major(rdev), os.minor(rdev), found.st_uid, found.st_gid, mode, acl)
+
+
+def _acl(path: str, follow_symlinks: bool = True) -> bytes:
+    """The POSIX access ACL of a file; empty = none, or a file system that has none."""
+    try:
+        if _ACL in os.listxattr(path, follow_symlinks=follow_symlinks):
+            return os.getxattr(path, _ACL, follow_symlinks=follow_symlinks)
+    except OSError as exc:
+        if exc.errno not in (errno.ENOTSUP, errno.ENODATA, errno.ENOENT):
+            raise host_error("cannot read the ACL of %s" % path, exc) from exc
+    return b""
+
+
+def _group_bits(acl: bytes) -> int:
+    """The permissions of the owning group, in whose place stat() shows the mask of the ACL."""
+    for tag, permissions, _id in _ACL_ENTRY.iter_unpack(acl[_ACL_HEADER.size :]):
+        if tag == _ACL_GROUP_OBJ:
+            return (permissions & 0o7) << 3
+    return 0
 
 
 def look_at(path: str, number: tuple[int, int]) -> Node | None:
@@ -167,6 +193,9 @@ def make(path: str, number: tuple[int, int]) -> None:
         os.mknod(path, stat.S_IFCHR | 0o600, os.makedev(*number))
     except OSError as exc:
         raise host_error("cannot make node %s" % path, exc) from exc
+    # a default ACL of the directory
+    if _acl(path, follow_symlinks=False):
+        own(path, number, 0, 0, 0o600)
 
 
 def remove(path: str, number: tuple[int, int]) -> bool:
@@ -238,8 +267,10 @@ def _put_back(aside: str, path: str) -> None:
         raise host_error("cannot put %s back to %s" % (aside, path), exc) from exc
 
 
-def own(path: str, number: tuple[int, int], uid: int, gid: int, mode: int) -> None:
+def own(path: str, number: tuple[int, int], uid: int, gid: int, mode: int, acl: bytes = b"") -> None:
     """Give the node an owner and permission bits, after a look through the same descriptor that it is that device.
+
+    An ACL of it is removed, or becomes ``acl``: a former owner may have set it to keep a way in.
 
     O_PATH does not open the device (each open is one more queue of the NIC) and follows no symbolic link.
     """
@@ -251,15 +282,35 @@ def own(path: str, number: tuple[int, int], uid: int, gid: int, mode: int) -> No
         found = os.fstat(descriptor)
         if not stat.S_ISCHR(found.st_mode) or found.st_rdev != os.makedev(*number):
             raise Refused("%s was replaced by something else a moment ago: left as it is" % path)
-        same = "/proc/self/fd/%d" % descriptor
-        if (found.st_uid, found.st_gid) != (uid, gid):
-            os.chown(same, uid, gid)
-        if stat.S_IMODE(found.st_mode) != mode:
-            os.chmod(same, mode)
+        before = (found.st_uid, found.st_gid, stat.S_IMODE(found.st_mode), _acl(_same(descriptor)))
+        try:
+            _set_access(descriptor, uid, gid, mode, acl)
+        except OSError:
+            with contextlib.suppress(OSError):
+                _set_access(descriptor, *before)
+            raise
     except OSError as exc:
         raise host_error("cannot set owner and mode of %s" % path, exc) from exc
     finally:
         os.close(descriptor)
+
+
+def _same(descriptor: int) -> str:
+    """A path to what is open as ``descriptor``, even with O_PATH."""
+    return "/proc/self/fd/%d" % descriptor
+
+
+def _set_access(descriptor: int, uid: int, gid: int, mode: int, acl: bytes) -> None:
+    same, found = _same(descriptor), os.fstat(descriptor)
+    if (found.st_uid, found.st_gid) != (uid, gid):
+        os.chown(same, uid, gid)
+    # after the owner, who could set another one
+    if _acl(same):
+        os.removexattr(same, _ACL)
+    if stat.S_IMODE(os.fstat(descriptor).st_mode) != mode:
+        os.chmod(same, mode)
+    if acl:
+        os.setxattr(same, _ACL, acl)
 
 
 def settle() -> None:

@@ -14,9 +14,9 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
-from ansible_collections.linuxnet.macvtap.plugins.module_utils._in_use import first_of
-from ansible_collections.linuxnet.macvtap.plugins.module_utils._model import Holder, NodePolicy
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._model import NodePolicy
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._names import similar
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._plan import OwnNode, Step
 
 #: all of them; the documentation lists them by these names
 WARNINGS = {
@@ -38,9 +38,12 @@ WARNINGS = {
         " does not find it there"
     ),
     # proc_fd_access_allowed in fs/proc/base.c
-    "hidden processes": (
-        "the open files of %s may not be looked at (Permission denied): holders leaves out what taps these hold; run as"
-        " root (become: true) with CAP_SYS_PTRACE"
+    "unseen holders": (
+        "holders may leave out processes: %s; run as root (become: true) with CAP_SYS_PTRACE, in the PID namespace of"
+        " the host"
+    ),
+    "kept open": (
+        "%s changes hands, but %s has it open and keeps the NIC; stop that process, or detach with force=true"
     ),
     "no root": (
         "check mode ran as user %s: a real run needs root for links, device nodes and files that are not this user's;"
@@ -118,9 +121,17 @@ def of_moved(moved: Sequence[tuple[str, int, int, int, str]], policy: NodePolicy
     ]
 
 
-def of_hidden(processes: Sequence[Holder]) -> list[str]:
-    """What is to be said of processes whose open files may not be seen, when holders of taps were looked for."""
-    return [WARNINGS["hidden processes"] % first_of(processes)] if processes else []
+def of_doubts(doubts: Sequence[str]) -> list[str]:
+    """What is to be said of a list of holders that may not be all.
+
+    :arg doubts: why, see :func:`_in_use.doubts`.
+    """
+    return [WARNINGS["unseen holders"] % "; ".join(doubts)] if doubts else []
+
+
+def of_kept_taps(steps: Iterable[Step]) -> list[str]:
+    """What is to be said of taps that a process keeps although their nodes get another owner."""
+    return [WARNINGS["kept open"] % (step.path, step.kept) for step in steps if isinstance(step, OwnNode) and step.kept]
 
 
 def of_statistics(reason: Exception) -> list[str]:

@@ -163,6 +163,9 @@ options:
     description:
       - User that owns the tap device node, name or number.
       - Not managed by default. A node is made for C(root).
+      - With this option, O(device_group) or O(device_mode), a POSIX ACL of the node is removed.
+      - A process that has the tap open keeps it when the owner changes. The module warns of each that could not open it
+        again.
     type: str
   device_group:
     description:

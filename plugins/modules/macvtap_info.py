@@ -272,8 +272,10 @@ attachments:
       sample: up
     holders:
       description:
-        - The processes that have the tap open. Those whose open files may not be looked at are left out with a warning,
-          which happens to other users than root, and to root without C(CAP_SYS_PTRACE).
+        - The processes that have the tap open, at most 20.
+        - The module warns when it may have missed some. It cannot look at the open files of all processes without root
+          and C(CAP_SYS_PTRACE), in a container that shares the network of the host, or within ten seconds when there
+          are millions of them. Descriptors that are in flight in a socket or registered with io_uring are in no list.
       type: list
       elements: dict
       returned: success
@@ -288,6 +290,16 @@ attachments:
           type: str
           returned: success
           sample: qemu-system-x86
+        user:
+          description: User whose rights it has.
+          type: str
+          returned: success
+          sample: libvirt-qemu
+    holders_omitted:
+      description: Number of further processes that have the tap open.
+      type: int
+      returned: success
+      sample: 0
     statistics:
       description:
         - The link's counters as the guest sees them, C(rx_bytes), C(rx_packets), C(rx_errors), C(rx_dropped) and the

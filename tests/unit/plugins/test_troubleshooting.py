@@ -23,6 +23,7 @@ TAKERS = {"AnsibleFilterError", "fail_json", "host_error", "warn"}
 PARTS = {
     "_explain.py": {"explain", "_MEANINGS", "_MEANINGS_OF_ATTRIBUTES"},
     "_host.py": {"in_the_way", "obstacle"},
+    "_in_use.py": {"_UNSEEN"},
     "_network_xml.py": {"_REFUSED", "_NEEDS_A_BRIDGE", "_NEEDS_SRIOV", "_NEEDS_SWITCH_DAEMON", "_NEEDS_SHAPING"},
     "_domain_xml.py": {"_REFUSED"},
     "_boot_script.py": {"_NOT_ITS_OWN", "_NOT_UP"},

@@ -24,12 +24,13 @@ import os
 import socket
 import struct
 import types
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Callable
 from unittest import mock
 
-from ansible_collections.linuxnet.macvtap.plugins.module_utils import _converge, _holders, _rtnetlink, _tap_node
+from ansible_collections.linuxnet.macvtap.plugins.module_utils import _converge, _rtnetlink, _tap_node, _tap_use
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._errors import HostError, Refused
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._in_use import Use
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._model import Holder, Node
 
 NEWLINK, DELLINK, GETLINK, ERROR, DONE = 16, 17, 18, 2, 3
@@ -92,6 +93,7 @@ class File:
     uid: int = 0
     gid: int = 0
     mode: int = 0o600
+    acl: bytes = b""
     #: made by devtmpfs, which also takes it away
     by_kernel: bool = False
 
@@ -163,7 +165,7 @@ class KernelModel:
             for index, device in self.links.items()
         }
         files = {
-            path: (file.kind, taps.get(file.number, file.number), file.uid, file.gid, file.mode)
+            path: (file.kind, taps.get(file.number, file.number), file.uid, file.gid, file.mode, file.acl)
             for path, file in self.files.items()
         }
         return links, files
@@ -191,7 +193,7 @@ class KernelModel:
                     settle=lambda: None,
                 )
             )
-            stack.enter_context(mock.patch.object(_holders, "holders", self.holders_of))
+            stack.enter_context(mock.patch.object(_tap_use, "use_of", self.use_of))
             stack.enter_context(mock.patch.object(_converge, "namespace_lock", contextlib.nullcontext))
             yield self
 
@@ -488,7 +490,7 @@ class KernelModel:
         file = self.files.get(path)
         if file is None:
             return None
-        return Node(path, file.kind, *file.number, file.uid, file.gid, file.mode)
+        return Node(path, file.kind, *file.number, file.uid, file.gid, file.mode, file.acl)
 
     def identify(self, node: Node) -> Node:
         number = (node.major, node.minor)
@@ -528,7 +530,7 @@ class KernelModel:
         del self.files[path]
         return True
 
-    def own_node(self, path: str, number: tuple[int, int], uid: int, gid: int, mode: int) -> None:
+    def own_node(self, path: str, number: tuple[int, int], uid: int, gid: int, mode: int, acl: bytes = b"") -> None:
         file = self.files.get(path)
         try:
             self._count_change()
@@ -538,12 +540,10 @@ class KernelModel:
         assert file is not None
         if file.kind != "character device" or file.number != number:
             raise Refused("%s was replaced by something else a moment ago: left as it is" % path)
-        file.uid, file.gid, file.mode = uid, gid, mode
+        file.uid, file.gid, file.mode, file.acl = uid, gid, mode, acl
 
-    def holders_of(
-        self, numbers: Iterable[tuple[int, int]], _hidden: list[Holder] | None = None
-    ) -> dict[tuple[int, int], list[Holder]]:
-        return {number: self.holders[number] for number in numbers if number in self.holders}
+    def use_of(self, _netlink: Any, _links: Any, numbers: Mapping[int, tuple[int, int]]) -> Use:
+        return Use({index: self.holders[number] for index, number in numbers.items() if number in self.holders})
 
 
 class ModelSocket:

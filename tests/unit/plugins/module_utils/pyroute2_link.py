@@ -47,4 +47,6 @@ def link_of(message: ifinfmsg) -> Link:
         operstate=(message.get_attr("IFLA_OPERSTATE") or "unknown").lower(),
         hardware=message["ifi_type"],
         ipv6_disabled=None if conf is None else bool(conf["disable_ipv6"]),
+        queue_length=message.get_attr("IFLA_TXQLEN") or 0,
+        qdisc=message.get_attr("IFLA_QDISC") or "",
     )

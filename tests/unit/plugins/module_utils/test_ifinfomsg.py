@@ -46,6 +46,8 @@ links = st.builds(
     operstate=st.sampled_from(["unknown", "notpresent", "down", "lowerlayerdown", "testing", "dormant", "up"]),
     hardware=st.sampled_from([1, 32, 772, 65534]),
     ipv6_disabled=st.sampled_from([None, True, False]),
+    queue_length=st.integers(0, 2**31 - 1),
+    qdisc=st.sampled_from(["noqueue", "pfifo_fast", "mq", "fq_codel"]),
 )
 
 
@@ -59,9 +61,10 @@ def encoded(link):
         ("IFLA_OPERSTATE", link.operstate.upper()),
         ("IFLA_GROUP", link.group),
         ("IFLA_ADDRESS", link.mac),
+        ("IFLA_QDISC", link.qdisc),
+        ("IFLA_TXQLEN", link.queue_length),
         # of no interest here, and between those that are
-        ("IFLA_QDISC", "noqueue"),
-        ("IFLA_TXQLEN", 500),
+        ("IFLA_CARRIER", 1),
     ]
     for name, value in (("LINK", link.lower), ("MASTER", link.master), ("IFALIAS", link.alias)):
         if value:

@@ -9,14 +9,19 @@ from __future__ import annotations
 import pytest
 
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._errors import Refused
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._holders import Look
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._identity import derived_indexes, mark_text
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._in_use import (
     Taken,
+    admits,
     also_held,
+    doubts,
     new_owner,
     require_free,
     require_seen,
     taps_at_stake,
+    taps_that_change_hands,
+    with_keepers,
 )
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._model import (
     MAKING_GROUP,
@@ -25,8 +30,16 @@ from ansible_collections.linuxnet.macvtap.plugins.module_utils._model import (
     Nic,
     NodePolicy,
 )
-from ansible_collections.linuxnet.macvtap.plugins.module_utils._plan import ChangeLink, DeleteLink, Plan, Seen
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._plan import (
+    ChangeLink,
+    DeleteLink,
+    OwnNode,
+    Plan,
+    Seen,
+    describe,
+)
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._resolve import Wishes, number_nics, resolve
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._warnings import of_kept_taps
 from ansible_collections.linuxnet.macvtap.tests.unit.plugins.module_utils.scene import host, macvtap
 
 POLICY = NodePolicy("/dev")
@@ -54,11 +67,59 @@ def test_a_held_tap_keeps_its_link_from_being_made_again():
 
 
 def test_processes_that_cannot_be_looked_at_may_hold_any_tap():
+    unseen = Look({}, {}, [QEMU] * 8, [CAT], 7, True)
+    assert doubts(Look({}, {}, [], [])) == []
     require_seen([])
-    with pytest.raises(Refused, match=r"pid 4711 \(qemu\), pid 4712 \(cat\) may not.*CAP_SYS_PTRACE.*force=true"):
-        require_seen([QEMU, CAT])
-    with pytest.raises(Refused, match=r"and 3 more may not"):
-        require_seen([QEMU] * 8)
+    with pytest.raises(Refused) as caught:
+        require_seen(doubts(unseen))
+    for words in (
+        "and 3 more may not be looked at",
+        "pid 4712 (cat) has descriptors in flight",
+        "7 processes were not looked at",
+        "of this PID namespace",
+        "CAP_NET_ADMIN, or set force=true",
+    ):
+        assert words in str(caught.value)
+
+
+def test_a_holder_that_nobody_sees_is_told_as_such():
+    with pytest.raises(Refused, match=r"macvtap0 is held open by a process that /proc does not show here"):
+        require_free(Plan(delete=[deletion()]), {10: []}, POLICY)
+
+
+@pytest.mark.parametrize(
+    ("owner", "holder", "is_admitted"),
+    [
+        ((1001, 0, 0o600), Holder(1, "a", 1000), False),
+        ((1001, 0, 0o600), Holder(1, "a", 1001), True),
+        ((1001, 0, 0o600), Holder(1, "a", 0), True),
+        ((1001, 108, 0o660), Holder(1, "a", 1000, frozenset([108])), True),
+        ((1001, 108, 0o600), Holder(1, "a", 1000, frozenset([108])), False),
+        ((1001, 108, 0o606), Holder(1, "a", 1000), True),
+        ((1001, 108, 0o606), Holder(1, "a", 1000, frozenset([108])), False),
+    ],
+)
+def test_whom_the_owner_and_mode_of_a_node_admit(owner, holder, is_admitted):
+    assert admits(owner, holder) == is_admitted
+
+
+@pytest.mark.parametrize(
+    ("holders", "kept"),
+    [
+        ([], "a process that /proc does not show here"),
+        ([Holder(7, "qemu", 1000), Holder(8, "cat", 1001)], "pid 7 (qemu) of user 1000"),
+        ([Holder(8, "cat", 1001), Holder(9, "sh")], ""),
+    ],
+)
+def test_a_change_of_owner_names_who_keeps_the_tap(holders, kept):
+    step = OwnNode("/dev/tap10", (246, 10), (1000, 0, 0o600), (1001, 0, 0o600))
+    plan = Plan(nodes=[step])
+    assert taps_that_change_hands(plan, {10: Seen((246, 10), None), 11: Seen((246, 11), None)}) == {10: (246, 10)}
+    (known,) = with_keepers(plan, {(246, 10): holders}).nodes
+    assert known.kept.startswith(kept) and bool(known.kept) == bool(kept)
+    assert [kept in warning for warning in of_kept_taps([known])] == ([True] if kept else [])
+    assert ("keeps open" in describe(known)) == bool(kept)
+    assert with_keepers(plan, {}) == plan
 
 
 def test_of_many_held_taps_some_are_named_and_the_rest_counted():
