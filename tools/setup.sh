@@ -112,15 +112,27 @@ without_starting_services() {
 }
 
 # Guests boot the distribution's own kernel. Where none is installed (a container), one is unpacked here, not installed.
-has_guest_kernel() { compgen -G '/boot/vmlinuz-*' >/dev/null || compgen -G '.cache/guest-kernel/boot/vmlinuz-*' >/dev/null; }
+# It gets its name when it is complete: what an interrupted run leaves is fetched again.
+has_guest_kernel() { python3 tests/guest/image.py >/dev/null 2>&1; }
 
 fetch_guest_kernel() {
     local root=.cache/guest-kernel package
     apt-get update -qq
     package=$(apt-cache depends "linux-image-cloud-$(dpkg --print-architecture)" | sed -n 's/^ *Depends: //p' | head -n 1)
-    mkdir -p "$root"
-    (cd "$root" && apt-get download -qq -o APT::Sandbox::User=root "$package" && dpkg -x ./*.deb . && rm ./*.deb)
-    depmod --basedir "$root" "$(basename "$root"/lib/modules/*)"
+    rm -rf "$root" "$root.new"
+    mkdir -p "$root.new"
+    (
+        cd "$root.new"
+        apt-get download -qq -o APT::Sandbox::User=root "$package"
+        dpkg -x ./*.deb .
+        rm ./*.deb
+        # Packages have modules in one of two places since Debian 13, and modprobe looks in the one of its own age.
+        mkdir -p lib usr/lib
+        [ -e lib/modules ] || ln -s ../usr/lib/modules lib/modules
+        [ -e usr/lib/modules ] || ln -s ../../lib/modules usr/lib/modules
+        depmod --basedir . "$(basename lib/modules/*)"
+    )
+    mv "$root.new" "$root"
 }
 
 provide_guest_kernel() {

@@ -4,11 +4,13 @@
 
 """The image of the test guest: the distribution's own kernel and an initramfs of busybox, a few modules and ``init``.
 
-From a shell: ``python3 tests/guest/image.py DIRECTORY`` writes ``kernel`` and ``initrd`` there.
+From a shell: ``python3 tests/guest/image.py DIRECTORY`` writes ``kernel`` and ``initrd`` there; without an argument it
+prints which kernel that would be.
 """
 
 import glob
 import gzip
+import lzma
 import os
 import re
 import shutil
@@ -23,6 +25,8 @@ ROOTS = ("/", os.path.join(os.path.dirname(os.path.dirname(HERE)), ".cache", "gu
 PACKAGES = ("busybox-static", "linux-image-cloud-amd64")
 #: what the guest must be able to do beyond what the kernel has built in
 MODULES = ("virtio_pci", "virtio_net", "evdev", "button")
+#: how distributions store modules: end of the name, and what makes a plain one of it, as busybox' insmod wants it
+UNPACK = {".ko": bytes, ".ko.xz": lzma.decompress}
 
 
 class ImageError(Exception):
@@ -43,12 +47,13 @@ def build(directory):
 
 
 def newest_kernel(roots=ROOTS):
-    """(path, version, root) of the kernel to boot; raises ImageError where there is none."""
+    """(path, version, root of its modules) of the best kernel with modules; raises ImageError where there is none."""
     found = []
     for root in roots:
         for path in glob.glob(os.path.join(root, "boot/vmlinuz-*")):
             version = path.partition("vmlinuz-")[2]
-            if os.path.isdir(os.path.join(root, "lib/modules", version, "kernel")):
+            # depmod writes this file, last of all that an installation does.
+            if os.path.isfile(os.path.join(root, "lib/modules", version, "modules.dep")):
                 # The cloud kernel has no drivers of real hardware: it boots faster.
                 newness = [int(part) for part in re.findall(r"\d+", version)]
                 found.append(("cloud" in version, newness, path, version, root))
@@ -70,15 +75,15 @@ def _archive(version, root):
     entries += [("bin/busybox", stat.S_IFREG | 0o755, read(busybox)), ("bin/sh", stat.S_IFLNK | 0o777, b"busybox")]
     entries += [("init", stat.S_IFREG | 0o755, read(os.path.join(HERE, "init")))]
     paths = modules(version, root)
-    for path in paths:
-        entries.append((f"modules/{os.path.basename(path)}", stat.S_IFREG | 0o644, read(path)))
-    order = "".join(os.path.basename(path) + "\n" for path in paths)
+    for name, path in paths.items():
+        entries.append((f"modules/{name}", stat.S_IFREG | 0o644, read_module(path)))
+    order = "".join(name + "\n" for name in paths)
     entries.append(("modules/order", stat.S_IFREG | 0o644, order.encode()))
     return b"".join(cpio(*entry) for entry in entries) + cpio("TRAILER!!!", 0, b"")
 
 
 def modules(version, root, names=MODULES):
-    """Paths of the modules and of what they need, in the order to load them; built-in ones have none."""
+    """Paths by name of the modules and of what they need, in the order to load them; built-in ones have none."""
     command = ["modprobe", "--dirname", root, "--set-version", version]
     command += ["--show-depends", "--ignore-install", "--all", *names]
     # modprobe lives in /usr/sbin, which is not on everybody's path
@@ -86,15 +91,24 @@ def modules(version, root, names=MODULES):
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
     if done.returncode:
         raise ImageError(f"modprobe does not know what {', '.join(names)} need: {done.stderr.strip()}")
-    paths = []
+    paths = {}
     for line in done.stdout.splitlines():
         kind, _blank, path = line.strip().partition(" ")
         path = path.strip()
-        if kind == "insmod" and path not in paths:
-            if not path.endswith(".ko"):
-                raise ImageError(f"{path} is compressed, and busybox' insmod takes plain modules only")
-            paths.append(path)
+        if kind == "insmod":
+            if _suffix(path) not in UNPACK:
+                raise ImageError(f"cannot unpack {path}: it ends in none of {', '.join(UNPACK)}")
+            paths[os.path.basename(path).removesuffix(_suffix(path)) + ".ko"] = path
     return paths
+
+
+def _suffix(path):
+    return path[path.rfind(".ko") :]
+
+
+def read_module(path):
+    """The plain module that lies compressed or not at ``path``."""
+    return UNPACK[_suffix(path)](read(path))
 
 
 def read(path):
@@ -117,6 +131,6 @@ def _padded(data):
 
 if __name__ == "__main__":
     try:
-        print(*build(sys.argv[1]), sep="\n")
-    except (ImageError, IndexError) as error:
-        sys.exit(f"image.py: {error}" if isinstance(error, ImageError) else "usage: image.py DIRECTORY")
+        print(*(build(sys.argv[1]) if sys.argv[1:] else newest_kernel()[:1]), sep="\n")
+    except ImageError as error:
+        sys.exit(f"image.py: {error}")

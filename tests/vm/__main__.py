@@ -116,7 +116,7 @@ def read(path):
 def archive(command, version, root):
     """The initramfs: busybox, the modules that reach the root, and what to run there."""
     paths = image.modules(version, root, MODULES)
-    names = {f"modules/{os.path.basename(path)}": image.read(path) for path in paths}
+    names = {f"modules/{name}": image.read_module(path) for name, path in paths.items()}
     job = JOB.format(
         directory=shlex.quote(os.getcwd()),
         path=shlex.quote(os.environ["PATH"]),
@@ -126,7 +126,7 @@ def archive(command, version, root):
     programs = {"init": os.path.join(HERE, "init"), "bin/busybox": shutil.which("busybox")}
     names.update(
         {
-            "modules/order": "".join(os.path.basename(path) + "\n" for path in paths).encode(),
+            "modules/order": "".join(name + "\n" for name in paths).encode(),
             "release": os.path.join(root, "lib/modules", version).encode(),
             "job": job.encode(),
         }

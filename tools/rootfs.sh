@@ -1,0 +1,191 @@
+#!/usr/bin/env bash
+# Copyright (c) 2026, linuxnet.macvtap maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# rootfs.sh [--copy NAME] [--way terminal|pipe|file] [--offline] SUITE COMMAND...: runs a command as a new user would,
+# in this checkout's tracked files on a minimal Debian SUITE (bookworm, trixie): git, make and nothing else.
+#
+# - The root file system is built once, in .cache/rootfs, from the mirror in this machine's apt sources; every run gets
+#   a copy. --copy keeps the copy under that name, for a second run in it; without it the copy is removed at the end.
+# - --way: what the command writes to. "terminal" is a new one of 80 columns; "direct" (the default) is what this script has.
+# - --offline: a network namespace with the loopback device only.
+# Exit status: the command's, or 3 when it left processes, mounts, links or files in /tmp behind, which are listed.
+set -euo pipefail
+
+cd "$(dirname "$0")/.."
+checkout=$PWD
+cache=$checkout/.cache/rootfs
+
+usage() {
+    sed -n 's/^# \(rootfs.sh .*\): .*/usage: tools\/\1/p' "$0" >&2
+    exit 2
+}
+
+# --- on the machine
+
+# base SUITE: builds $cache/SUITE when it is not there.
+base() {
+    local suite=$1 keys=/usr/share/keyrings/debian-archive-keyring.gpg archive security new=$cache/$1.new
+    [ ! -d "$cache/$suite" ] || return 0
+    [ -n "$(debian_source)" ] || apt-get update -qq
+    archive=$(debian_source Debian)
+    security=$(debian_source Debian-Security)
+    if [ -z "$archive" ] || [ ! -e "$keys" ]; then
+        echo "rootfs: needs Debian's archive in this machine's apt sources, and $keys" >&2
+        exit 1
+    fi
+    echo "rootfs: building Debian $suite" >&2
+    command -v mmdebstrap >/dev/null || apt-get install -qq -y --no-install-recommends mmdebstrap >/dev/null
+    sources=("deb $archive $suite main" "deb $archive $suite-updates main")
+    [ -z "$security" ] || sources+=("deb $security $suite-security main")
+    rm -rf "$new"
+    # How this machine reaches the mirror holds inside as well.
+    apt-config dump --no-empty --format '%F "%v";%n' Acquire::http Acquire::https Acquire::Check-Valid-Until >"$new.apt"
+    mmdebstrap --quiet --mode=root --variant=minbase --include=git,make --keyring="$keys" --aptopt="$new.apt" \
+        "$suite" "$new" "${sources[@]}" >"$new.log" 2>&1 || {
+        tail -n 5 "$new.log" >&2
+        echo "rootfs: mmdebstrap failed, see $new.log; when it misses a key: apt-get install debian-archive-keyring" >&2
+        exit 1
+    }
+    mv "$new" "$cache/$suite"
+}
+
+# The first address among the apt sources of Debian's archive that has this label.
+debian_source() {
+    apt-get indextargets --format '$(LABEL)|$(REPO_URI)' 'Created-By: Packages' 'Origin: Debian' |
+        sed -n "s/^${1:-[^|]*}|//p" | head -n 1
+}
+
+# copy SUITE ROOT: a copy of the base with the tracked files of this checkout in /root/macvtap.
+copy() {
+    rm -rf "$2.new"
+    cp -a --reflink=auto "$cache/$1" "$2.new"
+    cp -L /etc/resolv.conf "$2.new/etc/resolv.conf"
+    pip_settings "$2.new/etc"
+    git clone -q --depth 1 "file://$checkout" "$2.new/root/macvtap"
+    # What is not committed yet is tried too.
+    git ls-files -z --deduplicate | while IFS= read -r -d '' path; do
+        if [ -e "$path" ] || [ -L "$path" ]; then printf '%s\0' "$path"; fi
+    done | tar --null --files-from=- -cf - | tar -xf - -C "$2.new/root/macvtap"
+    mv "$2.new" "$2"
+}
+
+# How this machine reaches Python's package index holds inside as well; certificates go along.
+pip_settings() {
+    local bundle settings
+    settings=$(python3 -m pip config list 2>/dev/null |
+        sed -nE "s/^(:env:|global)\.(cert|default-timeout|index-url|proxy)='(.*)'$/\2 = \3/p" | sort -u -t ' ' -k 1,1)
+    bundle=$(sed -n 's/^cert = //p' <<<"$settings")
+    [ -z "$bundle" ] || cp -L "$bundle" "$1/pip-certificates.crt"
+    printf '[global]\n%s\n' "${settings/"$bundle"/"/etc/pip-certificates.crt"}" >"$1/pip.conf"
+}
+
+# --- inside: process 1 of its own namespaces, still in the machine's file system
+
+enter() {
+    local root=$1 node
+    mount --bind "$root" "$root"
+    cd "$root"
+    mount -t proc -o nosuid,nodev,noexec proc proc
+    mount -t sysfs -o nosuid,nodev,noexec sysfs sys
+    [ ! -d /sys/fs/cgroup ] || mount --rbind /sys/fs/cgroup sys/fs/cgroup
+    mount -t tmpfs -o mode=755,nosuid dev dev
+    mkdir -p dev/net dev/pts dev/shm
+    for node in null zero full random urandom tty kvm vhost-net net/tun; do
+        [ ! -c "/dev/$node" ] || cp -a "/dev/$node" "dev/$node"
+    done
+    ln -s /proc/self/fd dev/fd
+    ln -s pts/ptmx dev/ptmx
+    mount -t devpts -o newinstance,ptmxmode=0666,mode=620,gid=5 devpts dev/pts
+    mount -t tmpfs -o mode=1777,nosuid,nodev shm dev/shm
+    mount -t tmpfs -o mode=755,nosuid,nodev run run
+    mkdir -m 1777 run/lock
+    hostname debian
+    ip link set lo up
+    # Not chroot: a process with another root may not make user namespaces.
+    pivot_root . .
+    umount -l .
+    cd /
+}
+
+# What a command may not leave behind, one item a line.
+traces() {
+    local process words own
+    own=$(words_of $$)
+    for process in /proc/[0-9]*; do
+        words=$(words_of "${process#/proc/}") || continue
+        # A process that has ended and waits for its parent has no words; our own subshells have ours.
+        [ -z "$words" ] || [ "$words" = "$own" ] || printf 'process %s\n' "$words"
+    done
+    sed 's/^[^ ]* \([^ ]*\) .*/mount \1/' /proc/mounts
+    printf 'link %s\n' /sys/class/net/*
+    find /tmp /var/tmp -mindepth 1 -printf 'file %p\n'
+}
+
+words_of() { tr '\0' ' ' 2>/dev/null <"/proc/$1/cmdline"; }
+
+# Prints what there is now and was not in $before; what is about to end gets five seconds.
+left_behind() {
+    local attempt after left
+    for attempt in {1..50}; do
+        after=$(traces)
+        left=$(comm -13 <(sort <<<"$before") <(sort <<<"$after"))
+        [ -n "$left" ] || return 0
+        sleep 0.1
+    done
+    printf 'rootfs: left behind, %d tries:\n%s\n' "$attempt" "$left"
+}
+
+inside() {
+    local way=$1 status=0 before left
+    shift
+    cd /root/macvtap
+    before=$(traces)
+    case $way in
+    terminal)
+        TERM=xterm-256color script --quiet --return --log-out /dev/null --command "stty cols 80 rows 24; ${*@Q}" || status=$?
+        ;;
+    pipe) "$@" 2>&1 | cat || status=$? ;;
+    file)
+        "$@" >/root/output 2>&1 || status=$?
+        cat /root/output
+        ;;
+    direct) "$@" || status=$? ;;
+    esac
+    left=$(left_behind)
+    if [ -n "$left" ]; then
+        echo "$left" >&2
+        [ "$status" -ne 0 ] || status=3
+    fi
+    exit "$status"
+}
+
+if [ "${1:-}" = --inside ]; then
+    enter "$2"
+    inside "${@:3}"
+fi
+
+name= way=direct namespaces=(--mount --pid --uts --ipc --fork --kill-child=KILL)
+while [[ ${1:-} == --* ]]; do
+    case $1 in
+    --copy) name=${2:-} && shift ;;
+    --way) way=${2:-} && shift ;;
+    --offline) namespaces+=(--net) ;;
+    *) usage ;;
+    esac
+    shift
+done
+[ $# -ge 2 ] && [[ $way =~ ^(direct|terminal|pipe|file)$ ]] || usage
+tools/need_root.sh rootfs
+suite=$1
+shift
+mkdir -p "$cache/copies"
+base "$suite"
+root=$cache/copies/${name:-once-$$}
+[ -d "$root" ] || copy "$suite" "$root"
+[ -n "$name" ] || trap 'rm -rf --one-file-system "$root"' EXIT
+status=0
+unshare "${namespaces[@]}" env -i HOME=/root PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin TERM="${TERM:-dumb}" \
+    "$BASH" "$checkout/tools/rootfs.sh" --inside "$root" "$way" "$@" || status=$?
+exit "$status"
