@@ -3,13 +3,16 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-# matrix.sh [CORE|PYTHON...]: all versions that the collection supports, or those named (matrix.sh 2.20 3.9), each in a
-# virtual environment of its own under .cache/matrix. Prints a table at the end; fails when a cell of it did.
+# matrix.sh [CORE|PYTHON|SUITE...]: all versions that the collection supports, or those named (matrix.sh 2.20 3.9 trixie),
+# each in a virtual environment or root file system of its own under .cache. Prints tables at the end; fails when a cell
+# of them did.
 #
 # - Per ansible-core, on the controller: sanity without an ignore file (all tests on its own Python, compile and import
 #   on all others), unit tests; the integration targets on the oldest and the newest.
 # - Per Python of managed hosts, with the libraries of a distribution of its age: unit tests of module_utils, and the
 #   integration targets with that interpreter, driven by the newest core that speaks to it.
+# - Per Debian release, in minimal root file systems: the README's commands, the demo into a terminal, a pipe and a file,
+#   in a fresh one, a second time, and without network.
 set -euo pipefail
 
 cd "$(dirname "$0")/.."
@@ -32,6 +35,11 @@ targets=(
     "3.11 pyroute2==0.7.2 lxml==4.9.4"
     "3.12 pyroute2==0.8.1 lxml==5.4.0"
     "3.13 pyroute2>=0.9.1 lxml>=6"
+)
+# Debian release | its name
+systems=(
+    "12 bookworm"
+    "13 trixie"
 )
 asked=" $* "
 newest=${cores[-1]%% *}
@@ -122,9 +130,34 @@ for row in "${targets[@]}"; do
     table+=("| target Python $python, pyroute2 $(version_of "$directory" pyroute2), lxml $(version_of "$directory" lxml) | - | $units | $cell |")
 done
 
+tried=()
+for row in "${systems[@]}"; do
+    read -r release suite <<<"$row"
+    wanted "$suite" || continue
+    for way in terminal pipe file; do
+        cells=
+        for state in --fresh '' --offline; do
+            # shellcheck disable=SC2086
+            cell "$suite-demo-$way$state" tools/rootfs.sh --copy "matrix-$suite" --way "$way" $state "$suite" make demo
+            cells+=" $cell |"
+        done
+        tried+=("| Debian $release | make demo | $way |$cells")
+    done
+    cell "$suite-test" tools/rootfs.sh --way pipe "$suite" make test
+    tried+=("| Debian $release | make test | pipe | $cell | - | - |")
+done
+
 {
-    echo '| versions | sanity | unit tests | integration targets |'
-    echo '|---|---|---|---|'
-    printf '%s\n' "${table[@]}"
+    if [ ${#table[@]} -gt 0 ]; then
+        echo '| versions | sanity | unit tests | integration targets |'
+        echo '|---|---|---|---|'
+        printf '%s\n' "${table[@]}"
+    fi
+    if [ ${#tried[@]} -gt 0 ]; then
+        echo
+        echo '| system | command | writes to | fresh clone | second run | no network |'
+        echo '|---|---|---|---|---|---|'
+        printf '%s\n' "${tried[@]}"
+    fi
 } | tee "$cache/results.md"
 exit "$failed"

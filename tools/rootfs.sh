@@ -3,12 +3,12 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-# rootfs.sh [--copy NAME] [--way terminal|pipe|file] [--offline] SUITE COMMAND...: runs a command as a new user would,
-# in this checkout's tracked files on a minimal Debian SUITE (bookworm, trixie): git, make and nothing else.
+# rootfs.sh [--copy NAME [--fresh]] [--way terminal|pipe|file] [--offline] SUITE COMMAND...: runs a command as a new user
+# would, in a clone of this checkout on a minimal Debian SUITE (bookworm, trixie): git, make and nothing else.
 #
 # - The root file system is built once, in .cache/rootfs, from the mirror in this machine's apt sources; every run gets
-#   a copy. --copy keeps the copy under that name, for a second run in it; without it the copy is removed at the end.
-# - --way: what the command writes to. "terminal" is a new one of 80 columns; "direct" (the default) is what this script has.
+#   a copy, which is removed at the end. --copy keeps it under that name, for more runs in it; --fresh replaces it first.
+# - --way: what the command writes to. "terminal" is a new one of 80 columns. By default it is what this script writes to.
 # - --offline: a network namespace with the loopback device only.
 # Exit status: the command's, or 3 when it left processes, mounts, links or files in /tmp behind, which are listed.
 set -euo pipefail
@@ -18,7 +18,7 @@ checkout=$PWD
 cache=$checkout/.cache/rootfs
 
 usage() {
-    sed -n 's/^# \(rootfs.sh .*\): .*/usage: tools\/\1/p' "$0" >&2
+    sed -n 's/^# \(rootfs.sh .*\): .*/usage: tools\/\1/p' tools/rootfs.sh >&2
     exit 2
 }
 
@@ -39,7 +39,7 @@ base() {
     command -v mmdebstrap >/dev/null || apt-get install -qq -y --no-install-recommends mmdebstrap >/dev/null
     sources=("deb $archive $suite main" "deb $archive $suite-updates main")
     [ -z "$security" ] || sources+=("deb $security $suite-security main")
-    rm -rf "$new"
+    rm -rf --one-file-system "$new"
     # How this machine reaches the mirror holds inside as well.
     apt-config dump --no-empty --format '%F "%v";%n' Acquire::http Acquire::https Acquire::Check-Valid-Until >"$new.apt"
     mmdebstrap --quiet --mode=root --variant=minbase --include=git,make --keyring="$keys" --aptopt="$new.apt" \
@@ -102,7 +102,7 @@ enter() {
     mount -t tmpfs -o mode=755,nosuid,nodev run run
     mkdir -m 1777 run/lock
     hostname debian
-    ip link set lo up
+    [ "$(echo /sys/class/net/*)" != /sys/class/net/lo ] || ip link set lo up
     # Not chroot: a process with another root may not make user namespaces.
     pivot_root . .
     umount -l .
@@ -161,31 +161,42 @@ inside() {
     exit "$status"
 }
 
+main() {
+    local name= fresh= way=direct suite root status=0
+    local namespaces=(--mount --pid --uts --ipc --fork --kill-child=KILL)
+    local environment=(HOME=/root PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin "TERM=${TERM:-dumb}")
+    while [[ ${1:-} == --* ]]; do
+        case $1 in
+        --copy) name=${2:-} && shift ;;
+        --fresh) fresh=yes ;;
+        --way) way=${2:-} && shift ;;
+        --offline) namespaces+=(--net) ;;
+        *) usage ;;
+        esac
+        shift
+    done
+    [ $# -ge 2 ] && [[ $way =~ ^(direct|terminal|pipe|file)$ ]] || usage
+    suite=$1
+    shift
+    if [ "$(id -u)" -ne 0 ]; then
+        echo "rootfs: needs root, for namespaces and a root file system; try: sudo tools/rootfs.sh" >&2
+        exit 1
+    fi
+    mkdir -p "$cache/copies"
+    base "$suite"
+    root=$cache/copies/${name:-once-$$}
+    [ -z "$fresh" ] || rm -rf --one-file-system "$root"
+    # shellcheck disable=SC2064
+    [ -n "$name" ] || trap "rm -rf --one-file-system '$root'" EXIT
+    [ -d "$root" ] || copy "$suite" "$root"
+    setpriv --pdeathsig KILL -- unshare "${namespaces[@]}" env -i "${environment[@]}" \
+        "$BASH" "$checkout/tools/rootfs.sh" --inside "$root" "$way" "$@" || status=$?
+    exit "$status"
+}
+
 if [ "${1:-}" = --inside ]; then
     enter "$2"
     inside "${@:3}"
+else
+    main "$@"
 fi
-
-name= way=direct namespaces=(--mount --pid --uts --ipc --fork --kill-child=KILL)
-while [[ ${1:-} == --* ]]; do
-    case $1 in
-    --copy) name=${2:-} && shift ;;
-    --way) way=${2:-} && shift ;;
-    --offline) namespaces+=(--net) ;;
-    *) usage ;;
-    esac
-    shift
-done
-[ $# -ge 2 ] && [[ $way =~ ^(direct|terminal|pipe|file)$ ]] || usage
-tools/need_root.sh rootfs
-suite=$1
-shift
-mkdir -p "$cache/copies"
-base "$suite"
-root=$cache/copies/${name:-once-$$}
-[ -d "$root" ] || copy "$suite" "$root"
-[ -n "$name" ] || trap 'rm -rf --one-file-system "$root"' EXIT
-status=0
-unshare "${namespaces[@]}" env -i HOME=/root PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin TERM="${TERM:-dumb}" \
-    "$BASH" "$checkout/tools/rootfs.sh" --inside "$root" "$way" "$@" || status=$?
-exit "$status"
