@@ -3,15 +3,15 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-# matrix.sh [CORE|PYTHON|SUITE...]: all versions that the collection supports, or those named (matrix.sh 2.20 3.9 trixie),
-# each in a virtual environment or root file system of its own under .cache. Prints tables at the end; fails when a cell
-# of them did.
+# matrix.sh [CORE|PYTHON|SUITE...]: all versions that the collection supports, or those named (matrix.sh 2.20 3.9
+# trixie), each in a virtual environment or root file system of its own under .cache/matrix. Prints tables at the end;
+# fails when a cell of them did.
 #
 # - Per ansible-core, on the controller: sanity without an ignore file (all tests on its own Python, compile and import
 #   on all others), unit tests; the integration targets on the oldest and the newest.
 # - Per Python of managed hosts, with the libraries of a distribution of its age: unit tests of module_utils, and the
 #   integration targets with that interpreter, driven by the newest core that speaks to it.
-# - Per Debian release, in minimal root file systems: the README's commands, the demo into a terminal, a pipe and a file,
+# - Per Debian release, in minimal root file systems: the README's commands; the demo into a terminal, a pipe and a file,
 #   in a fresh one, a second time, and without network.
 set -euo pipefail
 

@@ -3,19 +3,19 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-# rootfs.sh [--copy NAME [--fresh]] [--way terminal|pipe|file] [--offline] SUITE COMMAND...: runs a command as a new user
-# would, in a clone of this checkout on a minimal Debian SUITE (bookworm, trixie): git, make and nothing else.
+# rootfs.sh [--copy NAME [--fresh]] [--way terminal|pipe|file] [--offline] SUITE COMMAND...: runs a command as a new
+# user would, in a clone of this checkout on a minimal Debian SUITE (bookworm, trixie): git, make and nothing else.
 #
-# - The root file system is built once, in .cache/rootfs, from the mirror in this machine's apt sources; every run gets
-#   a copy, which is removed at the end. --copy keeps it under that name, for more runs in it; --fresh replaces it first.
-# - --way: what the command writes to. "terminal" is a new one of 80 columns. By default it is what this script writes to.
+# - The root file system is built once, in .cache/matrix/rootfs, from the mirror in this machine's apt sources; every
+#   run gets a copy, which is removed at the end. --copy keeps it under that name for more runs; --fresh replaces it.
+# - --way: what the command writes to; "terminal" is a new one. By default it is what this script writes to.
 # - --offline: a network namespace with the loopback device only.
 # Exit status: the command's, or 3 when it left processes, mounts, links or files in /tmp behind, which are listed.
 set -euo pipefail
 
 cd "$(dirname "$0")/.."
 checkout=$PWD
-cache=$checkout/.cache/rootfs
+cache=$checkout/.cache/matrix/rootfs
 
 usage() {
     sed -n 's/^# \(rootfs.sh .*\): .*/usage: tools\/\1/p' tools/rootfs.sh >&2
@@ -144,7 +144,8 @@ inside() {
     before=$(traces)
     case $way in
     terminal)
-        TERM=xterm-256color script --quiet --return --log-out /dev/null --command "stty cols 80 rows 24; ${*@Q}" || status=$?
+        export TERM=xterm-256color
+        script --quiet --return --log-out /dev/null --command "stty cols 80 rows 24; ${*@Q}" || status=$?
         ;;
     pipe) "$@" 2>&1 | cat || status=$? ;;
     file)
@@ -164,7 +165,8 @@ inside() {
 main() {
     local name= fresh= way=direct suite root status=0
     local namespaces=(--mount --pid --uts --ipc --fork --kill-child=KILL)
-    local environment=(HOME=/root PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin "TERM=${TERM:-dumb}")
+    local path=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+    local environment=(HOME=/root "PATH=$path" "TERM=${TERM:-dumb}")
     while [[ ${1:-} == --* ]]; do
         case $1 in
         --copy) name=${2:-} && shift ;;
