@@ -71,6 +71,15 @@ copy() {
     mv "$2.new" "$2"
 }
 
+# Removes the copies of runs that were killed.
+remove_orphans() {
+    local left owner
+    for left in "$cache"/copies/once-*; do
+        owner=${left##*/once-}
+        [ -d "/proc/${owner%.new}" ] || rm -rf --one-file-system "$left"
+    done
+}
+
 # How this machine reaches Python's package index holds inside as well; certificates go along.
 pip_settings() {
     local bundle settings
@@ -120,7 +129,8 @@ traces() {
     done
     sed 's/^[^ ]* \([^ ]*\) .*/mount \1/' /proc/mounts
     printf 'link %s\n' /sys/class/net/*
-    find /tmp /var/tmp -mindepth 1 -printf 'file %p\n'
+    # pytest keeps the directory of its directories.
+    find /tmp /var/tmp -mindepth 1 ! '(' -name 'pytest-of-*' -empty ')' -printf 'file %p\n'
 }
 
 words_of() { tr '\0' ' ' 2>/dev/null <"/proc/$1/cmdline"; }
@@ -189,7 +199,8 @@ main() {
     root=$cache/copies/${name:-once-$$}
     [ -z "$fresh" ] || rm -rf --one-file-system "$root"
     # shellcheck disable=SC2064
-    [ -n "$name" ] || trap "rm -rf --one-file-system '$root'" EXIT
+    [ -n "$name" ] || trap "rm -rf --one-file-system '$root' '$root.new'" EXIT
+    remove_orphans
     [ -d "$root" ] || copy "$suite" "$root"
     setpriv --pdeathsig KILL -- unshare "${namespaces[@]}" env -i "${environment[@]}" \
         "$BASH" "$checkout/tools/rootfs.sh" --inside "$root" "$way" "$@" || status=$?
