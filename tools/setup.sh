@@ -16,10 +16,10 @@ declare -A needs=(
     [unit]="python"
     [lint]="python checkout linters" [docs]="python checkout linters"
     [sanity]="python checkout"
-    [integration]="python checkout lab" [release]="python checkout lab"
+    [integration]="python checkout lab ssh" [release]="python checkout lab"
     [demo]="python lab guests" [molecule]="python lab guests"
 )
-everything="python checkout linters lab guests neighbours"
+everything="python checkout linters lab ssh guests neighbours"
 
 declare -A packages=(
     [python]="python3 python3-venv"
@@ -27,6 +27,8 @@ declare -A packages=(
     [checkout]="git"
     # kmod: the kernel loads macvtap and friends on demand.
     [lab]="iproute2 kmod mount procps util-linux"
+    # ansible-test integration makes a key before it runs anything.
+    [ssh]="openssh-client"
     # QEMU, and what the image of the guests is made of.
     [guests]="busybox-static qemu-system-x86"
     # Clients and neighbours of our links, for the tests.
