@@ -46,9 +46,9 @@ def build(directory):
     return paths
 
 
-def newest_kernel(roots=ROOTS):
+def newest_kernel(roots=None):
     """(path, version, root of its modules) of the best kernel with modules; raises ImageError where there is none."""
-    found = []
+    roots, found = roots or ROOTS, []
     for root in roots:
         for path in glob.glob(os.path.join(root, "boot/vmlinuz-*")):
             version = path.partition("vmlinuz-")[2]

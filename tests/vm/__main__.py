@@ -58,7 +58,7 @@ def main():
 
 def run(command, directory, kernel, memory):
     """Boot, print what ``command`` prints, return its exit status; ``directory`` is for scratch files."""
-    path, version, root = image.newest_kernel([kernel] if kernel else image.ROOTS)
+    path, version, root = image.newest_kernel([kernel] if kernel else None)
     initrd = os.path.join(directory, "initrd")
     with open(initrd, "wb") as file:
         file.write(archive(command, version, os.path.abspath(root)))
