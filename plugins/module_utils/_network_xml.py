@@ -129,7 +129,14 @@ def parse_network(text: str | bytes, name: str | None = None) -> Network:
 
 def network_xml(network: Network) -> str:
     """:returns: the document for a definition file: the one the network came with, or a new one."""
-    return _network_plain.write(network.name, network.mode, network.devices) if network.xml is None else network.xml
+    if network.xml is not None:
+        return network.xml
+    if network.pf is None:
+        return _network_plain.write(network.name, network.mode, network.devices)
+    root = etree.Element("network")
+    etree.SubElement(root, "name").text = network.name
+    _write_pool(root, network.mode, network.devices, network.pf)
+    return write_network(root)
 
 
 def update_network_xml(existing_xml: str | bytes, network: Network) -> str:

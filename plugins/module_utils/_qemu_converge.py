@@ -140,8 +140,8 @@ def _live_nics(qmp: Qmp) -> dict[int, LiveNic]:
 
 
 def _expected(value: Any, kind: type) -> Any:
-    # exactly: True is an int
-    if type(value) is not kind:
+    # True is an int
+    if not isinstance(value, kind) or isinstance(value, bool) is not (kind is bool):
         raise _nonsense(value)
     return value
 

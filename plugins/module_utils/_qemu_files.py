@@ -45,7 +45,7 @@ def check_directory(option: str, path: str, group_may_write: bool) -> None:
 
     :raises Refused: naming the one in the way.
     """
-    for place in {os.path.abspath(path), os.path.realpath(path)}:
+    for place in (os.path.abspath(path), os.path.realpath(path)):
         _check_place(option, path, place, stat.S_IWOTH | (0 if group_may_write else stat.S_IWGRP))
 
 

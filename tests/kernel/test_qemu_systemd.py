@@ -27,7 +27,8 @@ def site():
             options.update(supervisor="systemd", start_timeout=120, stop_timeout=1)
 
             def module(name, wanted="started", check=False, **changes):
-                return host.module(QEMU, runner=runner, check=check, name=name, state=wanted, **{**options, **changes})
+                arguments = {"name": name, "state": wanted, **options, **changes}
+                return host.module(QEMU, runner=runner, check=check, **arguments)
 
             yield host, beside, module
 

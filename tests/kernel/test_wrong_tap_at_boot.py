@@ -24,7 +24,7 @@ from ansible_collections.linuxnet.macvtap.plugins.module_utils._qemu_unit import
 pytestmark = pytest.mark.usefixtures("clean_boot")
 
 WEB, MAIL = "web" + RUN, "mail" + RUN
-NICS = [{"guest": WEB, "device": "eth0", "mac": MAC}, {"guest": MAIL, "device": "eth0"}]
+NICS = ({"guest": WEB, "device": "eth0", "mac": MAC}, {"guest": MAIL, "device": "eth0"})
 
 
 def persisted(host, nics=NICS, **options):

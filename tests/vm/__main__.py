@@ -134,6 +134,7 @@ def archive(command, version, root):
     entries = [(name, stat.S_IFDIR | 0o755, b"") for name in DIRECTORIES]
     entries += [(name, stat.S_IFREG | 0o644, data) for name, data in names.items()]
     entries += [(name, stat.S_IFREG | 0o755, image.read(path)) for name, path in programs.items()]
+    entries.append(("bin/sh", stat.S_IFLNK | 0o777, b"busybox"))
     return b"".join(image.cpio(*entry) for entry in [*entries, ("TRAILER!!!", 0, b"")])
 
 

@@ -160,7 +160,7 @@ def test_the_longest_name_leaves_room_for_a_long_runtime_directory():
 def test_no_two_guests_share_a_file(names):
     paths = []
     for name in names:
-        for known in {name, name + ".pid", name + ".start"}:
+        for known in (name, name + ".pid", name + ".start"):
             with contextlib.suppress(InvalidInput):
                 paths.append(paths_of(file_name(known), "/run/qemu-guests", "/var/log/qemu-guests"))
                 stem = file_name_1_0(known)
