@@ -37,8 +37,9 @@ options:
     description:
       - V(mermaid) gives a flowchart for GitHub, GitLab and other places that render it. They draw at most some 50000
         characters, so that many healthy guests share a box, and more than about a thousand guests do not fit.
-      - V(svg) gives a picture of its own layout, without scripts and external resources, which follows the light or
-        dark setting of the reader and fits into a page of HTML as it is. Guests stand in as many columns as fit.
+      - V(svg) gives a picture of its own layout, without scripts and external resources, which fits into a page of HTML
+        as it is. It is light or dark as the page around it is, and as the reader's system is where it stands alone.
+        Guests stand in as many columns as fit.
       - V(problems) gives a list of all problems instead of a picture. What all taps on a lower device share is told
         once.
     type: str

@@ -131,10 +131,16 @@ def svg(hosts: Sequence[Host], title: str, total: int) -> str:
 
 
 def _style() -> str:
-    light, dark = (
-        ".mvt{%s}" % ";".join("--mvt-%s:%s" % (name, pair[side]) for name, pair in _COLOURS.items()) for side in (0, 1)
+    """Light or dark as the page around it (the CSS property color-scheme); on its own, as the reader's system.
+
+    The dark scheme of the system alone would say nothing of the page: a light one would hold a dark picture.
+    """
+    light = ";".join("--mvt-%s:%s" % (name, pair[0]) for name, pair in _COLOURS.items())
+    either = ";".join("--mvt-%s:light-dark(%s,%s)" % (name, *pair) for name, pair in _COLOURS.items())
+    return (
+        ".mvt{%s}\n%s@supports (color:light-dark(#fff,#000)){svg:root{color-scheme:light dark}.mvt{%s}}\n"
+        % (light, _RULES, either)
     )
-    return "%s\n%s@media (prefers-color-scheme:dark){%s}\n" % (light, _RULES, dark)
 
 
 def _summary(hosts: Sequence[Host]) -> str:

@@ -243,7 +243,9 @@ def test_the_same_hosts_give_the_same_bytes_and_no_two_pictures_share_an_id():
 def test_nothing_outside_of_the_picture_is_needed():
     text = topology(fleet(), format="svg")
     assert not re.search(r"url\(|href|@import|<script|<image|<foreignObject", text)
-    assert "prefers-color-scheme:dark" in text
+    # as the page has it, not as the system: a light page holds no dark picture
+    assert "light-dark(#ffffff,#0d1117)" in text and "svg:root{color-scheme:light dark}" in text
+    assert "prefers-color-scheme" not in text
 
 
 # -- many guests -------------------------------------------------------------------------------------------------------
