@@ -165,7 +165,7 @@ def test_fleet_report_is_one_page_with_problems_first_and_hosts_that_do_not_answ
     broken = {"ansible_connection": "local", "ansible_python_interpreter": "/bin/false"}
     inventory.write_text(json.dumps({"all": {"hosts": {"away": away, "broken": broken}}}), encoding="utf-8")
     page = tmp_path / "fleet.html"
-    wanted = {"fleet_report_file": str(page), "fleet_report_time": "some day", "fleet_report_title": "Rack <1>"}
+    wanted = {"fleet_report_file": page.name, "fleet_report_time": "some day", "fleet_report_title": "Rack <1>"}
     before = host.snapshot()
     play("fleet_report", "-i", str(inventory), **wanted)
     text = page.read_text(encoding="utf-8")
