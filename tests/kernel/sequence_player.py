@@ -98,7 +98,8 @@ def shown(netlink):
     The operational state follows some time later (linkwatch), so it does not count.
     """
     return [
-        list(link._replace(flags=link.flags & FLAGS, operstate="")) for _index, link in sorted(netlink.links().items())
+        list(link._replace(flags=link.flags & FLAGS, operstate="", queue_length=0, qdisc=""))
+        for _index, link in sorted(netlink.links().items())
     ]
 
 

@@ -119,7 +119,7 @@ def model_of(links):
     kernel.links.clear()
     for row in links:
         link = Link(*row)
-        told_apart = ("ifindex", "name", "operstate", "lower_netnsid")
+        told_apart = ("ifindex", "name", "operstate", "lower_netnsid", "queue_length", "qdisc")
         facts = {field: value for field, value in link._asdict().items() if field not in told_apart}
         kernel.add_device(link.name, link.ifindex, netnsid=link.lower_netnsid, **facts)
     return kernel
