@@ -93,7 +93,7 @@ class Machine:
         """Return the command that runs a script in the checkout, as Popen takes it."""
         enter = [word for word in self._namespace.enter if not (online and word == "--net")]
         user = ["setpriv", f"--reuid={ORDINARY}", f"--regid={ORDINARY}", "--clear-groups", "--"] if ordinary else []
-        own = {"HOME": HOME, "PIP_RETRIES": "1", **(environment or {})}
+        own = {"HOME": HOME, "PIP_RETRIES": "1", "VENV": None, **(environment or {})}
         unset = [word for name, value in own.items() if value is None for word in ("-u", name)]
         settings = [f"{name}={value}" for name, value in own.items() if value is not None]
         # the shell gets the words, the path is not for it to expand

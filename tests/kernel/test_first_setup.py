@@ -61,6 +61,7 @@ def ordinary(machine):
     """)
     yield {"online": True, "ordinary": True}
     machine.root("umount /var/lib/dpkg/status")
+    machine.is_clean()
 
 
 @pytest.mark.parametrize("moment", ["making .venv", "filling .venv"])
@@ -91,4 +92,3 @@ def test_what_is_installed_needs_neither_network_nor_a_writable_checkout(machine
         assert machine.run("make setup-unit", ordinary=True) == (0, "")
     finally:
         machine.root('mount -o remount,bind,rw "$PWD"')
-    machine.is_clean()
