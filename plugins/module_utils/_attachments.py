@@ -43,10 +43,11 @@ def attach(
     """
     nics = number_nics(nics, guest)
     guests = {nic.guest for nic in nics} | ({guest} if guest is not None else set())
+    # read before the first change: a file that cannot be read later would leave a run neither done nor undone
+    promised = _boot_index.promised()
 
     def plan(host: Host) -> View:
         extra = _to_purge(host, nics, guests) if purge else []
-        promised = _promised(nics, host)
         attachments = resolve(nics, networks, host, wishes, extra, promised)
         existing = [attachment.found for attachment in attachments if attachment.found is not None]
         seen = look_at_taps(existing, task.policy, required=True)
@@ -57,12 +58,7 @@ def attach(
     result = _result(steps, [wanted_row(attachment, last.seen, task.policy) for attachment in last.attachments])
     made = {step.link.ifindex for step in steps if isinstance(step, CreateLink) and not step.recreated}
     new = [attachment for attachment in last.attachments if attachment.link.ifindex in made]
-    return {**result, "moved": moved(new, last.host, _boot_index.promised()) if new and wishes.stable_index else []}
-
-
-def _promised(nics: Sequence[Nic], host: Host) -> Mapping[tuple[str, int], int]:
-    """The indexes of the next boot; only new links ask for them."""
-    return {} if all((nic.guest, nic.nic) in host.owned for nic in nics) else _boot_index.promised()
+    return {**result, "moved": moved(new, last.host, promised) if new and wishes.stable_index else []}
 
 
 def _to_purge(host: Host, nics: Sequence[Nic], guests: Collection[str | None]) -> list[Link]:
