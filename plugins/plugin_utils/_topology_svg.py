@@ -137,9 +137,10 @@ def _style() -> str:
     """
     light = ";".join("--mvt-%s:%s" % (name, pair[0]) for name, pair in _COLOURS.items())
     either = ";".join("--mvt-%s:light-dark(%s,%s)" % (name, *pair) for name, pair in _COLOURS.items())
-    return (
-        ".mvt{%s}\n%s@supports (color:light-dark(#fff,#000)){svg:root{color-scheme:light dark}.mvt{%s}}\n"
-        % (light, _RULES, either)
+    return ".mvt{%s}\n%s@supports (color:light-dark(#fff,#000)){svg:root{color-scheme:light dark}.mvt{%s}}\n" % (
+        light,
+        _RULES,
+        either,
     )
 
 
