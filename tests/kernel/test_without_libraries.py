@@ -141,5 +141,5 @@ def test_a_guest_whose_files_cannot_be_looked_at_is_told_why(host):
         sentence = host.refusal("macvtap_qemu", accelerator="tcg", supervisor="none", **options)
     finally:
         host.run(["umount", path])
-    said = "cannot see whether the guest's user may read .*%s.*Permission denied; this takes setpriv .util-linux"
+    said = "cannot see whether the guest's user may read .*%s: .*; this takes setpriv .util-linux"
     assert re.match(said % path, sentence)

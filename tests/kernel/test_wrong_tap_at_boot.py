@@ -108,7 +108,7 @@ def test_a_restart_never_removes_a_link_that_was_there(host):
 def test_a_guest_fails_at_boot_rather_than_start_on_the_tap_of_a_user():
     """The unit that macvtap_qemu writes, in a systemd that boots while a user has the path."""
     name = f"qemu-guest-{WEB}.service"
-    spec = UnitSpec(WEB, "nobody", "nogroup", None, 252, False, ("/bin/true",), 5, False)
+    spec = UnitSpec(WEB, "nobody", "nogroup", None, 252, False, "/usr/bin/python3", 5, 5, False)
     with three_uplinks() as host:
         made = persisted(host, NICS[:1])
         (row,) = made["attachments"]
@@ -116,6 +116,8 @@ def test_a_guest_fails_at_boot_rather_than_start_on_the_tap_of_a_user():
         for guarded, guest in ((True, name), (False, "qemu-guest-careless.service")):
             command = ["/usr/bin/python3", "-I", "-c", MONITOR, frame(b"kept" if guarded else b"careless").hex()]
             unit = unit_text(spec, command, nics_of([row]), paths_of(WEB, "/run/qemu-guests", "/var/log"))
+            # what stands in for QEMU has no control socket
+            unit = "\n".join(line for line in unit.split("\n") if not line.startswith(("ExecStartPost=", "ExecStop=")))
             if not guarded:
                 unit = "[Service]\nExecStart=/bin/sh -c 'exec \"$$@\" 3<>%s' - %s\n" % (
                     row["tap_path"],
