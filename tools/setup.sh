@@ -13,16 +13,18 @@ set -euo pipefail
 
 # target: sets of packages that it needs
 declare -A needs=(
-    [unit]="python"
+    [unit]="python readers"
     [lint]="python checkout linters" [docs]="python checkout linters"
     [sanity]="python checkout"
     [integration]="python checkout lab ssh" [release]="python checkout lab"
     [demo]="python lab guests" [molecule]="python lab guests"
 )
-everything="python checkout linters lab ssh guests neighbours"
+everything="python readers checkout linters lab ssh guests neighbours"
 
 declare -A packages=(
     [python]="python3 python3-venv"
+    # systemd-analyze and others read units in the tests.
+    [readers]="systemd"
     # The checks copy the tracked files.
     [checkout]="git"
     # kmod: the kernel loads macvtap and friends on demand.

@@ -29,6 +29,8 @@ PATH = "/mnt/it's a Prüfstand #1 & 100%"
 HOME = "/mnt/home"
 #: nobody on every system
 ORDINARY = 65534
+#: variables of whoever runs these tests, such as a make, that a new user does not have
+CALLERS = ("VENV", "MAKEFLAGS", "MAKELEVEL", "MAKEOVERRIDES", "MAKE_TERMERR", "MAKE_TERMOUT", "MFLAGS")
 #: seconds; a machine that does much else is slow
 PATIENCE = 600
 
@@ -93,7 +95,7 @@ class Machine:
         """Return the command that runs a script in the checkout, as Popen takes it."""
         enter = [word for word in self._namespace.enter if not (online and word == "--net")]
         user = ["setpriv", f"--reuid={ORDINARY}", f"--regid={ORDINARY}", "--clear-groups", "--"] if ordinary else []
-        own = {"HOME": HOME, "PIP_RETRIES": "1", "VENV": None, **(environment or {})}
+        own = {"HOME": HOME, "PIP_RETRIES": "1", **dict.fromkeys(CALLERS), **(environment or {})}
         unset = [word for name, value in own.items() if value is None for word in ("-u", name)]
         settings = [f"{name}={value}" for name, value in own.items() if value is not None]
         # the shell gets the words, the path is not for it to expand
