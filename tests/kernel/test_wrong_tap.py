@@ -68,6 +68,13 @@ def test_a_guarded_command_starts_on_its_own_tap(host, row):
             assert wire.receive(5, EXPERIMENTAL, source=MAC, contains=b"mine") is not None
 
 
+def test_the_guard_runs_in_busybox_too(host, row):
+    netdev = qemu_netdev([row])
+    command = ["busybox", "sh", *netdev["guard"][1:], "echo", "started"]
+    for path, said in ((row["tap_path"], "started\n"), ("/dev/null", "")):
+        assert host.run(["bash", "-c", f'exec "$@" 3<>{path}', "-", *command], check=False).stdout == said
+
+
 @pytest.mark.parametrize("user", [(), NOBODY], ids=["root", "nobody"])
 def test_no_frame_of_a_guest_goes_to_the_user_who_has_its_path(host, row, user):
     host.detach(guest=WEB)

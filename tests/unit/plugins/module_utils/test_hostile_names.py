@@ -393,7 +393,7 @@ def test_the_tables_refuse_and_accept_enough_to_mean_something():
 
 @each_name
 def test_the_guard_of_a_tap_looks_where_the_name_of_the_link_says(tmp_path, name):
-    """In every shell that may be /bin/sh, and in Python's glob, which the modules look with."""
+    """In the shells of Debian and Fedora, and in Python's glob, which the modules look with."""
     nics = accepted(nics_of, [{"mac": NIC.mac, "tap_path": "/dev/tap7", "ifname": name}])
     if nics is None or not nics[0].ifname:
         return
@@ -403,7 +403,7 @@ def test_the_guard_of_a_tap_looks_where_the_name_of_the_link_says(tmp_path, name
     pattern = str(tmp_path) + device_file(nics[0].ifname, nics[0].tap_path)
     assert glob.glob(pattern) == [str(number)]
     words = [word.replace("/sys/", f"{tmp_path}/", 1) for word in tap_guard(nics)]
-    for shell in (["dash"], ["bash"], ["busybox", "sh"]):
+    for shell in (["dash"], ["bash"]):
         command = [*shell, *words[1:], "printf", "%s", name]
         for file, status, said in (("/dev/null", 0, name), ("/dev/zero", 1, "")):
             done = subprocess.run(
