@@ -294,7 +294,8 @@ def test_qemu_inherits_nothing_of_the_module(host):
     status = dict(line.split(":\t", 1) for line in host.read(f"{proc}/status").split("\n") if ":\t" in line)
     assert status["Umask"] == "0077"
     # QEMU ignores SIGPIPE by itself
-    assert int(status["SigIgn"], 16) & ~(1 << 12) == 0
+    # not counting SIGPIPE, and 32 and 33, which are the C library's own and cannot be reset
+    assert int(status["SigIgn"], 16) & ~(1 << 12 | 3 << 31) == 0
     assert host.run(["readlink", f"{proc}/cwd"]).stdout == "/\n"
     assert host.run(["awk", "/core file size/ { print $5, $6 }", f"{proc}/limits"]).stdout == "0 0\n"
     assert "/etc/shadow" not in host.run(["sh", "-c", f"readlink {proc}/fd/*"]).stdout
