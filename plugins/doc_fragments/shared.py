@@ -4,7 +4,7 @@
 
 # Private to this collection: may change without notice.
 
-"""Options of every module (SHARED in plugins/module_utils/_options.py): where definitions and tap nodes are."""
+"""Options of every module (SHARED in plugins/module_utils/_task/options.py): where definitions and tap nodes are."""
 
 from __future__ import annotations
 

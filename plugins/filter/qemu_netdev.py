@@ -10,8 +10,8 @@ from typing import Any
 
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.linuxnet.macvtap.plugins.module_utils._errors import InvalidInput
-from ansible_collections.linuxnet.macvtap.plugins.module_utils._qemu_args import (
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._core.errors import InvalidInput
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._guest.qemu import (
     FIRST_FD,
     nic_args,
     nics_of,
@@ -19,7 +19,7 @@ from ansible_collections.linuxnet.macvtap.plugins.module_utils._qemu_args import
     redirections,
     tap_guard,
 )
-from ansible_collections.linuxnet.macvtap.plugins.module_utils._qemu_unit import unit_words
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._guest.unit import unit_words
 
 DOCUMENTATION = r"""
 name: qemu_netdev

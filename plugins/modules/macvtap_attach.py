@@ -397,9 +397,9 @@ actions:
   sample: ["create macvtap0 of guest web nic 0: vepa on eth0, MAC 02:9c:1a:5e:40:77, /dev/tap1602838528"]
 """
 
-from ansible_collections.linuxnet.macvtap.plugins.module_utils._attach_module import work
-from ansible_collections.linuxnet.macvtap.plugins.module_utils._model import MODES
-from ansible_collections.linuxnet.macvtap.plugins.module_utils._run import run
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._core.model import MODES
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._task.attach import work
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._task.run import run
 
 _MODE = {"type": "str", "choices": list(MODES)}
 ARGUMENT_SPEC = {

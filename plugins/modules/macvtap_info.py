@@ -342,11 +342,11 @@ boot_problems:
   sample: []
 """
 
-from ansible_collections.linuxnet.macvtap.plugins.module_utils import _names
-from ansible_collections.linuxnet.macvtap.plugins.module_utils._info import survey
-from ansible_collections.linuxnet.macvtap.plugins.module_utils._model import NodePolicy
-from ansible_collections.linuxnet.macvtap.plugins.module_utils._run import run
-from ansible_collections.linuxnet.macvtap.plugins.module_utils._select import Selection
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._core import names
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._core.model import NodePolicy
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._link.select import Selection
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._task.info import survey
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._task.run import run
 
 ARGUMENT_SPEC = {
     "guest": {"type": "str"},
@@ -360,7 +360,7 @@ ARGUMENT_SPEC = {
 def work(module):
     params = module.params
     selection = Selection(
-        macs=None if params["mac"] is None else [_names.check_mac(mac) for mac in params["mac"]],
+        macs=None if params["mac"] is None else [names.check_mac(mac) for mac in params["mac"]],
         network=params["network"],
         guest=params["guest"],
         device=params["device"],

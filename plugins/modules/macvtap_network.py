@@ -212,18 +212,15 @@ actions:
 
 import os
 
-from ansible_collections.linuxnet.macvtap.plugins.module_utils import (
-    _libvirt_state,
-    _names,
-    _networks,
-    _options,
-    _sysfs,
-    _warnings,
-)
-from ansible_collections.linuxnet.macvtap.plugins.module_utils._converge import Task
-from ansible_collections.linuxnet.macvtap.plugins.module_utils._model import BOOT_DIRECTORY, MODES, NodePolicy
-from ansible_collections.linuxnet.macvtap.plugins.module_utils._network_xml import parse_network
-from ansible_collections.linuxnet.macvtap.plugins.module_utils._run import run
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._core import names
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._core.model import BOOT_DIRECTORY, MODES, NodePolicy
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._libvirt import state
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._libvirt.network import parse_network
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._system import sysfs
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._task import network as task_network
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._task import options, warnings
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._task.converge import Task
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._task.run import run
 
 ARGUMENT_SPEC = {
     "name": {"type": "str"},
@@ -240,25 +237,25 @@ def work(module):
     params = module.params
     directory = params["definitions_dir"]
     task = Task(NodePolicy(params["device_dir"]), params["force"], module.check_mode)
-    detached = _options.detached(params["detached"])
+    detached = options.detached(params["detached"])
     if params["xml"] is not None:
         network = parse_network(params["xml"], params["name"])
         name = network.name
     else:
-        name = _names.check_network_name(params["name"])
+        name = names.check_network_name(params["name"])
     boot = {"boot_files": os.path.isdir(BOOT_DIRECTORY)}
     if params["state"] == "absent":
-        result, unsure = _networks.undefine(name, directory, task, detached)
+        result, unsure = task_network.undefine(name, directory, task, detached)
         for warning in unsure:
             module.warn(warning)
         return {**result, **boot}
     if params["xml"] is None:
-        network = _options.network(name, params["mode"], params["devices"])
-    result = _networks.define(network, directory, task, detached)
+        network = options.network(name, params["mode"], params["devices"])
+    result = task_network.define(network, directory, task, detached)
     if result["changed"]:
-        for problem in _libvirt_state.rivals(name, result["network"]["xml"], network, _libvirt_state.networks()):
+        for problem in state.conflicts(name, result["network"]["xml"], network, state.networks()):
             module.warn(problem)
-        for warning in _warnings.of_devices(_sysfs.wireless(device["name"] for device in result["network"]["devices"])):
+        for warning in warnings.of_devices(sysfs.wireless(device["name"] for device in result["network"]["devices"])):
             module.warn(warning)
     return {**result, **boot}
 

@@ -232,10 +232,13 @@ actions:
 
 from functools import partial
 
-from ansible_collections.linuxnet.macvtap.plugins.module_utils import _boot, _names, _options, _persist, _reload
-from ansible_collections.linuxnet.macvtap.plugins.module_utils._errors import InvalidInput, Refused
-from ansible_collections.linuxnet.macvtap.plugins.module_utils._run import run
-from ansible_collections.linuxnet.macvtap.plugins.module_utils._selinux import relabel
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._boot import entry as boot
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._boot import readers
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._core import names
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._core.errors import InvalidInput, Refused
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._system.selinux import relabel
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._task import options, persist
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._task.run import run
 
 ARGUMENT_SPEC = {
     "attachments": {"type": "list", "elements": "dict"},
@@ -252,7 +255,7 @@ def _present(params):
     rows = params["attachments"]
     if rows is None:
         raise InvalidInput("state present wants attachments; an empty list adds nothing")
-    if rows and params["root"] == "/" and not _persist.is_namespace_of_boot():
+    if rows and params["root"] == "/" and not persist.is_namespace_of_boot():
         raise Refused(
             "this task runs in a network namespace of its own, and a boot makes links in that of process 1; let a"
             " service that makes the namespace attach its guests, or set root to the file system of its own boot"
@@ -261,10 +264,10 @@ def _present(params):
         raise InvalidInput("network only selects what state absent takes out; it has no meaning with state present")
     if params["guest"] is not None and not params["purge"]:
         raise InvalidInput("guest needs state absent or purge=true")
-    entries = _boot.entries(rows)
+    entries = boot.entries(rows)
     if params["root"] == "/":
-        _persist.require_own_names(entry.ifname for entry in entries)
-    return partial(_boot.merged, wanted=entries, guests=params["guest"] or (), purge=params["purge"])
+        persist.require_own_names(entry.ifname for entry in entries)
+    return partial(boot.merged, wanted=entries, guests=params["guest"] or (), purge=params["purge"])
 
 
 def _absent(params):
@@ -275,16 +278,16 @@ def _absent(params):
         )
     if params["purge"]:
         raise InvalidInput("purge has no meaning with state absent")
-    return partial(_boot.without, keys=None if rows is None else _boot.keys_of(rows), guests=guests, network=network)
+    return partial(boot.without, keys=None if rows is None else boot.keys_of(rows), guests=guests, network=network)
 
 
 def work(module):
     params = module.params
     for guest in params["guest"] or ():
-        _names.check_guest_name(guest)
-    root = _options.directory(params["root"], "root")
+        names.check_guest_name(guest)
+    root = options.directory(params["root"], "root")
     decide = (_present if params["state"] == "present" else _absent)(params)
-    result = _persist.persist(decide, root, module.check_mode)
+    result = persist.persist(decide, root, module.check_mode)
     steps = result.pop("steps")
     if root == "/":
         if not module.check_mode:
@@ -298,8 +301,8 @@ def work(module):
 def _tell(module, changed, entries):
     """Tell who runs; returns what was done, in words."""
     told = []
-    for reader in _reload.due(changed):
-        cut = _reload.would_cut(reader, [row["ifname"] for row in entries])
+    for reader in readers.due(changed):
+        cut = readers.would_cut(reader, [row["ifname"] for row in entries])
         if cut:
             module.warn(
                 "%s has taken %s in hand and would set it down when it lets go, so it was not told of the new files;"
@@ -309,15 +312,15 @@ def _tell(module, changed, entries):
         else:
             told.append(reader)
     if not module.check_mode:
-        for failure in _reload.tell(told):
+        for failure in readers.tell(told):
             module.warn("the files are written, but a program that runs could not be told: %s" % failure)
-    return [_reload.describe(reader) for reader in told]
+    return [readers.describe(reader) for reader in told]
 
 
 def _warn(module, result, params):
     if params["state"] == "absent" or not result["entries"]:
         return
-    if params["root"] == "/" and not _reload.is_systemd_running():
+    if params["root"] == "/" and not readers.is_systemd_running():
         module.warn(
             "systemd does not run on this host: the files are written, but nothing makes links from them; let your own"
             " boot scripts run 'ip -force -batch' on those in /etc/macvtap/boot"

@@ -85,10 +85,11 @@ full_mtu:
   sample: true
 """
 
-from ansible_collections.linuxnet.macvtap.plugins.module_utils import _names, _warnings
-from ansible_collections.linuxnet.macvtap.plugins.module_utils._errors import InvalidInput
-from ansible_collections.linuxnet.macvtap.plugins.module_utils._probe import probe
-from ansible_collections.linuxnet.macvtap.plugins.module_utils._run import run
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._core import names
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._core.errors import InvalidInput
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._task import warnings
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._task.probe import probe
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._task.run import run
 
 ARGUMENT_SPEC = {
     "device": {"type": "str", "required": True},
@@ -103,9 +104,9 @@ def work(module):
         raise InvalidInput(
             "timeout %s is not possible; it must be more than 0 and at most %d seconds" % (timeout, _LONGEST)
         )
-    device = _names.check_ifname(module.params["device"], "device")
+    device = names.check_ifname(module.params["device"], "device")
     result = probe(device, timeout)
-    for warning in _warnings.of_probe(device, result, result.pop("vepa"), result.pop("mtu")):
+    for warning in warnings.of_probe(device, result, result.pop("vepa"), result.pop("mtu")):
         module.warn(warning)
     return result
 

@@ -291,8 +291,8 @@ actions:
   sample: ["start guest web"]
 """
 
-from ansible_collections.linuxnet.macvtap.plugins.module_utils._qemu_module import work
-from ansible_collections.linuxnet.macvtap.plugins.module_utils._run import run
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._task.qemu import work
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._task.run import run
 
 ARGUMENT_SPEC = {
     "name": {"type": "str", "required": True},

@@ -116,14 +116,14 @@ def svg(hosts: Sequence[Host], title: str, total: int) -> str:
     height = y + legend.height + _MARGIN
     body = "\n".join([_rect(0, 0, total, height, "back", 0), *elements])
     # several pictures may be on one page
-    mark = "mvt-" + hashlib.sha256(("%d %s" % (total, printable(title)) + body).encode()).hexdigest()[:12]
+    tag = "mvt-" + hashlib.sha256(("%d %s" % (total, printable(title)) + body).encode()).hexdigest()[:12]
     return (
         '<svg xmlns="http://www.w3.org/2000/svg" class="mvt" width="%s" height="%s" viewBox="0 0 %s %s" role="img"'
         ' aria-labelledby="%s-title %s-desc">\n<title id="%s-title">%s</title>\n<desc id="%s-desc">%s</desc>\n'
         "<style>\n%s</style>\n%s\n</svg>\n"
         % (
             *(total, _number(height)) * 2,
-            *(mark, mark, mark, _escape(title or summary), mark, _escape(_description(hosts, summary))),
+            *(tag, tag, tag, _escape(title or summary), tag, _escape(_description(hosts, summary))),
             _style(),
             body,
         )

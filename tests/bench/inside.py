@@ -22,19 +22,19 @@ COLLECTION = "ansible_collections.linuxnet.macvtap.plugins"
 
 #: what a room's time is made of: (module, class or None, functions)
 ROOMS = {
-    "netlink: look": [("_rtnetlink", "Netlink", ["links"])],
-    "netlink: make and change": [("_rtnetlink", "Netlink", ["create", "change"])],
-    "netlink: delete": [("_rtnetlink", "Netlink", ["delete"])],
-    "sysctl disable_ipv6": [("_rtnetlink", None, ["set_ipv6"])],
+    "netlink: look": [("_system.rtnetlink", "Netlink", ["links"])],
+    "netlink: make and change": [("_system.rtnetlink", "Netlink", ["create", "change"])],
+    "netlink: delete": [("_system.rtnetlink", "Netlink", ["delete"])],
+    "sysctl disable_ipv6": [("_system.rtnetlink", None, ["set_ipv6"])],
     "tap nodes": [
         (
-            "_tap_node",
+            "_system.tap_node",
             None,
             ["device_number", "require_device_number", "look", "look_at", "foreign_nodes", "make", "remove", "own"],
         )
     ],
     "who holds a tap": [("_holders", None, ["holders"])],
-    "udev": [("_tap_node", None, ["settle"])],
+    "udev": [("_system.tap_node", None, ["settle"])],
 }
 
 

@@ -22,12 +22,12 @@ import atheris
 from lxml import etree
 
 with atheris.instrument_imports(include=["ansible_collections"]):
-    from ansible_collections.linuxnet.macvtap.plugins.module_utils import _names
-    from ansible_collections.linuxnet.macvtap.plugins.module_utils._domain_xml import parse_domain
-    from ansible_collections.linuxnet.macvtap.plugins.module_utils._errors import InvalidInput
-    from ansible_collections.linuxnet.macvtap.plugins.module_utils._identity import mark_text, read_mark
-    from ansible_collections.linuxnet.macvtap.plugins.module_utils._model import MODES, Mark, Network
-    from ansible_collections.linuxnet.macvtap.plugins.module_utils._network_xml import (
+    from ansible_collections.linuxnet.macvtap.plugins.module_utils._core import names
+    from ansible_collections.linuxnet.macvtap.plugins.module_utils._core.errors import InvalidInput
+    from ansible_collections.linuxnet.macvtap.plugins.module_utils._core.identity import read_tag, tag_text
+    from ansible_collections.linuxnet.macvtap.plugins.module_utils._core.model import MODES, Network, OwnerTag
+    from ansible_collections.linuxnet.macvtap.plugins.module_utils._libvirt.domain import parse_domain
+    from ansible_collections.linuxnet.macvtap.plugins.module_utils._libvirt.network import (
         network_xml,
         parse_network,
         same_definition,
@@ -61,7 +61,7 @@ PIECES = ("<!--", "-->", "<![CDATA[", "]]>", "<?x ?>", "<!DOCTYPE a>", "&#10;", 
 def vocabulary():
     """Every word in quotes in the rooms that read XML."""
     words = set()
-    for room in ("_xml", "_network_xml", "_network_xml_layout", "_domain_xml"):
+    for room in ("xml", "network", "network_layout", "domain"):
         words.update(re.findall(r"\"([A-Za-z]{2,20})\"", (ROOMS / (room + ".py")).read_text(encoding="utf-8")))
     return sorted(words)
 
@@ -117,8 +117,8 @@ def check_network(document):
     assert parse_network(found.xml) == found
     assert network_xml(found) == found.xml
     assert same_definition(document, found.xml)
-    assert _names.check_network_name(found.name) == found.name
-    assert all(_names.check_ifname(device) == device for device in found.devices)
+    assert names.check_network_name(found.name) == found.name
+    assert all(names.check_ifname(device) == device for device in found.devices)
     changed = update_network_xml(document, Network(found.name, MODES[-1], ("other0",)))
     assert parse_network(changed)._replace(xml=None) == found._replace(
         mode=MODES[-1], devices=("other0",), pf=None, xml=None
@@ -128,13 +128,13 @@ def check_network(document):
 def check_domain(document):
     """What a NIC asks for is what the options may ask for, and its mark is read as it was written."""
     for nic in parse_domain(document):
-        assert nic.mac is None or _names.check_mac(nic.mac) == nic.mac
-        assert nic.ifname is None or _names.check_ifname(nic.ifname) == nic.ifname
-        assert nic.device is None or _names.check_ifname(nic.device) == nic.device
-        assert nic.network is None or _names.check_network_name(nic.network) == nic.network
-        mark = Mark(nic.guest or "g", nic.nic, nic.network, nic.queues)
+        assert nic.mac is None or names.check_mac(nic.mac) == nic.mac
+        assert nic.ifname is None or names.check_ifname(nic.ifname) == nic.ifname
+        assert nic.device is None or names.check_ifname(nic.device) == nic.device
+        assert nic.network is None or names.check_network_name(nic.network) == nic.network
+        tag = OwnerTag(nic.guest or "g", nic.nic, nic.network, nic.queues)
         try:
-            assert read_mark(mark_text(mark)) == mark
+            assert read_tag(tag_text(tag)) == tag
         except InvalidInput as error:
             assert "too long" in str(error)
 

@@ -13,14 +13,15 @@ import sys
 
 import pyroute2
 
-from ansible_collections.linuxnet.macvtap.plugins.module_utils import _ifinfomsg, _rtnetlink
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._link import message
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._system import rtnetlink
 from ansible_collections.linuxnet.macvtap.tests.unit.plugins.module_utils.pyroute2_link import decoded, link_of
 
 
 def main():
-    with _rtnetlink.Netlink() as netlink:
+    with rtnetlink.Netlink() as netlink:
         bodies = netlink._dump_all(lambda data, start, end: bytes(data[start:end]))
-    ours = [_ifinfomsg.decode_link(body, 0, len(body)) for body in bodies]
+    ours = [message.decode_link(body, 0, len(body)) for body in bodies]
     theirs = [link_of(decoded(body)) for body in bodies]
     kinds = collections.Counter(link.kind or "plain" for link in ours)
     different = [pair for pair in zip(ours, theirs) if pair[0] != pair[1]]

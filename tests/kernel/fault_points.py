@@ -81,7 +81,7 @@ class Points:
                 setattr(module, name, self._watched(name, getattr(module, name)))
         socket.socket.send = self._watched_send(socket.socket.send)
         socket.socket.recv = self._watched_recv(socket.socket.recv)
-        rtnetlink = sys.modules[PLUGINS + "module_utils._rtnetlink"]
+        rtnetlink = sys.modules[PLUGINS + "module_utils._system.rtnetlink"]
         rtnetlink._import_pyroute2 = self._watched_pyroute2(rtnetlink._import_pyroute2)
 
     def reach(self, kind, detail):

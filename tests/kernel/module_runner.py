@@ -33,7 +33,7 @@ from ansible.module_utils import basic
 from fault_points import PLUGINS, Points
 
 #: imported once, before the modules: half of the time of a run goes into imports
-ROOMS = ("_attachments", "_networks", "_domain_xml", "_run", "_select")
+ROOMS = ("_task.attachments", "_task.network", "_libvirt.domain", "_task.run", "_link.select")
 PRELOADED = (*(PLUGINS + "module_utils." + room for room in ROOMS), "pyroute2")
 #: what a request may ask of fault_points.py
 FINER_LUCK = ("record", "fault", "pause_at")

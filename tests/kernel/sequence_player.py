@@ -13,10 +13,8 @@ from __future__ import annotations
 import json
 import sys
 
-from ansible_collections.linuxnet.macvtap.plugins.module_utils import _ifinfomsg as wire
-from ansible_collections.linuxnet.macvtap.plugins.module_utils import _rtnetlink
-from ansible_collections.linuxnet.macvtap.plugins.module_utils._errors import HostError
-from ansible_collections.linuxnet.macvtap.plugins.module_utils._model import (
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._core.errors import HostError
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._core.model import (
     IFF_ALLMULTI,
     IFF_LOOPBACK,
     IFF_NOARP,
@@ -24,6 +22,8 @@ from ansible_collections.linuxnet.macvtap.plugins.module_utils._model import (
     IFF_UP,
     Link,
 )
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._link import message as wire
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._system import rtnetlink
 
 FLAGS = IFF_UP | IFF_LOOPBACK | IFF_NOARP | IFF_PROMISC | IFF_ALLMULTI
 CREATE = 0x605  # NLM_F_REQUEST | NLM_F_ACK | NLM_F_EXCL | NLM_F_CREATE
@@ -75,11 +75,11 @@ def _master(netlink, ifindex, master):
 
 
 def _raw(netlink, flags, body):
-    return netlink._exchange([_rtnetlink.Request(16, flags, body)])[0].errno
+    return netlink._exchange([rtnetlink.Request(16, flags, body)])[0].errno
 
 
 def _ipv6(_netlink, name, enabled):
-    return _rtnetlink.set_ipv6(name, enabled).errno
+    return rtnetlink.set_ipv6(name, enabled).errno
 
 
 OPERATIONS = {
@@ -111,11 +111,11 @@ def restore(netlink, before):
         for name in RESTORED:
             netlink.change([(link, (name,))])
         if link.ipv6_disabled is not None:
-            _rtnetlink.set_ipv6(link.name, not link.ipv6_disabled)
+            rtnetlink.set_ipv6(link.name, not link.ipv6_disabled)
 
 
 def main():
-    with _rtnetlink.Netlink() as netlink:
+    with rtnetlink.Netlink() as netlink:
         before = netlink.links()
         answer = {"links": shown(netlink), "outcomes": []}
         for sequence in json.load(sys.stdin):

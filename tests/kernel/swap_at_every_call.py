@@ -19,9 +19,10 @@ import shutil
 import stat
 import sys
 
-from ansible_collections.linuxnet.macvtap.plugins.module_utils import _qemu_process, _tap_node
-from ansible_collections.linuxnet.macvtap.plugins.module_utils._errors import MacvtapError
-from ansible_collections.linuxnet.macvtap.plugins.module_utils._qemu_args import QemuNic
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._core.errors import MacvtapError
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._guest import process
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._guest.qemu import QemuNic
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._system import tap_node
 
 DIRECTORY = "/dev/swapped"
 PATH, ASIDE, DECOY, VICTIM = (DIRECTORY + name for name in ("/tap7", "/.tap7.leaving", "/decoy", "/victim"))
@@ -57,16 +58,16 @@ DECOYS = {
 
 def replace():
     """What the plan does with a stale node."""
-    _tap_node.remove(PATH, STALE)
-    _tap_node.make(PATH, NUMBER)
+    tap_node.remove(PATH, STALE)
+    tap_node.make(PATH, NUMBER)
 
 
 #: operation → device number of the node that it begins with
 OPERATIONS = {
-    "own": (lambda: _tap_node.own(PATH, NUMBER, 65534, 65534, 0o622), NUMBER),
-    "remove": (lambda: _tap_node.remove(PATH, NUMBER), NUMBER),
+    "own": (lambda: tap_node.own(PATH, NUMBER, 65534, 65534, 0o622), NUMBER),
+    "remove": (lambda: tap_node.remove(PATH, NUMBER), NUMBER),
     "replace": (replace, STALE),
-    "open": (lambda: _qemu_process.close_all(_qemu_process.open_descriptors(NIC, vhost=False)), NUMBER),
+    "open": (lambda: process.close_all(process.open_descriptors(NIC, vhost=False)), NUMBER),
 }
 
 

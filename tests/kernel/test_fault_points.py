@@ -23,7 +23,7 @@ from torture import LONG, SEED, Share, dice
 #: of each case, where the time is short
 FEW = 8
 
-#: what the kernel may answer: the table of errors in plugins/module_utils/_explain.py
+#: what the kernel may answer: the table of errors in plugins/module_utils/_core/explain.py
 ANSWERS = "EEXIST ENODEV EBUSY EINVAL EADDRINUSE EADDRNOTAVAIL ERANGE EOPNOTSUPP EPERM ENOLINK ENOMEM".split()
 #: what may befall each kind of point: errnos, or what a read gives
 ERRORS = {

@@ -81,7 +81,7 @@ def test_setup_killed_ends_by_itself(machine, ordinary):
 
 
 def test_unit_tests_need_neither_root_nor_libvirt_nor_qemu(machine, ordinary):
-    command = "make setup-unit && tools/unit.sh -q tests/unit/plugins/module_utils/test_names.py"
+    command = "make setup-unit && tools/unit.sh -q tests/unit/plugins/module_utils/test_core_names.py"
     status, output = machine.run(command, **ordinary)
     assert status == 0 and " passed" in output, output
 

@@ -11,7 +11,7 @@ import pytest
 import yaml
 from module_host import CHECKOUT
 
-from ansible_collections.linuxnet.macvtap.plugins.module_utils._options import SHARED
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._task.options import SHARED
 
 GROUP = "linuxnet.macvtap.macvtap"
 #: every shared option, and a place that no default names

@@ -4,7 +4,7 @@
 
 """The worst names at the kernel, at ip and at QEMU: refused in one sentence, or read back as they were written.
 
-The sinks that need none of these are in tests/unit/plugins/module_utils/test_hostile_names.py.
+The sinks that need none of these are in tests/unit/plugins/module_utils/test_hostilepy.
 """
 
 import contextlib
@@ -17,12 +17,17 @@ import sys
 import pytest
 from module_host import ATTACH, NETWORK
 
-from ansible_collections.linuxnet.macvtap.plugins.module_utils import _names
-from ansible_collections.linuxnet.macvtap.plugins.module_utils._errors import InvalidInput
-from ansible_collections.linuxnet.macvtap.plugins.module_utils._identity import mark_text, read_mark
-from ansible_collections.linuxnet.macvtap.plugins.module_utils._model import Mark
-from ansible_collections.linuxnet.macvtap.plugins.module_utils._qemu_args import option
-from ansible_collections.linuxnet.macvtap.plugins.module_utils._qemu_guest import file_name
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._core.errors import InvalidInput
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._core.identity import read_tag, tag_text
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._core.model import OwnerTag
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._core.names import (
+    _FORBIDDEN,
+    check_guest_name,
+    check_ifname,
+    check_network_name,
+)
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._guest.plan import file_name
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._guest.qemu import option
 from ansible_collections.linuxnet.macvtap.tests.unit.plugins.module_utils.hostile import NAMES
 
 
@@ -38,7 +43,7 @@ def accepted(check):
     return names
 
 
-GUESTS = accepted(_names.check_guest_name)
+GUESTS = accepted(check_guest_name)
 
 
 def wanted(networks=None):
@@ -47,7 +52,7 @@ def wanted(networks=None):
     entries = []
     for guest, network in zip([*GUESTS, "plain"], networks or [None] * 1000):
         with contextlib.suppress(InvalidInput):
-            mark_text(Mark(guest, 0, network))
+            tag_text(OwnerTag(guest, 0, network))
             entries.append({"guest": guest, **({"network": network} if network else {"device": "eth0"})})
     return entries
 
@@ -59,7 +64,7 @@ def test_guests_come_back_from_the_kernel_to_the_letter(host):
     assert [row["guest"] for row in host.converges(ATTACH, attachments=entries)["attachments"]] == names
     # each alias is one line of plain words to everybody else
     aliases = [link["ifalias"] for link in host.links().values()]
-    assert sorted(read_mark(alias).guest for alias in aliases) == sorted(names)
+    assert sorted(read_tag(alias).guest for alias in aliases) == sorted(names)
     assert all(alias.isascii() and alias.isprintable() for alias in aliases)
     info = host.module("macvtap_info")["attachments"]
     assert sorted(row["guest"] for row in info) == sorted(names) and not any(row["problems"] for row in info)
@@ -75,7 +80,7 @@ def test_what_no_guest_can_be_called_is_refused(host, name):
 
 def test_a_boot_plays_the_worst_names_back(host):
     """``ip -batch`` reads the file that macvtap_persist wrote, on a host without links."""
-    networks = accepted(_names.check_network_name)
+    networks = accepted(check_network_name)
     given = [{"name": name, "mode": "vepa", "devices": ["eth0"]} for name in networks]
     rows = host.attach(attachments=wanted(networks), networks=given)["attachments"]
     assert len(rows) > 40 and any(row["network"] != row["guest"] for row in rows)
@@ -94,7 +99,7 @@ def test_a_boot_plays_the_worst_names_back(host):
 
 def define_networks(host):
     """The worst names of networks, defined."""
-    names = accepted(_names.check_network_name)
+    names = accepted(check_network_name)
     for name in names:
         host.network(name=name, devices=["eth0"])
     return names
@@ -153,7 +158,7 @@ def test_link_names_are_what_the_kernel_takes_every_length_and_character(host):
     # C ends a text at a NUL, so the kernel sees another name there
     assert [name for name in ours if name not in taken] == []
     # and what the kernel takes and we do not would not be one line of text, or is expanded by it
-    assert all("%" in name or not name.isprintable() or "\0" in name or _names._FORBIDDEN.search(name)
+    assert all("%" in name or not name.isprintable() or "\0" in name or _FORBIDDEN.search(name)
                for name in taken - ours)  # fmt: skip
     assert len(ours) > 400
 
@@ -161,7 +166,7 @@ def test_link_names_are_what_the_kernel_takes_every_length_and_character(host):
 def accepted_of(names):
     for name in names:
         try:
-            yield _names.check_ifname(name)
+            yield check_ifname(name)
         except InvalidInput:
             continue
 

@@ -112,7 +112,7 @@ def random_operation(rng, devices, modes, names):
 
 
 def model_of(links):
-    from ansible_collections.linuxnet.macvtap.plugins.module_utils._model import Link
+    from ansible_collections.linuxnet.macvtap.plugins.module_utils._core.model import Link
     from ansible_collections.linuxnet.macvtap.tests.unit.plugins.module_utils.kernel_model import KernelModel
 
     kernel = KernelModel()
@@ -129,7 +129,7 @@ def test_the_model_does_what_the_kernel_does(hypervisor, run_inside):
     sys.path.insert(0, str(HERE))
     import sequence_player
 
-    from ansible_collections.linuxnet.macvtap.plugins.module_utils._rtnetlink import Netlink
+    from ansible_collections.linuxnet.macvtap.plugins.module_utils._system.rtnetlink import Netlink
 
     hypervisor.ip(
         f"link add {SPARE} type veth peer name peer0",

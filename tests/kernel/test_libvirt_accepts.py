@@ -19,10 +19,10 @@ from lab import Lab
 # makes the collection importable from a plain checkout
 runpy.run_path(str(pathlib.Path(__file__).resolve().parents[1] / "unit" / "conftest.py"))
 
-from ansible_collections.linuxnet.macvtap.plugins.module_utils._domain_xml import parse_domain  # noqa: E402
-from ansible_collections.linuxnet.macvtap.plugins.module_utils._interface_xml import interface_xml  # noqa: E402
-from ansible_collections.linuxnet.macvtap.plugins.module_utils._model import MODES, Network  # noqa: E402
-from ansible_collections.linuxnet.macvtap.plugins.module_utils._network_xml import (  # noqa: E402
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._core.model import MODES, Network  # noqa: E402
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._libvirt.domain import parse_domain  # noqa: E402
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._libvirt.interface import interface_xml  # noqa: E402
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._libvirt.network import (  # noqa: E402
     network_xml,
     parse_network,
     same_definition,

@@ -19,7 +19,7 @@ import importlib, os, sys
 sys.path.insert(0, sys.argv[1])
 from ansible.module_utils import basic
 plugins = "ansible_collections.linuxnet.macvtap.plugins."
-importlib.import_module(plugins + "module_utils._network_xml")
+importlib.import_module(plugins + "module_utils._libvirt.network")
 module = importlib.import_module(plugins + "modules." + sys.argv[2])
 basic._ANSIBLE_ARGS = sys.argv[3].encode()
 basic._ANSIBLE_PROFILE = "legacy"

@@ -16,7 +16,7 @@ import pytest
 from module_host import ModuleFailed, warnings
 from qemu_lab import CONSOLES, QEMU, USER, Guest, guest_image, lone_host
 
-from ansible_collections.linuxnet.macvtap.plugins.module_utils._qemu_guest import (
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._guest.plan import (
     GuestSpec,
     base_command,
     file_name_1_0,

@@ -27,7 +27,7 @@ from ansible.parsing.dataloader import DataLoader
 from lab import Lab
 from module_host import CHECKOUT, RESET, ModuleHost
 
-from ansible_collections.linuxnet.macvtap.plugins.module_utils._interface_xml import interface_xml
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._libvirt.interface import interface_xml
 
 BIN = pathlib.Path(sys.executable).parent
 #: playbooks at the same time, each on a hypervisor of its own

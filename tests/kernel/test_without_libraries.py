@@ -9,7 +9,7 @@ import re
 import pytest
 from module_host import warnings
 
-from ansible_collections.linuxnet.macvtap.plugins.module_utils._errors import PACKAGES
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._core.errors import PACKAGES
 
 XML = (
     "<network><name>n</name><uuid>b6f5bbd4-5a5a-4d3e-9c8e-0d6f2a4f7a01</uuid>"

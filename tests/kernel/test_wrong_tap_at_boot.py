@@ -17,9 +17,9 @@ from test_wrong_tap import MAC, MONITOR, frame, send
 
 runpy.run_path(str(pathlib.Path(__file__).resolve().parents[1] / "unit" / "conftest.py"))
 
-from ansible_collections.linuxnet.macvtap.plugins.module_utils._qemu_args import nics_of  # noqa: E402
-from ansible_collections.linuxnet.macvtap.plugins.module_utils._qemu_guest import paths_of  # noqa: E402
-from ansible_collections.linuxnet.macvtap.plugins.module_utils._qemu_unit import UnitSpec, unit_text  # noqa: E402
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._guest.plan import paths_of  # noqa: E402
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._guest.qemu import nics_of  # noqa: E402
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._guest.unit import UnitSpec, unit_text  # noqa: E402
 
 pytestmark = pytest.mark.usefixtures("clean_boot")
 

@@ -49,6 +49,6 @@ if not _importable():
 @pytest.fixture(autouse=True)
 def lock_directory(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     """Locks lie in a directory of the test's own: these tests need no root and leave nothing on the machine."""
-    from ansible_collections.linuxnet.macvtap.plugins.module_utils import _lock
+    from ansible_collections.linuxnet.macvtap.plugins.module_utils._system import lock
 
-    monkeypatch.setattr(_lock, "DIRECTORY", str(tmp_path_factory.mktemp("run") / "linuxnet-macvtap"))
+    monkeypatch.setattr(lock, "DIRECTORY", str(tmp_path_factory.mktemp("run") / "linuxnet-macvtap"))

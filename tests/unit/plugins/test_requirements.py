@@ -13,7 +13,7 @@ import re
 import pytest
 import yaml
 
-from ansible_collections.linuxnet.macvtap.plugins.module_utils._errors import PACKAGES, missing_library
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._core.errors import PACKAGES, missing_library
 
 CHECKOUT = pathlib.Path(__file__).resolve().parents[3]
 MODULES = sorted(CHECKOUT.glob("plugins/modules/*.py"))

@@ -21,33 +21,33 @@ PLUGINS = sorted(path for path in (CHECKOUT / "plugins").rglob("*.py") if path.p
 TAKERS = {"AnsibleFilterError", "fail_json", "host_error", "warn"}
 #: functions and tables whose texts become part of messages: what an errno means, what is wrong with a device, …
 PARTS = {
-    "_explain.py": {"explain", "_MEANINGS", "_MEANINGS_OF_ATTRIBUTES"},
-    "_host.py": {"in_the_way", "obstacle"},
-    "_in_use.py": {"_UNSEEN"},
-    "_network_xml.py": {"_REFUSED", "_NEEDS_A_BRIDGE", "_NEEDS_SRIOV", "_NEEDS_SWITCH_DAEMON", "_NEEDS_SHAPING"},
-    "_domain_xml.py": {"_REFUSED"},
-    "_boot_script.py": {"_NOT_ITS_OWN", "_NOT_UP"},
-    "_problems.py": {"of_boot", "of_path", "Survey"},
-    "_persist.py": {"known"},
-    "_tap_guard.py": {"_REFUSAL"},
-    "_libvirt_state.py": {"rivals"},
-    "_warnings.py": {"WARNINGS"},
+    "_core/explain.py": {"explain", "_MEANINGS", "_MEANINGS_OF_ATTRIBUTES"},
+    "_link/host.py": {"in_the_way", "obstacle"},
+    "_link/in_use.py": {"_UNSEEN"},
+    "_libvirt/network.py": {"_REFUSED", "_NEEDS_A_BRIDGE", "_NEEDS_SRIOV", "_NEEDS_SWITCH_DAEMON", "_NEEDS_SHAPING"},
+    "_libvirt/domain.py": {"_REFUSED"},
+    "_boot/script.py": {"_NOT_ITS_OWN", "_NOT_UP"},
+    "_task/problems.py": {"of_boot", "of_path", "Survey"},
+    "_task/persist.py": {"known"},
+    "_system/tap_guard.py": {"_REFUSAL"},
+    "_libvirt/state.py": {"conflicts"},
+    "_task/warnings.py": {"WARNINGS"},
 }
 #: (file, source) of messages that come from elsewhere: from another error, or from PARTS
 ELSEWHERE = {
-    ("_attach_module.py", "warning"),
-    ("_probe.py", "explain('make', link, reply.errno, reply.text)"),
-    ("_qemu_module.py", "str(error)"),
-    ("_rtnetlink.py", "why(exc.code)"),
-    ("_run.py", "_names.printable('%s. %s' % (where, msg) if where else msg)"),
-    ("_run.py", "_names.printable(warning)"),
-    ("_run.py", "str(exc)"),
-    ("_run.py", "str(unexpected(exc))"),
-    ("_run.py", "warning"),
-    ("macvtap_info.py", "warning"),
-    ("macvtap_network.py", "problem"),
-    ("macvtap_network.py", "warning"),
-    ("macvtap_probe.py", "warning"),
+    ("_task/attach.py", "warning"),
+    ("_task/probe.py", "explain('make', link, reply.errno, reply.text)"),
+    ("_task/qemu.py", "str(error)"),
+    ("_system/rtnetlink.py", "why(exc.code)"),
+    ("_task/run.py", "names.printable('%s. %s' % (where, msg) if where else msg)"),
+    ("_task/run.py", "names.printable(warning)"),
+    ("_task/run.py", "str(exc)"),
+    ("_task/run.py", "str(unexpected(exc))"),
+    ("_task/run.py", "warning"),
+    ("modules/macvtap_info.py", "warning"),
+    ("modules/macvtap_network.py", "problem"),
+    ("modules/macvtap_network.py", "warning"),
+    ("modules/macvtap_probe.py", "warning"),
 }
 #: messages that only say where another one holds
 FRAMES = {
@@ -78,6 +78,11 @@ def text_of(node):
         parts = [text_of(node.left), text_of(node.right)]
         return None if parts == [None, None] else "".join(part or VALUE for part in parts)
     return None
+
+
+def of(path):
+    """A file of plugins, as its folder and name."""
+    return f"{path.parent.name}/{path.name}"
 
 
 def name_of(node):
@@ -121,7 +126,7 @@ def calls(trees):
         for node in ast.walk(tree):
             if isinstance(node, ast.Call) and name_of(node.func) in takers:
                 words = [*node.args[:1], *(word.value for word in node.keywords if word.arg == "msg")]
-                yield from ((path.name, node.lineno, word) for word in words)
+                yield from ((of(path), node.lineno, word) for word in words)
 
 
 def collect():
@@ -137,8 +142,8 @@ def collect():
     for path, tree in trees.items():
         for node in ast.walk(tree):
             names = {name_of(target) for target in getattr(node, "targets", [])} | {getattr(node, "name", "")}
-            if names & PARTS.get(path.name, set()):
-                found.update((text, f"{path.name}:{node.lineno}") for text in texts_in(node) if text.count(" ") >= 2)
+            if names & PARTS.get(of(path), set()):
+                found.update((text, f"{of(path)}:{node.lineno}") for text in texts_in(node) if text.count(" ") >= 2)
     for path in sorted((CHECKOUT / "roles").glob("*/tasks/*.yml")):
         for text in re.findall(r"fail_msg: (?:>-\n)?\s*(.*)", path.read_text(encoding="utf-8")):
             found[re.sub(r"{{.*?}}", VALUE, text)] = f"{path.parent.parent.name}/{path.name}"

@@ -11,7 +11,7 @@ it against the real kernel with random sequences.
     kernel = KernelModel()
     eth0 = kernel.add_device("eth0")
     with kernel.installed():
-        ...  # whatever goes through _rtnetlink and _tap_node meets the model
+        ...  # whatever goes through netlink and tap_node meets the model
 """
 
 from __future__ import annotations
@@ -28,10 +28,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Callable
 from unittest import mock
 
-from ansible_collections.linuxnet.macvtap.plugins.module_utils import _converge, _rtnetlink, _tap_node, _tap_use
-from ansible_collections.linuxnet.macvtap.plugins.module_utils._errors import HostError, Refused
-from ansible_collections.linuxnet.macvtap.plugins.module_utils._in_use import Use
-from ansible_collections.linuxnet.macvtap.plugins.module_utils._model import Holder, Node
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._core.errors import HostError, Refused
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._core.model import Holder, Node
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._link.in_use import Use
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._system import rtnetlink, tap_node, tap_use
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._task import converge
 
 NEWLINK, DELLINK, GETLINK, ERROR, DONE = 16, 17, 18, 2, 3
 MULTI, EXCL, CREATE = 0x2, 0x200, 0x400
@@ -178,11 +179,11 @@ class KernelModel:
         sockets = types.SimpleNamespace(**{**vars(socket), "socket": lambda *_arguments: ModelSocket(self)})
         with contextlib.ExitStack() as stack:
             stack.enter_context(
-                mock.patch.multiple(_rtnetlink, socket=sockets, set_ipv6=self.set_ipv6, bring_up=self.bring_up)
+                mock.patch.multiple(rtnetlink, socket=sockets, set_ipv6=self.set_ipv6, bring_up=self.bring_up)
             )
             stack.enter_context(
                 mock.patch.multiple(
-                    _tap_node,
+                    tap_node,
                     device_number=self.device_number,
                     look=self.look,
                     identify=self.identify,
@@ -193,8 +194,8 @@ class KernelModel:
                     settle=lambda: None,
                 )
             )
-            stack.enter_context(mock.patch.object(_tap_use, "use_of", self.use_of))
-            stack.enter_context(mock.patch.object(_converge, "namespace_lock", contextlib.nullcontext))
+            stack.enter_context(mock.patch.object(tap_use, "use_of", self.use_of))
+            stack.enter_context(mock.patch.object(converge, "namespace_lock", contextlib.nullcontext))
             yield self
 
     def _count_change(self) -> None:
@@ -458,18 +459,18 @@ class KernelModel:
             return "lowerlayerdown"
         return "up" if device.kind else "unknown"
 
-    # -- what _rtnetlink does beside its socket ----------------------------------------------------------------------
+    # -- what netlink does beside its socket ----------------------------------------------------------------------
 
-    def set_ipv6(self, name: str, enabled: bool) -> _rtnetlink.Reply:
+    def set_ipv6(self, name: str, enabled: bool) -> rtnetlink.Reply:
         try:
             self._count_change()
         except OSError as exc:
-            return _rtnetlink.Reply(exc.errno or errno.EIO)
+            return rtnetlink.Reply(exc.errno or errno.EIO)
         device = next((device for device in self.links.values() if device.name == name), None)
         if device is None or device.ipv6_disabled is None:
-            return _rtnetlink.Reply(errno.ENOENT)
+            return rtnetlink.Reply(errno.ENOENT)
         device.ipv6_disabled = not enabled
-        return _rtnetlink.Reply(0)
+        return rtnetlink.Reply(0)
 
     def bring_up(self, ifindexes: Iterable[int], up: bool = True) -> None:
         for index in ifindexes:
@@ -480,7 +481,7 @@ class KernelModel:
             except OSError as exc:
                 raise HostError(str(exc), exc.errno or 0) from exc
 
-    # -- what _tap_node does -----------------------------------------------------------------------------------------
+    # -- what tap_node does -----------------------------------------------------------------------------------------
 
     def device_number(self, link: Any) -> tuple[int, int] | None:
         device = self.links.get(link.ifindex)

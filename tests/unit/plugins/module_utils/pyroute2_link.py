@@ -10,7 +10,7 @@ import struct
 
 from pyroute2.netlink.rtnl.ifinfmsg import ifinfmsg
 
-from ansible_collections.linuxnet.macvtap.plugins.module_utils._model import Link
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._core.model import Link
 
 MODES = {"passthru": "passthrough"}
 

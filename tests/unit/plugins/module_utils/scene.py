@@ -6,16 +6,16 @@
 
 from __future__ import annotations
 
-from ansible_collections.linuxnet.macvtap.plugins.module_utils._host import Host
-from ansible_collections.linuxnet.macvtap.plugins.module_utils._identity import mark_text
-from ansible_collections.linuxnet.macvtap.plugins.module_utils._model import (
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._core.identity import tag_text
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._core.model import (
     IFF_ALLMULTI,
     IFF_LOOPBACK,
     IFF_NOARP,
     IFF_UP,
     Link,
-    Mark,
+    OwnerTag,
 )
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._link.host import Host
 
 ETH0, ETH1, ETH2 = 2, 3, 4
 
@@ -38,7 +38,7 @@ def macvtap(ifindex, name, guest=None, nic=0, network=None, **facts):
         mac="02:aa:00:00:00:%02x" % (ifindex & 0xFF),
         mtu=1500,
         flags=IFF_UP | IFF_NOARP | IFF_ALLMULTI,
-        alias=mark_text(Mark(guest, nic, network)) if guest else "",
+        alias=tag_text(OwnerTag(guest, nic, network)) if guest else "",
         ipv6_disabled=True,
     )
     return link._replace(**facts)

@@ -10,8 +10,8 @@ import os
 
 import pytest
 
-from ansible_collections.linuxnet.macvtap.plugins.module_utils import _boot_files, _boot_index
-from ansible_collections.linuxnet.macvtap.plugins.module_utils._errors import HostError
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._boot import files, index
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._core.errors import HostError
 from ansible_collections.linuxnet.macvtap.tests.unit.plugins.module_utils.test_boot import entries, row, texts
 
 
@@ -24,14 +24,14 @@ def written(directory, *rows):
 def test_they_are_those_of_the_boot_whatever_the_guests_are_called(tmp_path):
     rows = [row("web"), row("web", 1, device="eth1"), row('a b=c "x%', ifname="odd0")]
     written(tmp_path, *rows)
-    assert _boot_index.promised(str(tmp_path)) == {(each["guest"], each["nic"]): each["ifindex"] for each in rows}
+    assert index.promised(str(tmp_path)) == {(each["guest"], each["nic"]): each["ifindex"] for each in rows}
 
 
 def test_where_nothing_is_persisted_nothing_is_promised(tmp_path):
-    assert _boot_index.promised(str(tmp_path / "nowhere")) == _boot_index.promised(str(tmp_path)) == {}
+    assert index.promised(str(tmp_path / "nowhere")) == index.promised(str(tmp_path)) == {}
 
 
 def test_what_cannot_be_read_is_named(tmp_path):
-    (tmp_path / ("eth0" + _boot_files.CREATE)).mkdir()
+    (tmp_path / ("eth0" + files.CREATE)).mkdir()
     with pytest.raises(HostError, match=r"cannot read the boot files in .*: Is a directory"):
-        _boot_index.promised(str(tmp_path))
+        index.promised(str(tmp_path))

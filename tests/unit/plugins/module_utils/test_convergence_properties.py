@@ -17,24 +17,25 @@ import pytest
 from hypothesis import HealthCheck, assume, event, given, settings
 from hypothesis import strategies as st
 
-from ansible_collections.linuxnet.macvtap.plugins.module_utils import _attachments, _identity
-from ansible_collections.linuxnet.macvtap.plugins.module_utils._converge import Task
-from ansible_collections.linuxnet.macvtap.plugins.module_utils._errors import (
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._core import identity
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._core.errors import (
     HostError,
     InvalidInput,
     MacvtapError,
     Refused,
 )
-from ansible_collections.linuxnet.macvtap.plugins.module_utils._model import (
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._core.model import (
     MAKING_GROUP,
     Holder,
-    Mark,
     Network,
     Nic,
     NodePolicy,
+    OwnerTag,
 )
-from ansible_collections.linuxnet.macvtap.plugins.module_utils._resolve import Wishes, number_nics
-from ansible_collections.linuxnet.macvtap.plugins.module_utils._select import Selection
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._link.resolve import Defaults, number_nics
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._link.select import Selection
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._task import attachments
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._task.converge import Task
 from ansible_collections.linuxnet.macvtap.tests.unit.plugins.module_utils.kernel_model import (
     ALLMULTI,
     MAJOR,
@@ -69,8 +70,8 @@ MACS = ["02:00:00:00:00:%02x" % number for number in range(3)]
 MODES = ["vepa", "bridge", "private", "passthrough"]
 LIVE_MODES = ["vepa", "bridge", "private", "source"]
 KEYS = [(guest, nic) for guest in GUESTS for nic in range(3)]
-INDEXES = [next(_identity.derived_indexes(*key)) for key in KEYS]
-DERIVED_MACS = [next(_identity.derived_macs("02", *key)) for key in KEYS]
+INDEXES = [next(identity.derived_indexes(*key)) for key in KEYS]
+DERIVED_MACS = [next(identity.derived_macs("02", *key)) for key in KEYS]
 
 
 # -- scenes: what is found ---------------------------------------------------------------------------------------------
@@ -121,8 +122,8 @@ def nics(most=4):
     return st.lists(nic, min_size=1, max_size=most)
 
 
-wishes = st.builds(
-    Wishes,
+defaults = st.builds(
+    Defaults,
     link_state=st.sampled_from(["up", "up", "down"]),
     isolate_host=st.sampled_from([True, True, False]),
     stable_index=st.sampled_from([True, True, False]),
@@ -144,7 +145,7 @@ _drifts = st.tuples(
         st.tuples(st.just("mtu"), st.sampled_from([68, 1000, 1279, 1280, 1400])),
         st.tuples(st.just("mac"), st.sampled_from(MACS + DERIVED_MACS[:3])),
         st.tuples(st.just("flags"), st.sampled_from([UP, NOARP, ALLMULTI, PROMISC, NOARP | ALLMULTI])),
-        st.tuples(st.just("alias"), st.sampled_from(["", "my own words", _identity.mark_text(Mark("web", 0))])),
+        st.tuples(st.just("alias"), st.sampled_from(["", "my own words", identity.tag_text(OwnerTag("web", 0))])),
         st.tuples(st.just("name"), st.sampled_from([*NAMES, "other0"])),
         st.tuples(st.just("ipv6"), st.booleans()),
         st.tuples(st.just("group"), st.just(7)),
@@ -169,7 +170,7 @@ _nodes = st.tuples(
     st.sampled_from(INDEXES[:4] + [8, 9]),
     st.sampled_from(["regular file", "stale", "of another", "symbolic link"]),
 )
-_attached = st.tuples(st.just("attach"), nics(most=3), wishes, policies)
+_attached = st.tuples(st.just("attach"), nics(most=3), defaults, policies)
 _lower_drifts = st.tuples(
     st.just("lower"), st.sampled_from(["eth0", "eth1"]), st.sampled_from([("mtu", 1400), ("mtu", 1200), ("down", None)])
 )
@@ -194,7 +195,7 @@ def host_with(history) -> KernelModel:
 
 
 def _attach_before(kernel, wanted, how, policy):
-    _attachments.attach(wanted, None, NETWORKS, how, False, Task(policy, True, False))
+    attachments.attach(wanted, None, NETWORKS, how, False, Task(policy, True, False))
 
 
 def _drift(kernel, number, change):
@@ -294,7 +295,7 @@ class Ask:
         task = Task(self.policy, self.force, check)
         try:
             with kernel.installed():
-                return _attachments.attach(self.wanted, None, NETWORKS, self.how, self.purge, task)
+                return attachments.attach(self.wanted, None, NETWORKS, self.how, self.purge, task)
         except MacvtapError as exc:
             return exc
 
@@ -306,7 +307,7 @@ class Ask:
         return {nic.mac for nic in self.wanted} & {device.own_mac for device in kernel.links.values() if device.own_mac}
 
 
-asks = st.builds(Ask, nics(), wishes, policies, st.booleans(), st.booleans())
+asks = st.builds(Ask, nics(), defaults, policies, st.booleans(), st.booleans())
 
 
 def run_if_possible(ask, kernel):
@@ -328,7 +329,7 @@ def require_wanted(kernel, ask, result):
         lower = kernel.links[device.lower]
         up = (nic.link_state or ask.how.link_state) == "up"
         assert (device.kind, device.mode, lower.name in network.devices) == ("macvtap", network.mode, True)
-        assert _identity.read_mark(device.alias) == Mark(nic.guest, nic.nic, nic.network, nic.queues)
+        assert identity.read_tag(device.alias) == OwnerTag(nic.guest, nic.nic, nic.network, nic.queues)
         assert device.mac == nic.mac if nic.mac else device.mac.startswith(ask.how.mac_prefix)
         assert nic.ifname in (None, device.name)
         assert device.mtu == (nic.mtu or lower.mtu)
@@ -370,8 +371,8 @@ def require_untouched(before, after, touched):
 def purged(kernel, ask):
     """Links that the task removes because the list is exact."""
     guests = {nic.guest for nic in ask.wanted} if ask.purge else set()
-    marks = {index: _identity.read_mark(device.alias) for index, device in kernel.links.items()}
-    return {index for index, mark in marks.items() if mark is not None and mark.guest in guests}
+    tags = {index: identity.read_tag(device.alias) for index, device in kernel.links.items()}
+    return {index for index, tag in tags.items() if tag is not None and tag.guest in guests}
 
 
 def require_same(before, after):
@@ -391,11 +392,11 @@ def require_adopted_with_reason(before, ask, result):
     """A link without our mark was taken for the NIC's only when it is the NIC's to all appearances."""
     for nic, row in zip(number_nics(ask.wanted, None), result["attachments"]):
         found = before.links.get(row["ifindex"])
-        if found is None or _identity.read_mark(found.alias) is not None:
+        if found is None or identity.read_tag(found.alias) is not None:
             continue
         event("adopted")
-        derived = [index for index, _try in zip(_identity.derived_indexes(nic.guest, nic.nic), range(16))]
-        macs = [nic.mac] if nic.mac else list(_identity.derived_macs(ask.how.mac_prefix, nic.guest, nic.nic))
+        derived = [index for index, _try in zip(identity.derived_indexes(nic.guest, nic.nic), range(16))]
+        macs = [nic.mac] if nic.mac else list(identity.derived_macs(ask.how.mac_prefix, nic.guest, nic.nic))
         assert found.kind == "macvtap"
         assert found.ifindex in derived or found.name == nic.ifname or found.group == MAKING_GROUP
         # a passthrough link gets its MAC only after it was made
@@ -536,14 +537,14 @@ def selected(kernel, selection):
     """What the interface says a removal means."""
     chosen = set()
     for device in kernel.links.values():
-        mark = _identity.read_mark(device.alias)
+        tag = identity.read_tag(device.alias)
         if (
             device.kind == "macvtap"
-            and (mark is not None or selection.macs is not None)
+            and (tag is not None or selection.macs is not None)
             and (selection.macs is None or device.mac in selection.macs)
             and (selection.ifnames is None or device.name in selection.ifnames)
-            and (selection.network is None or (mark is not None and mark.network == selection.network))
-            and (selection.guest is None or (mark is not None and mark.guest == selection.guest))
+            and (selection.network is None or (tag is not None and tag.network == selection.network))
+            and (selection.guest is None or (tag is not None and tag.guest == selection.guest))
             and selection.device in (None, kernel.links[device.lower].name)
         ):
             chosen.add(device.ifindex)
@@ -553,7 +554,7 @@ def selected(kernel, selection):
 def detach(kernel, selection, force, check=False):
     try:
         with kernel.installed():
-            return _attachments.detach(selection, Task(NodePolicy(), force, check))
+            return attachments.detach(selection, Task(NodePolicy(), force, check))
     except MacvtapError as exc:
         return exc
 

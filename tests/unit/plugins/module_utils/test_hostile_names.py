@@ -22,14 +22,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from lxml import etree
 
-from ansible_collections.linuxnet.macvtap.plugins.module_utils import _boot, _boot_files, _definitions, _names, _options
-from ansible_collections.linuxnet.macvtap.plugins.module_utils._domain_xml import parse_domain
-from ansible_collections.linuxnet.macvtap.plugins.module_utils._errors import InvalidInput, MacvtapError
-from ansible_collections.linuxnet.macvtap.plugins.module_utils._identity import mark_text, read_mark
-from ansible_collections.linuxnet.macvtap.plugins.module_utils._interface_xml import interface_xml
-from ansible_collections.linuxnet.macvtap.plugins.module_utils._model import Mark, Network
-from ansible_collections.linuxnet.macvtap.plugins.module_utils._network_xml import network_xml, parse_network
-from ansible_collections.linuxnet.macvtap.plugins.module_utils._qemu_args import (
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._boot import entry as boot
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._boot import files as boot_files
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._core import names
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._core.errors import InvalidInput, MacvtapError
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._core.identity import read_tag, tag_text
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._core.model import Network, OwnerTag
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._guest.plan import file_name, paths_of
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._guest.qemu import (
     QemuNic,
     nics_of,
     open_files,
@@ -37,9 +37,13 @@ from ansible_collections.linuxnet.macvtap.plugins.module_utils._qemu_args import
     redirections,
     tap_guard,
 )
-from ansible_collections.linuxnet.macvtap.plugins.module_utils._qemu_guest import file_name, paths_of
-from ansible_collections.linuxnet.macvtap.plugins.module_utils._qemu_unit import UnitSpec, unit_name, unit_text
-from ansible_collections.linuxnet.macvtap.plugins.module_utils._tap_guard import device_file
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._guest.unit import UnitSpec, unit_name, unit_text
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._libvirt import definitions
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._libvirt.domain import parse_domain
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._libvirt.interface import interface_xml
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._libvirt.network import network_xml, parse_network
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._system.tap_guard import device_file
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._task import options
 from ansible_collections.linuxnet.macvtap.tests.unit.plugins.module_utils.hostile import NAMES
 from ansible_collections.linuxnet.macvtap.tests.unit.plugins.module_utils.test_boot import MANAGERS, row
 
@@ -64,12 +68,12 @@ def accepted(check, *values):
         return None
 
 
-def checked_mark(mark):
+def checked_mark(tag):
     """The mark of what was checked as options are."""
-    _names.check_guest_name(mark.guest)
-    if mark.network is not None:
-        _names.check_network_name(mark.network)
-    return mark_text(mark)
+    names.check_guest_name(tag.guest)
+    if tag.network is not None:
+        names.check_network_name(tag.network)
+    return tag_text(tag)
 
 
 # -- the mark ----------------------------------------------------------------------------------------------------------
@@ -77,21 +81,21 @@ def checked_mark(mark):
 
 @each_name
 def test_a_mark_is_one_line_of_words_and_says_what_was_meant(name):
-    for mark in (Mark(name, 0), Mark(name, 999, "net", 256), Mark("web", 1, name)):
-        text = accepted(checked_mark, mark)
+    for tag in (OwnerTag(name, 0), OwnerTag(name, 999, "net", 256), OwnerTag("web", 1, name)):
+        text = accepted(checked_mark, tag)
         if text is None:
             continue
-        assert read_mark(text) == mark
+        assert read_tag(text) == tag
         assert text.isascii() and text.isprintable() and len(text) <= 255
         # what ip -batch, its quotes and its comments would stumble over
         assert not set(text) & set('"#\\')
-        assert len(text.split()) == 3 + (mark.network is not None) + (mark.queues != 1)
+        assert len(text.split()) == 3 + (tag.network is not None) + (tag.queues != 1)
 
 
 @each_name
 def test_an_alias_of_somebody_else_is_no_mark_unless_it_is_one_to_the_letter(name):
-    mark = read_mark(name)
-    assert mark is None or mark_text(mark) == name
+    tag = read_tag(name)
+    assert tag is None or tag_text(tag) == name
 
 
 # -- files of the boot -------------------------------------------------------------------------------------------------
@@ -100,12 +104,12 @@ def test_an_alias_of_somebody_else_is_no_mark_unless_it_is_one_to_the_letter(nam
 @each_name
 def test_guests_and_networks_in_the_boot_files_are_data_and_nothing_else(name):
     for values in ({"guest": name}, {"network": name}):
-        entries = accepted(_boot.entries, [{**row(), **values}])
+        entries = accepted(boot.entries, [{**row(), **values}])
         if entries is None:
             continue
-        plain = _boot_files.files(_boot.entries([row()]), {}, MANAGERS)
-        written = _boot_files.files(entries, {}, MANAGERS)
-        assert _boot_files.read(written) == entries
+        plain = boot_files.files(boot.entries([row()]), {}, MANAGERS)
+        written = boot_files.files(entries, {}, MANAGERS)
+        assert boot_files.read(written) == entries
         for path, text in written.items():
             # it differs from the files of a plain guest in the quoted mark, and nowhere else
             words = re.sub(r'alias "[^"]*"', "alias", text)
@@ -118,7 +122,7 @@ def test_guests_and_networks_in_the_boot_files_are_data_and_nothing_else(name):
 )
 def test_everything_else_in_the_boot_files_is_plain_or_refused(field):
     for name in NAMES.values():
-        entries = accepted(_boot.entries, [{**row(), field: name}])
+        entries = accepted(boot.entries, [{**row(), field: name}])
         if entries is not None and name:
             assert re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*", name)
 
@@ -126,7 +130,7 @@ def test_everything_else_in_the_boot_files_is_plain_or_refused(field):
 @pytest.mark.parametrize("field", ["nic", "ifindex", "mtu", "queues"])
 def test_a_number_in_the_boot_files_is_a_number(field):
     for name in NAMES.values():
-        entries = accepted(_boot.entries, [{**row(), field: name}])
+        entries = accepted(boot.entries, [{**row(), field: name}])
         assert entries is None or name == ""
 
 
@@ -135,20 +139,20 @@ def test_a_number_in_the_boot_files_is_a_number(field):
 
 @each_name
 def test_a_network_lies_in_its_directory_and_is_read_as_it_was_written(tmp_path, name):
-    network = accepted(lambda: Network(_names.check_network_name(name), "vepa", ("eth0",)))
+    network = accepted(lambda: Network(names.check_network_name(name), "vepa", ("eth0",)))
     if network is None:
         return
-    path = _definitions.path_of(str(tmp_path), name)
-    _definitions.replace(path, None, network_xml(network))
+    path = definitions.path_of(str(tmp_path), name)
+    definitions.replace(path, None, network_xml(network))
     assert [entry.name for entry in tmp_path.iterdir()] == [name + ".xml"]
-    assert _definitions.read(str(tmp_path), name)._replace(xml=None) == network
+    assert definitions.read(str(tmp_path), name)._replace(xml=None) == network
     assert parse_network(network_xml(network)).name == name
-    assert _definitions.names(str(tmp_path)) == [name]
+    assert definitions.names(str(tmp_path)) == [name]
 
 
 @each_name
 def test_a_link_name_in_the_interface_for_libvirt(name):
-    if accepted(_names.check_ifname, name) is not None:
+    if accepted(names.check_ifname, name) is not None:
         root = etree.fromstring(interface_xml(NIC.mac, name))
         assert root.find("target").get("dev") == name and len(root) <= 4
 
@@ -164,7 +168,7 @@ def test_a_domain_with_a_name_or_a_source_or_a_target_like_that(name):
         source.set("network", name)
     except ValueError:
         # XML cannot even say it
-        assert accepted(_names.check_guest_name, name) is None
+        assert accepted(names.check_guest_name, name) is None
         return
     target.set("dev", "x")
     for nic in accepted(parse_domain, etree.tostring(domain)) or ():
@@ -173,7 +177,7 @@ def test_a_domain_with_a_name_or_a_source_or_a_target_like_that(name):
     source.set("network", "n")
     target.set("dev", name)
     for nic in accepted(parse_domain, etree.tostring(domain)) or ():
-        assert nic.ifname in (None, name) and (nic.ifname is None or _names.check_ifname(name))
+        assert nic.ifname in (None, name) and (nic.ifname is None or names.check_ifname(name))
 
 
 # -- guests: files, units, shell, QEMU ---------------------------------------------------------------------------------
@@ -343,7 +347,7 @@ ENTRY = {
 @pytest.mark.parametrize("key", ["guest", "network", "device", "mac", "ifname"])
 def test_an_option_is_kept_to_the_letter_or_refused_by_name(key):
     for name in NAMES.values():
-        nics = accepted(_options.nics, [{**ENTRY, key: name}])
+        nics = accepted(options.nics, [{**ENTRY, key: name}])
         for nic in nics or ():
             assert getattr(nic, key) == name
 
@@ -352,21 +356,21 @@ def test_an_option_is_kept_to_the_letter_or_refused_by_name(key):
 def test_owner_group_mode_and_prefix(name):
     policy = {"device_dir": "/dev", "device_owner": None, "device_group": None, "device_mode": None}
     for key in ("device_owner", "device_group", "device_mode"):
-        assert accepted(_options.node_policy, {**policy, key: name}) is None
-    assert accepted(_names.check_mac_prefix, name) is None
+        assert accepted(options.node_policy, {**policy, key: name}) is None
+    assert accepted(names.check_mac_prefix, name) is None
 
 
 @THOROUGH
 @given(st.text(max_size=300))
 def test_a_name_that_is_accepted_comes_back(name):
-    guest = accepted(_names.check_guest_name, name)
+    guest = accepted(names.check_guest_name, name)
     if guest is not None:
         assert guest == name
-        text = accepted(mark_text, Mark(name, 0))
-        assert text is None or (read_mark(text) == Mark(name, 0) and text.isascii())
+        text = accepted(tag_text, OwnerTag(name, 0))
+        assert text is None or (read_tag(text) == OwnerTag(name, 0) and text.isascii())
     stem = accepted(file_name, name)
     assert stem is None or PLAIN.fullmatch(stem)
-    network = accepted(_names.check_network_name, name)
+    network = accepted(names.check_network_name, name)
     assert network is None or parse_network(network_xml(Network(name, "vepa", ("eth0",)))).name == name
 
 
@@ -376,19 +380,19 @@ OCTET = st.integers(0, 255).flatmap(lambda n: st.sampled_from(["%x" % n, "%02x" 
 @THOROUGH
 @given(st.lists(OCTET, min_size=0, max_size=8).map(":".join) | st.text("0123456789abcdefABCDEF:-. gx", max_size=20))
 def test_a_mac_that_is_accepted_is_six_octets_in_one_spelling(text):
-    mac = accepted(_names.check_mac, text)
+    mac = accepted(names.check_mac, text)
     if mac is None:
         return
-    assert re.fullmatch(r"([0-9a-f]{2}:){5}[0-9a-f]{2}", mac) and _names.check_mac(mac) == mac
+    assert re.fullmatch(r"([0-9a-f]{2}:){5}[0-9a-f]{2}", mac) and names.check_mac(mac) == mac
     assert [int(octet, 16) for octet in mac.split(":")] == [int(octet, 16) for octet in text.split(":")]
     assert not int(mac[:2], 16) & 1 and int(mac.replace(":", ""), 16)
 
 
 def test_the_tables_refuse_and_accept_enough_to_mean_something():
-    good = [name for name in NAMES.values() if accepted(_names.check_guest_name, name) is not None]
+    good = [name for name in NAMES.values() if accepted(names.check_guest_name, name) is not None]
     assert 40 < len(good) < len(NAMES) - 10
     with pytest.raises(InvalidInput):
-        _names.check_guest_name(NAMES["a second line"])
+        names.check_guest_name(NAMES["a second line"])
 
 
 @each_name

@@ -14,12 +14,12 @@ import os
 import pytest
 from scene import host, macvtap, nic_of_host
 
-from ansible_collections.linuxnet.macvtap.plugins.module_utils import _boot_files
-from ansible_collections.linuxnet.macvtap.plugins.module_utils._boot import entries
-from ansible_collections.linuxnet.macvtap.plugins.module_utils._errors import InvalidInput
-from ansible_collections.linuxnet.macvtap.plugins.module_utils._model import Network
-from ansible_collections.linuxnet.macvtap.plugins.module_utils._problems import Survey
-from ansible_collections.linuxnet.macvtap.plugins.module_utils._sriov import with_devices
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._boot import files
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._boot.entry import entries
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._core.errors import InvalidInput
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._core.model import Network
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._system.sriov import with_devices
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._task.problems import Survey
 
 BOND, TEAM, VLAN, VF = 20, 30, 40, 50
 #: as `ip -d link` shows them: two ports in a bond with a VLAN on it, one in a team, a VF beside its PF
@@ -119,10 +119,10 @@ def test_a_pf_that_is_not_there_is_refused(tmp_path):
 )
 def test_the_boot_waits_for_it_by_its_device_unit(device, instance):
     row = {"guest": "a", "nic": 0, "ifname": "macvtap0", "ifindex": 1 << 30, "mac": "02:00:00:00:00:01"}
-    texts = _boot_files.files(entries([{**row, "mode": "vepa", "device": device, "mtu": 1500}]), {}, ())
-    assert f"Wants=macvtap@{instance}.service\n" in texts[_boot_files.TARGET]
+    texts = files.files(entries([{**row, "mode": "vepa", "device": device, "mtu": 1500}]), {}, ())
+    assert f"Wants=macvtap@{instance}.service\n" in texts[files.TARGET]
     rule = f'KERNEL=="{device}", TAG+="systemd", ENV{{SYSTEMD_WANTS}}+="macvtap@{instance}.service"\n'
-    assert rule in texts[_boot_files.UDEV_RULES]
+    assert rule in texts[files.UDEV_RULES]
     # %i is the escaped name, as in the name of the device's own unit
-    assert "After=sys-subsystem-net-devices-%i.device\n" in texts[_boot_files.SERVICE]
+    assert "After=sys-subsystem-net-devices-%i.device\n" in texts[files.SERVICE]
     assert f"/etc/macvtap/boot/{device}.create" in texts

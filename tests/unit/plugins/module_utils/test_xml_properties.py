@@ -15,17 +15,17 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from lxml import etree
 
-from ansible_collections.linuxnet.macvtap.plugins.module_utils._domain_xml import parse_domain, parse_domains
-from ansible_collections.linuxnet.macvtap.plugins.module_utils._errors import InvalidInput
-from ansible_collections.linuxnet.macvtap.plugins.module_utils._interface_xml import interface_xml
-from ansible_collections.linuxnet.macvtap.plugins.module_utils._model import MODES, Network, Nic, PortGroup
-from ansible_collections.linuxnet.macvtap.plugins.module_utils._names import (
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._core.errors import InvalidInput
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._core.model import MODES, Network, Nic, PortGroup
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._core.names import (
     check_ifname,
     check_mac_prefix,
     check_network_name,
     normalize_mac,
 )
-from ansible_collections.linuxnet.macvtap.plugins.module_utils._network_xml import (
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._libvirt.domain import parse_domain, parse_domains
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._libvirt.interface import interface_xml
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._libvirt.network import (
     network_xml,
     parse_network,
     same_definition,

@@ -1,0 +1,334 @@
+# Copyright (c) 2026, linuxnet.macvtap maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Private to this collection: may change without notice.
+
+"""What the next boot makes: entries, one for each guest NIC, as plain data. PURE.
+
+The files are the only store: :mod:`_boot.files` writes entries as text and reads them again.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any, Callable, NamedTuple
+
+from .._core import names
+from .._core.errors import InvalidInput, Refused
+from .._core.identity import INDEX_BASE, tag_text
+from .._core.model import MAX_NIC, MAX_QUEUES, MODES, OwnerTag
+
+#: what means nothing else in a batch file, a unit, a sysctl, a udev rule or a network manager's configuration
+_PLAIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*")
+_OCTAL = re.compile(r"0[0-7]{3}")
+#: of a user or group (LOGIN_NAME_MAX in linux/limits.h, less the final NUL); udev reads no rule of any length
+_MAX_OWNER_BYTES = 255
+_NICS, _QUEUES, _MTUS, _INDEXES = range(MAX_NIC + 1), range(1, MAX_QUEUES + 1), range(68, 65536), range(1, 1 << 31)
+
+
+class Entry(NamedTuple):
+    """One link and its tap as the next boot makes them."""
+
+    tag: OwnerTag
+    ifname: str
+    ifindex: int
+    mac: str
+    mode: str
+    #: name of the lower device
+    device: str
+    #: bytes; None = that of the lower device
+    mtu: int | None
+    link_state: str
+    allmulticast: bool
+    promiscuous: bool
+    isolate_host: bool
+    #: of the tap's node; names, or numbers as text
+    owner: str
+    group: str
+    node_mode: str
+
+    @property
+    def key(self) -> tuple[str, int]:
+        """What an entry is recognised by."""
+        return self.tag.guest, self.tag.nic
+
+    @property
+    def title(self) -> str:
+        """The entry in messages."""
+        return "%s of guest %s nic %d" % (self.ifname, self.tag.guest, self.tag.nic)
+
+
+#: attribute of an entry → its name in the rows of results
+ROW_NAMES = {
+    "ifname": "ifname",
+    "ifindex": "ifindex",
+    "mac": "mac",
+    "mode": "mode",
+    "device": "device",
+    "mtu": "mtu",
+    "link_state": "link_state",
+    "allmulticast": "allmulticast",
+    "promiscuous": "promiscuous",
+    "isolate_host": "isolate_host",
+    "owner": "tap_owner",
+    "group": "tap_group",
+    "node_mode": "tap_mode",
+}
+#: of rows that do not tell: as macvtap_attach makes links and the kernel makes nodes
+_DEFAULTS: dict[str, Any] = {
+    "link_state": "up",
+    "allmulticast": True,
+    "promiscuous": False,
+    "isolate_host": True,
+    "tap_owner": "root",
+    "tap_group": "root",
+    "tap_mode": "0600",
+}
+
+
+def as_row(entry: Entry) -> dict[str, Any]:
+    """An entry as a row of a result."""
+    row = {"guest": entry.tag.guest, "nic": entry.tag.nic, "network": entry.tag.network, "queues": entry.tag.queues}
+    return {**row, **{name: getattr(entry, key) for key, name in ROW_NAMES.items()}}
+
+
+def entries(rows: Sequence[Mapping[str, Any]]) -> list[Entry]:
+    """The entries for attachments as macvtap_attach returns them.
+
+    :raises InvalidInput: naming the row: what no such row has, what cannot be written into the files, or a guest's
+        NIC, name or index twice.
+    """
+    made = [_entry(row, "attachments[%d]" % number) for number, row in enumerate(rows)]
+    for what, value_of in _UNIQUE:
+        seen: dict[Any, Entry] = {}
+        for entry in made:
+            other = seen.setdefault(value_of(entry), entry)
+            if other is not entry:
+                raise InvalidInput("%s and %s have the same %s; give each once" % (other.title, entry.title, what))
+    return made
+
+
+_UNIQUE: tuple[tuple[str, Callable[[Entry], Any]], ...] = (
+    ("guest and nic", lambda entry: entry.key),
+    ("ifname", lambda entry: entry.ifname),
+    ("ifindex", lambda entry: entry.ifindex),
+)
+
+
+def keys_of(rows: Sequence[Mapping[str, Any]]) -> set[tuple[str, int]]:
+    """Guest and NIC of each row that has a guest; without a position, in the order of appearance within the guest."""
+    seen: dict[str, int] = {}
+    keys = set()
+    for row in rows:
+        guest = row.get("guest")
+        if guest is not None:
+            nic = row.get("nic")
+            keys.add((guest, seen.get(guest, 0) if nic is None else _number(nic, "nic", _NICS)))
+            seen[guest] = seen.get(guest, 0) + 1
+    return keys
+
+
+def _entry(row: Mapping[str, Any], origin: str) -> Entry:
+    def get(name: str) -> Any:
+        value = row.get(name)
+        value = _DEFAULTS.get(name) if value is None else value
+        if value is None:
+            raise InvalidInput("it has no %s; pass attachments as macvtap_attach returns them" % name)
+        return value
+
+    try:
+        network = row.get("network")
+        tag = OwnerTag(
+            names.check_guest_name(get("guest")),
+            _number(get("nic"), "nic", _NICS),
+            None if network is None else names.check_network_name(network),
+            _number(row.get("queues") or 1, "queues", _QUEUES),
+        )
+        tag_text(tag)
+        return Entry(
+            tag,
+            _plain(names.check_ifname(get("ifname"), "link"), "link"),
+            _index(_number(get("ifindex"), "ifindex", _INDEXES)),
+            names.check_mac(get("mac")),
+            _choice(get("mode"), "mode", MODES),
+            _plain(names.check_ifname(get("device"), "lower device"), "lower device"),
+            _number(get("mtu"), "mtu", _MTUS),
+            _choice(get("link_state"), "link_state", ("up", "down")),
+            bool(get("allmulticast")),
+            bool(get("promiscuous")),
+            bool(get("isolate_host")),
+            _owner(str(get("tap_owner")), "owner of the tap"),
+            _owner(str(get("tap_group")), "group of the tap"),
+            _node_mode(get("tap_mode")),
+        )
+    except InvalidInput as exc:
+        raise InvalidInput("%s: %s" % (origin, exc)) from exc
+
+
+def _number(value: Any, what: str, allowed: range) -> int:
+    text = "" if isinstance(value, bool) else str(value)
+    if not re.fullmatch("[0-9]{1,10}", text) or int(text) not in allowed:
+        raise InvalidInput("%s %s is not a number from %d to %d" % (what, names.shown(value), allowed[0], allowed[-1]))
+    return int(text)
+
+
+def _index(value: int) -> int:
+    """Only derived indexes: one that the kernel counted is any link's at the next boot."""
+    if not INDEX_BASE <= value < 2 * INDEX_BASE:
+        raise InvalidInput(
+            "its ifindex %d was chosen by the kernel, which may give it to another link at the next boot; detach it and"
+            " attach it again with stable_index=true" % value
+        )
+    return value
+
+
+def _choice(value: Any, what: str, choices: Collection[str]) -> str:
+    if value not in choices:
+        raise InvalidInput("%s %s is none of: %s" % (what, names.shown(value), ", ".join(choices)))
+    return value
+
+
+def _plain(name: str, what: str, remedy: str = "use one of letters, digits and . _ + -") -> str:
+    if not _PLAIN.fullmatch(name):
+        raise InvalidInput(
+            "the name %s of the %s has characters that mean something else in the files that the boot reads; %s"
+            % (names.shown(name), what, remedy)
+        )
+    return name
+
+
+def _owner(name: str, what: str) -> str:
+    _plain(name, what, "use its number")
+    if len(name) > _MAX_OWNER_BYTES:
+        raise InvalidInput(
+            "the name %s of the %s has more than %d bytes; use its number" % (names.shown(name), what, _MAX_OWNER_BYTES)
+        )
+    return name
+
+
+def _node_mode(value: Any) -> str:
+    if not isinstance(value, str) or not _OCTAL.fullmatch(value):
+        raise InvalidInput("tap_mode %s is not an octal mode of four digits" % names.shown(value))
+    return value
+
+
+def merged(
+    found: Iterable[Entry], wanted: Sequence[Entry], guests: Collection[str], purge: bool
+) -> tuple[list[Entry], list[Entry]]:
+    """What the files shall hold: ``wanted``, and of ``found`` what is not in their way.
+
+    A name or an index is one link's at a time, so an entry that has a wanted one's is of a link that is gone.
+
+    :arg guests: whose NICs ``purge`` makes exact, beside those of ``wanted``.
+    :returns: the entries, and those of ``found`` that leave.
+    :raises InvalidInput: a link of ``wanted`` is called like a lower device or ``lo``.
+    """
+    exact = set(guests) | {entry.key[0] for entry in wanted} if purge else set()
+    taken = {(what, value_of(entry)) for entry in wanted for what, value_of in _UNIQUE}
+    keys = {entry.key for entry in wanted}
+    kept, leaving = [], []
+    for entry in found:
+        in_the_way = any((what, value_of(entry)) in taken for what, value_of in _UNIQUE)
+        if not in_the_way and entry.key[0] not in exact:
+            kept.append(entry)
+        elif entry.key not in keys:
+            leaving.append(entry)
+    devices = {"lo", *(entry.device for entry in (*kept, *wanted))}
+    for entry in wanted:
+        # what the boot does to a link by its name would reach that device
+        if entry.ifname in devices:
+            raise InvalidInput(
+                "guest %s nic %d: the ifname %s is the name of a lower device or of the loopback device; pass"
+                " attachments as macvtap_attach returns them" % (*entry.key, entry.ifname)
+            )
+    return in_order([*kept, *wanted]), leaving
+
+
+def without(
+    found: Sequence[Entry],
+    keys: Collection[tuple[str, int]] | None,
+    guests: Collection[str] | None,
+    network: str | None,
+) -> tuple[list[Entry], list[Entry]]:
+    """``found`` without what the selectors mean, which narrow the choice together; None = no such selector.
+
+    :returns: the entries that stay, and those that leave.
+    """
+    leaving = [
+        entry
+        for entry in found
+        if (keys is None or entry.key in keys)
+        and (guests is None or entry.tag.guest in guests)
+        and (network is None or entry.tag.network == network)
+    ]
+    return in_order(entry for entry in found if entry not in leaving), leaving
+
+
+def in_order(entries_: Iterable[Entry]) -> list[Entry]:
+    """As the files have them: the same entries make the same text."""
+    return sorted(entries_, key=lambda entry: entry.key)
+
+
+def differences(entry: Entry, row: Mapping[str, Any]) -> list[str]:
+    """In what a live link (a row of a result) is other than the next boot makes it, in words."""
+    pairs = [(name, row.get(name), getattr(entry, key)) for key, name in ROW_NAMES.items()]
+    pairs += [("network", row.get("network"), entry.tag.network), ("queues", row.get("queues"), entry.tag.queues)]
+    return [
+        "%s %s -> %s" % (name, live, booted)
+        for name, live, booted in pairs
+        # facts of a node that is missing are a problem of their own
+        if live != booted and not (live is None and name.startswith("tap_"))
+    ]
+
+
+# -- steps -------------------------------------------------------------------------------------------------------------
+
+
+class WriteFile(NamedTuple):
+    """Write (or, with ``new`` None, remove) one file."""
+
+    path: str
+    old: str | None
+    new: str | None
+
+
+def plan(found: Mapping[str, str], wanted: Mapping[str, str], is_ours: Callable[[str, str], bool]) -> list[WriteFile]:
+    """What makes the files so, and ours that are not wanted gone.
+
+    :arg is_ours: of path and text.
+    :raises Refused: when somebody else's file lies at a path.
+    """
+    steps = []
+    for path, new in wanted.items():
+        old = found.get(path)
+        if old == new:
+            continue
+        if old is not None and not is_ours(path, old):
+            raise Refused(
+                "%s was not written by this collection and is left alone, so nothing was changed; move it away if it is"
+                " nobody's" % path
+            )
+        steps.append(WriteFile(path, old, new))
+    # what refers to other files goes before them
+    gone = [path for path in found if path not in wanted and is_ours(path, found[path])]
+    return steps + [WriteFile(path, found[path], None) for path in reversed(gone)]
+
+
+def describe(step: WriteFile) -> str:
+    """One step in words."""
+    return "%s %s" % ("remove" if step.new is None else "write" if step.old is None else "update", step.path)
+
+
+def diff(steps: Iterable[WriteFile]) -> list[dict[str, str]]:
+    """Ansible's before and after, a text for each file."""
+    return [
+        {
+            "before_header": step.path if step.old is not None else "%s (absent)" % step.path,
+            "after_header": step.path if step.new is not None else "%s (absent)" % step.path,
+            "before": step.old or "",
+            "after": step.new or "",
+        }
+        for step in steps
+    ]

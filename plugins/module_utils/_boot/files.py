@@ -1,0 +1,331 @@
+# Copyright (c) 2026, linuxnet.macvtap maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Private to this collection: may change without notice.
+
+"""The files that a boot makes links from, as text, and the entries read from them. PURE.
+
+Names in them are plain (:func:`_boot.entry.entries` refuses others) but for those of guests and networks, which the
+mark percent-encodes: it has no blank but its own, no ``"``, no ``#`` and no backslash.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from .._core.errors import Refused
+from .._core.identity import read_tag, tag_text
+from .._core.model import BOOT_DIRECTORY
+from .entry import Entry, in_order
+from .script import LINKS_SCRIPT
+
+HEADER = "# Written by Ansible (module linuxnet.macvtap.macvtap_persist); changes will be overwritten.\n"
+
+BATCH_DIR = BOOT_DIRECTORY
+SYSCTL_DIR = "/etc/sysctl.d"
+UDEV_RULES = "/etc/udev/rules.d/90-macvtap.rules"
+LINK = "/etc/systemd/network/05-macvtap.link"
+NETWORK = "/etc/systemd/network/05-macvtap.network"
+#: only where there is the directory above it
+NETWORK_MANAGER = "/etc/NetworkManager/conf.d/90-macvtap.conf"
+#: dhcpcd has this file only: ours is a block in it
+DHCPCD = "/etc/dhcpcd.conf"
+#: what carries out the batch files
+LINKS = BATCH_DIR + "/links.sh"
+SERVICE = "/etc/systemd/system/macvtap@.service"
+TARGET = "/etc/systemd/system/macvtap.target"
+BOOT = "/etc/systemd/system/multi-user.target.d/macvtap.conf"
+GUESTS = "/etc/systemd/system/qemu-guest-.service.d/macvtap.conf"
+
+CREATE, UP = ".create", ".up"
+_SYSCTL = re.compile(re.escape(SYSCTL_DIR) + r"/90-macvtap-.+\.conf")
+FIXED = (UDEV_RULES, LINK, NETWORK, NETWORK_MANAGER, LINKS, SERVICE, TARGET, GUESTS, BOOT)
+#: directories that nobody else has a use for: removed when empty
+OWN_DIRECTORIES = (BATCH_DIR, BOOT.rpartition("/")[0], GUESTS.rpartition("/")[0])
+
+#: the kernel's word for libvirt's
+_KERNEL_MODES = {"vepa": "vepa", "bridge": "bridge", "private": "private", "passthrough": "passthru"}
+_MODES = {kernel: mode for mode, kernel in _KERNEL_MODES.items()}
+
+_DHCPCD_BEGIN = "# linuxnet.macvtap: begin. Written by Ansible (module macvtap_persist); changes will be overwritten.\n"
+_DHCPCD_END = "# linuxnet.macvtap: end\n"
+_DHCPCD_BLOCK = re.compile(re.escape(_DHCPCD_BEGIN) + r"(?:.*\n)*?" + re.escape(_DHCPCD_END))
+
+
+def is_candidate(path: str) -> bool:
+    """Whether a file at this path may be one of ours."""
+    return (
+        path in FIXED
+        or path == DHCPCD
+        or (path.startswith(BATCH_DIR + "/") and path.endswith((CREATE, UP)))
+        or _SYSCTL.fullmatch(path) is not None
+    )
+
+
+def is_ours(path: str, text: str) -> bool:
+    """Whether we may change this file."""
+    return path == DHCPCD or text.startswith(HEADER)
+
+
+# -- writing -----------------------------------------------------------------------------------------------------------
+
+
+def files(entries: Sequence[Entry], found: Mapping[str, str], managers: Iterable[str]) -> dict[str, str]:
+    """Every file that the entries need, by path, in the order in which they are to be written.
+
+    :arg found: the files that exist.
+    :arg managers: those of NETWORK_MANAGER and DHCPCD whose program is on the host.
+    """
+    texts: dict[str, str] = {}
+    if entries:
+        texts.update(_of_devices(entries))
+        texts[UDEV_RULES] = _udev_rules(entries)
+        texts[LINK] = _link(entries)
+        texts[NETWORK] = _network(entries)
+        if NETWORK_MANAGER in managers:
+            texts[NETWORK_MANAGER] = _network_manager(entries)
+        texts[LINKS] = HEADER + LINKS_SCRIPT
+        texts[SERVICE] = HEADER + _SERVICE
+        texts[TARGET] = _target(entries)
+        texts[GUESTS] = HEADER + _GUESTS
+        texts[BOOT] = HEADER + _BOOT
+    if DHCPCD in managers and DHCPCD in found:
+        texts[DHCPCD] = _dhcpcd(found[DHCPCD], entries)
+    return texts
+
+
+def _of_devices(entries: Sequence[Entry]) -> Iterator[tuple[str, str]]:
+    for device in _devices(entries):
+        mine = [entry for entry in entries if entry.device == device]
+        yield batch_path(device, CREATE), HEADER + _create(mine)
+        yield batch_path(device, UP), HEADER + _up(mine)
+        yield "%s/90-macvtap-%s.conf" % (SYSCTL_DIR, device), HEADER + _sysctl(mine)
+
+
+def _devices(entries: Iterable[Entry]) -> list[str]:
+    return sorted({entry.device for entry in entries})
+
+
+def batch_path(device: str, suffix: str) -> str:
+    """Path of a batch file of a lower device; ``suffix`` is CREATE or UP."""
+    return "%s/%s%s" % (BATCH_DIR, device, suffix)
+
+
+def _create(entries: Sequence[Entry]) -> str:
+    """Down and silent, with the flags in the very message: not one frame leaves with the guest's MAC before."""
+    lines = []
+    for entry in entries:
+        words = ["link add link", entry.device, "name", entry.ifname, "index", str(entry.ifindex), "address", entry.mac]
+        words += ["arp off"] * entry.isolate_host + ["allmulticast on"] * entry.allmulticast
+        words += ["promisc on"] * entry.promiscuous + ["type macvtap mode", _KERNEL_MODES[entry.mode]]
+        lines.append(" ".join(words))
+        lines.append('%s alias "%s"' % (_set(entry), tag_text(entry.tag)))
+    return "".join(line + "\n" for line in lines)
+
+
+def _up(entries: Sequence[Entry]) -> str:
+    lines = []
+    for entry in entries:
+        if entry.mode == "passthrough":
+            # the kernel ignores the one given at creation
+            lines.append("%s address %s" % (_set(entry), entry.mac))
+        if entry.mtu is not None:
+            lines.append("%s mtu %d" % (_set(entry), entry.mtu))
+        if entry.link_state == "up":
+            lines.append("%s up" % _set(entry))
+    return "".join(line + "\n" for line in lines)
+
+
+def _set(entry: Entry) -> str:
+    """By index, never by name, which another link may have; :mod:`_boot.script` sees to the index."""
+    return "link set dev if%d" % entry.ifindex
+
+
+def _sysctl(entries: Sequence[Entry]) -> str:
+    # slashes, since a dot is part of many a link's name
+    return "".join("net/ipv6/conf/%s/disable_ipv6 = 1\n" % entry.ifname for entry in entries if entry.isolate_host)
+
+
+def _udev_rules(entries: Sequence[Entry]) -> str:
+    lines = ["# Owner of each tap's node, and a name for it that does not change."]
+    lines += [
+        'SUBSYSTEM=="macvtap", KERNEL=="tap%d", OWNER="%s", GROUP="%s", MODE="%s", SYMLINK+="macvtap/%s"'
+        % (entry.ifindex, entry.owner, entry.group, entry.node_mode, entry.ifname)
+        for entry in entries
+    ]
+    lines.append("# A lower device that comes late gets its links then.")
+    lines += [
+        'SUBSYSTEM=="net", ACTION=="add|move", KERNEL=="%s", TAG+="systemd", ENV{SYSTEMD_WANTS}+="%s"'
+        % (device, _instance(device))
+        for device in _devices(entries)
+    ]
+    return HEADER + "".join(line + "\n" for line in lines)
+
+
+def _link(entries: Sequence[Entry]) -> str:
+    return (
+        HEADER
+        + "# udev leaves name and MAC of these links as they are.\n[Match]\n"
+        + _names_as("OriginalName=%s\n", entries)
+        + "\n[Link]\nNamePolicy=keep kernel\nMACAddressPolicy=none\n"
+    )
+
+
+def _network(entries: Sequence[Entry]) -> str:
+    return (
+        HEADER
+        + "# systemd-networkd leaves the guests' links alone.\n[Match]\n"
+        + _names_as("Name=%s\n", entries)
+        + "\n[Link]\nUnmanaged=yes\n"
+    )
+
+
+def _network_manager(entries: Sequence[Entry]) -> str:
+    return (
+        HEADER
+        + "# NetworkManager leaves the guests' links alone.\n[keyfile]\nunmanaged-devices+="
+        + ";".join(_names_as("interface-name:=%s\n", entries).split())
+        + "\n"
+    )
+
+
+def _dhcpcd(text: str, entries: Sequence[Entry]) -> str:
+    """First in the file, since further down the line would belong to the ``interface`` block before it."""
+    rest = _DHCPCD_BLOCK.sub("", text)
+    block = _DHCPCD_BEGIN + _names_as("denyinterfaces %s\n", entries) + _DHCPCD_END if entries else ""
+    return block + rest
+
+
+def _names_as(line: str, entries: Iterable[Entry]) -> str:
+    return "".join(line % name for name in sorted(entry.ifname for entry in entries))
+
+
+def _instance(device: str) -> str:
+    """The unit of a lower device, escaped as systemd-escape does; device names here are plain."""
+    return "macvtap@%s.service" % device.replace("-", "\\x2d").replace("+", "\\x2b")
+
+
+def _target(entries: Sequence[Entry]) -> str:
+    wants = "".join("Wants=%s\n" % _instance(device) for device in _devices(entries))
+    return HEADER + _TARGET % wants
+
+
+_SERVICE = """\
+[Unit]
+Description=Macvtap links of guests on %I
+ConditionPathExists=/etc/macvtap/boot/%I.create
+# Wanted, not required: when the lower device never comes, this instance fails, names it, and the others go on.
+Wants=sys-subsystem-net-devices-%i.device
+After=sys-subsystem-net-devices-%i.device
+# These set MTUs, which a link's own cannot exceed.
+After=networking.service systemd-networkd.service NetworkManager.service
+
+[Service]
+Type=oneshot
+RemainAfterExit=yes
+# Links that could not be made are no failure here, but one below.
+ExecStart=-/bin/sh /etc/macvtap/boot/links.sh create %I
+ExecStart=/usr/lib/systemd/systemd-sysctl /etc/sysctl.d/90-macvtap-%I.conf
+# The nodes have their owners before anybody is told that they are there.
+ExecStart=-udevadm settle --timeout=30
+ExecStart=/bin/sh /etc/macvtap/boot/links.sh up %I
+"""
+
+_TARGET = """\
+[Unit]
+Description=Macvtap links of guests
+%sBefore=libvirtd.service virtqemud.service libvirt-guests.service
+"""
+
+_GUESTS = """\
+[Unit]
+Wants=macvtap.target
+After=macvtap.target
+"""
+
+_BOOT = """\
+[Unit]
+Wants=macvtap.target
+"""
+
+
+# -- reading -----------------------------------------------------------------------------------------------------------
+
+_ADD = re.compile(
+    r"link add link (?P<device>\S+) name (?P<ifname>\S+) index (?P<ifindex>\d+) address (?P<mac>\S+)"
+    r"(?P<arp> arp off)?(?P<allmulticast> allmulticast on)?(?P<promisc> promisc on)? type macvtap mode (?P<mode>\w+)"
+)
+_SETTING = re.compile(r'link set dev if(\d+) (?:(alias) "([^"]*)"|(mtu) (\d+)|(address) \S+|(up))')
+_RULE = re.compile(
+    r'SUBSYSTEM=="macvtap", KERNEL=="tap(\d+)", OWNER="([^"]*)", GROUP="([^"]*)", MODE="([^"]*)", SYMLINK\+="[^"]*"'
+)
+
+
+def read(found: Mapping[str, str]) -> list[Entry]:
+    """The entries in the files that exist; files that are not ours hold none.
+
+    :raises Refused: naming file and line that we cannot have written.
+    """
+    links: dict[int, dict[str, str | None]] = {}
+    settings: dict[int, dict[str, str]] = {}
+    for path, text in found.items():
+        if path.startswith(BATCH_DIR) and path.endswith((CREATE, UP)) and is_ours(path, text):
+            for line, place in _lines(path, text):
+                _read_line(line, place, links, settings)
+    owners = {
+        int(match[1]): match.group(2, 3, 4)
+        for match in map(_RULE.fullmatch, found.get(UDEV_RULES, "").splitlines())
+        if match
+    }
+    made = []
+    for index, link in links.items():
+        tag = read_tag(settings.get(index, {}).get("alias", ""))
+        # a file cut off in the middle: the link's next attachment writes it anew
+        if tag is not None:
+            owner, group, node_mode = owners.get(index, ("root", "root", "0600"))
+            mtu = settings[index].get("mtu")
+            made.append(
+                Entry(
+                    tag=tag,
+                    ifname=str(link["ifname"]),
+                    ifindex=index,
+                    mac=str(link["mac"]),
+                    mode=_MODES[str(link["mode"])],
+                    device=str(link["device"]),
+                    mtu=None if mtu is None else int(mtu),
+                    link_state="up" if "up" in settings[index] else "down",
+                    allmulticast=link["allmulticast"] is not None,
+                    promiscuous=link["promisc"] is not None,
+                    isolate_host=link["arp"] is not None,
+                    owner=owner,
+                    group=group,
+                    node_mode=node_mode,
+                )
+            )
+    return in_order(made)
+
+
+def _lines(path: str, text: str) -> Iterator[tuple[str, str]]:
+    for number, line in enumerate(text.splitlines(), start=1):
+        if line.strip() and not line.startswith("#"):
+            yield line, "%s, line %d" % (path, number)
+
+
+def _read_line(
+    line: str, place: str, links: dict[int, dict[str, str | None]], settings: dict[int, dict[str, str]]
+) -> None:
+    added = _ADD.fullmatch(line)
+    if added is not None and added["mode"] in _MODES:
+        links[int(added["ifindex"])] = added.groupdict()
+        return
+    setting = _SETTING.fullmatch(line)
+    if setting is None:
+        raise Refused(
+            "%s is not as this collection writes it: %r; put it right, or remove the file and attach its guests again"
+            % (place, line[:200])
+        )
+    index, _alias, tag, _mtu, mtu, address, up = setting.groups()
+    values = {"alias": tag, "mtu": mtu, "address": address, "up": up}
+    settings.setdefault(int(index), {}).update({name: value for name, value in values.items() if value is not None})

@@ -1,0 +1,122 @@
+# Copyright (c) 2026, linuxnet.macvtap maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Private to this collection: may change without notice.
+
+"""The programs that read the files of a boot and run already: who is to be told of a change, and how.
+
+Every command here makes a program read its configuration and no more. It leaves what it has configured as it is, but
+for links that the new files speak of. dhcpcd has no such command: it would renew the leases of the host.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Iterable, Sequence
+from typing import Callable, NamedTuple
+
+from .._system.command import run
+from . import files
+
+#: seconds; systemd answers when it has read all units
+_PATIENCE = 90
+_NAME_HAS_OWNER = "busctl call org.freedesktop.DBus /org/freedesktop/DBus org.freedesktop.DBus NameHasOwner s %s"
+_NOT_IN_HAND = ("unmanaged", "connected (externally)")
+_MANAGED = "nmcli --terse --fields DEVICE,STATE device"
+
+
+class Reader(NamedTuple):
+    """A program, and the files of ours that it reads."""
+
+    name: str
+    paths: frozenset[str]
+    is_running: Callable[[], bool]
+    command: str
+
+
+def is_systemd_running() -> bool:
+    """As sd_booted(3) tells."""
+    return os.path.isdir("/run/systemd/system")
+
+
+def _is_udev_running() -> bool:
+    return os.path.exists("/run/udev/control")
+
+
+def _is_networkd_running() -> bool:
+    # networkctl would start it where it is not
+    return _output(_NAME_HAS_OWNER % "org.freedesktop.network1").strip() == "b true"
+
+
+def _is_network_manager_running() -> bool:
+    return bool(_output(_MANAGED))
+
+
+_READERS = (
+    Reader(
+        "systemd",
+        frozenset((files.SERVICE, files.TARGET, files.GUESTS, files.BOOT)),
+        is_systemd_running,
+        "systemctl daemon-reload",
+    ),
+    Reader(
+        "udev",
+        frozenset((files.UDEV_RULES, files.LINK)),
+        _is_udev_running,
+        "udevadm control --reload",
+    ),
+    Reader(
+        "systemd-networkd",
+        frozenset((files.NETWORK,)),
+        _is_networkd_running,
+        "networkctl reload",
+    ),
+    Reader(
+        "NetworkManager",
+        frozenset((files.NETWORK_MANAGER,)),
+        _is_network_manager_running,
+        "nmcli general reload conf",
+    ),
+)
+
+
+def due(changed: Collection[str]) -> list[Reader]:
+    """Who runs and reads one of the files ``changed``."""
+    return [reader for reader in _READERS if reader.paths.intersection(changed) and reader.is_running()]
+
+
+def would_cut(reader: Reader, names: Iterable[str]) -> list[str]:
+    """The links among ``names`` that a program has in its hands and would set down when it lets go of them.
+
+    NetworkManager does that with what it has configured (_set_state_full in nm-device.c), which are links of other
+    tools only where a profile of the host asks for it. At what is "connected (externally)" it only looks.
+    """
+    if reader.name != "NetworkManager":
+        return []
+    states = dict(line.rsplit(":", 1) for line in _output(_MANAGED).splitlines() if ":" in line)
+    return sorted(name for name in names if states.get(name, "unmanaged") not in _NOT_IN_HAND)
+
+
+def describe(reader: Reader) -> str:
+    """In words, for ``actions``."""
+    return "tell %s (%s)" % (reader.name, reader.command)
+
+
+def tell(readers: Sequence[Reader]) -> list[str]:
+    """Tell each.
+
+    :returns: what failed, in words: the files are right all the same, and somebody has to tell later.
+    """
+    failures = []
+    for reader in readers:
+        done = run(reader.command.split(), _PATIENCE)
+        if done.status:
+            failures.append("%s: %s" % (reader.command, done.errors.strip() or "exit code %d" % done.status))
+    return failures
+
+
+def _output(command: str) -> str:
+    """Standard output, empty when the command fails or is not there."""
+    done = run(command.split(), _PATIENCE)
+    return "" if done.status else done.output

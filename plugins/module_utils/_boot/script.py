@@ -1,0 +1,114 @@
+# Copyright (c) 2026, linuxnet.macvtap maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Private to this collection: may change without notice.
+
+"""The script that carries out the batch files of :mod:`_boot.files` at boot, as text. PURE.
+
+``ip -batch`` alone does not know what it works on: when another link has the index, ``link set dev ifN`` means that
+one, and when another network namespace has ``/dev/tapN``, the guest's path is that namespace's device.
+"""
+
+from __future__ import annotations
+
+_NOT_ITS_OWN = (
+    "macvtap: /dev/tap$index is not the tap of $name, but a device of another network namespace or a file: $found. The"
+    " link was removed again. End the process that has it ('lsns --type=net' lists network namespaces), or remove the"
+    " file; then start this unit again"
+)
+_NOT_UP = "macvtap: not there, or not usable (name and interface index): $bad"
+LINKS_SCRIPT = r"""
+# links.sh create DEVICE: makes the links of DEVICE.create, down, each with a node that is its own tap.
+# links.sh up DEVICE: carries out DEVICE.up.
+# A link is meant only if name, index and kind agree: another link that has one of them is left alone.
+
+boot=/etc/macvtap/boot
+rules=/etc/udev/rules.d/90-macvtap.rules
+verb=$1
+device=$2
+set -f
+
+# "NAME INDEX" of every link
+links=$(sed -n 's/^link add .* name \([^ ]*\) index \([0-9]*\) .*/\1 \2/p' "$boot/$device.create")
+
+number_file() { # NAME INDEX
+    file=/sys/class/net/$1/macvtap/tap$2/dev
+}
+
+is_here() { # NAME INDEX
+    number_file "$1" "$2"
+    [ -r "$file" ]
+}
+
+those() { # here|absent: of the links on standard input
+    while read -r name index; do
+        if is_here "$name" "$index"; then [ "$1" = here ]; else [ "$1" = absent ]; fi && echo "$name $index"
+    done
+}
+
+lines() ( # FILE VERB LINKS: the lines with this verb that are about these links
+    for index in $(echo "$3" | sed 's/.* //'); do
+        eval "chosen_$index=yes"
+    done
+    grep "^link $2 " "$1" | while IFS= read -r line; do
+        case $2 in
+        add) index=${line#* index } ;;
+        *) index=${line#link set dev if} ;;
+        esac
+        eval "chosen=\${chosen_${index%% *}-}"
+        [ -z "$chosen" ] || printf '%s\n' "$line"
+    done
+)
+
+make_node() { # INDEX MAJOR MINOR: where the kernel made none, as in a container without devtmpfs
+    mknod -m 600 "/dev/tap$1" c "$2" "$3" || return
+    sed -n 's/.* KERNEL=="tap'"$1"'", OWNER="\([^"]*\)", GROUP="\([^"]*\)", MODE="\([^"]*\)".*/\1 \2 \3/p' "$rules" |
+    while read -r owner group mode; do
+        chown "$owner:$group" "/dev/tap$1" && chmod "$mode" "/dev/tap$1"
+    done
+}
+
+own_nodes() { # LINKS: their taps, as "INDEX MAJOR:MINOR"
+    echo "$1" | while read -r name index; do
+        number_file "$name" "$index"
+        read -r number <"$file" && echo "$index $number"
+    done
+}
+
+found_nodes() { # LINKS: the character devices at their paths, in the same form
+    ls -lnd $(echo "$1" | sed 's/.* /\/dev\/tap/') 2>/dev/null |
+        sed -n 's/^c[^,]* \([0-9]*\), *\([0-9]*\) .* \/dev\/tap\([0-9]*\)$/\3 \1:\2/p'
+}
+
+not_their_own() { # LINKS that are here: those at whose path lies something else than their tap
+    [ -n "$1" ] || return
+    found=$(found_nodes "$1")
+    # what is found counts twice, so that what is left alone was wanted only
+    { own_nodes "$1"; echo "$found"; echo "$found"; } | sort | uniq -u | while read -r index number; do
+        path=/dev/tap$index
+        [ -e "$path" ] || [ -L "$path" ] || { make_node "$index" "${number%:*}" "${number#*:}" && continue; }
+        echo "$1" | grep " $index$"
+    done
+}
+
+case $verb in
+create)
+    new=$(echo "$links" | those absent)
+    [ -z "$new" ] || lines "$boot/$device.create" add "$new" | ip -force -batch -
+    # Whoever opens the path would meet somebody else. Without the link no guest starts, libvirt's neither.
+    not_their_own "$(echo "$new" | those here)" | while read -r name index; do
+        found=$(ls -ld "/dev/tap$index")
+        echo "@NOT_ITS_OWN@" >&2
+        ip link delete dev "if$index"
+    done
+    lines "$boot/$device.create" set "$(echo "$links" | those here)" | ip -force -batch -
+    ;;
+up)
+    here=$(echo "$links" | those here)
+    lines "$boot/$device.up" set "$here" | ip -force -batch - || exit 1
+    bad=$(echo "$links" | those absent; not_their_own "$here")
+    [ -z "$bad" ] || { echo "@NOT_UP@" >&2; exit 1; }
+    ;;
+esac
+""".replace("@NOT_ITS_OWN@", _NOT_ITS_OWN).replace("@NOT_UP@", _NOT_UP)

@@ -1,0 +1,89 @@
+# Copyright (c) 2026, linuxnet.macvtap maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Private to this collection: may change without notice.
+
+"""Who a link belongs to: the mark in its alias, and the MAC and ifindex derived from guest and nic. PURE."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from hashlib import sha256
+from itertools import count, islice
+from urllib.parse import quote, unquote
+
+from .errors import InvalidInput
+from .model import OwnerTag
+
+_PREFIX = "linuxnet.macvtap"
+#: IFALIASZ is 256 with the final NUL (linux/if.h)
+_ALIAS_BYTES = 255
+_MARK = re.compile(r"linuxnet\.macvtap guest=(\S+) nic=(\d{1,9})(?: network=(\S+))?(?: queues=(\d{1,4}))?")
+#: left readable in the alias; everything else, blanks and '=' among them, is percent-encoded
+_READABLE = "!$&'()*+,-./:;@[]^_`{|}~"
+
+#: derived ifindexes: 2^30 … 2^31-1, far from those the kernel counts up from 1
+INDEX_BASE = 1 << 30
+
+#: how many derived ifindexes tell whose a link is that has lost its mark
+_LIKELY_INDEXES = 16
+
+#: how many derived MACs of one NIC are tried; a found one among them is kept
+MAC_CANDIDATES = 64
+
+
+def tag_text(tag: OwnerTag) -> str:
+    """The alias for a link, at most 255 bytes (IFALIASZ).
+
+    :raises InvalidInput: when guest and network name together are too long for it.
+    """
+    words = [_PREFIX, "guest=" + quote(tag.guest, safe=_READABLE), "nic=%d" % tag.nic]
+    if tag.network is not None:
+        words.append("network=" + quote(tag.network, safe=_READABLE))
+    if tag.queues != 1:
+        words.append("queues=%d" % tag.queues)
+    text = " ".join(words)
+    if len(text) > _ALIAS_BYTES:
+        raise InvalidInput(
+            "guest name %r%s is too long: the mark in the link's alias would take %d of %d bytes; use a shorter name"
+            % (tag.guest, " with network name %r" % tag.network if tag.network else "", len(text), _ALIAS_BYTES)
+        )
+    return text
+
+
+def read_tag(alias: str) -> OwnerTag | None:
+    """The mark in an alias, or None when the link is not ours."""
+    match = _MARK.fullmatch(alias) if alias.startswith(_PREFIX) else None
+    if match is None:
+        return None
+    guest, nic, network, queues = match.groups()
+    return OwnerTag(unquote(guest), int(nic), unquote(network) if network else None, int(queues or 1))
+
+
+def derived_macs(prefix: str, guest: str, nic: int) -> Iterator[str]:
+    """MACs for a NIC that has none: ``prefix`` and a hash of guest and nic; the next one where it is taken.
+
+    :arg prefix: 1 to 5 octets, lower case, colon-separated.
+    """
+    missing = 6 - len(prefix.split(":"))
+    for attempt in range(MAC_CANDIDATES):
+        digest = _digest(guest, nic, attempt)
+        yield ":".join([prefix] + ["%02x" % octet for octet in digest[:missing]])
+
+
+def derived_indexes(guest: str, nic: int) -> Iterator[int]:
+    """ifindexes for a NIC, best first: the same on every run, after a re-create and after a reboot."""
+    first = int.from_bytes(_digest(guest, nic, 0)[8:12], "big") % INDEX_BASE
+    for attempt in count():
+        yield INDEX_BASE + (first + attempt) % INDEX_BASE
+
+
+def likely_indexes(guest: str, nic: int) -> list[int]:
+    """The derived ifindexes that a NIC's link has, unless very many of them were taken."""
+    return list(islice(derived_indexes(guest, nic), _LIKELY_INDEXES))
+
+
+def _digest(guest: str, nic: int, attempt: int) -> bytes:
+    return sha256(("%s\0%d\0%d" % (guest, nic, attempt)).encode("utf-8", "surrogateescape")).digest()

@@ -1,0 +1,231 @@
+# Copyright (c) 2026, linuxnet.macvtap maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Private to this collection: may change without notice.
+
+"""The words of this collection as plain data. PURE: imports nothing that touches a host.
+
+Terms: *lower device* = the NIC a macvtap sits on; *network* = a named macvtap network (a mode and a pool of lower
+devices); *attachment* = one guest NIC, that is one macvtap link and its tap device node.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+#: Modes as libvirt spells them, in the order of the documentation. The kernel's word for the last is ``passthru``.
+MODES = ("vepa", "bridge", "private", "passthrough")
+
+#: there while the next boot makes links, see :mod:`_boot.files`
+BOOT_DIRECTORY = "/etc/macvtap/boot"
+
+
+#: of one tap (MAX_TAP_QUEUES, linux/if_tap.h): every open is one more
+MAX_QUEUES = 256
+
+#: nic numbers are positions; more than this is a slip, and more digits than the mark of a link is read with
+MAX_NIC = 999_999_999
+
+
+class PortGroup(NamedTuple):
+    """A libvirt ``<portgroup>``: a named variant of a network that a NIC may ask for."""
+
+    name: str
+    default: bool
+
+
+class Network(NamedTuple):
+    """A macvtap network, as defined by options, by libvirt network XML or by a definition file."""
+
+    name: str
+    mode: str
+    #: names of the lower devices, the pool, in order; empty while ``pf`` is not yet resolved
+    devices: tuple[str, ...]
+    #: SR-IOV physical function whose VFs are the pool (``<pf dev=…/>``), or None
+    pf: str | None = None
+    portgroups: tuple[PortGroup, ...] = ()
+    #: today's libvirt network XML for it, with everything that was to be kept (uuid, metadata, comments);
+    #: None when it comes from plain options
+    xml: str | None = None
+
+
+class Nic(NamedTuple):
+    """One wanted guest NIC as it was asked for: nothing derived, no network resolved yet."""
+
+    guest: str | None
+    #: position in the guest; None = order of appearance
+    nic: int | None = None
+    network: str | None = None
+    portgroup: str | None = None
+    device: str | None = None
+    mode: str | None = None
+    #: lower case, two digits per octet
+    mac: str | None = None
+    ifname: str | None = None
+    #: bytes; None = follow the lower device
+    mtu: int | None = None
+    #: how often the consumer opens the tap
+    queues: int = 1
+    allmulticast: bool = True
+    promiscuous: bool = False
+    #: "up", "down" or None = as the module's ``link_state``
+    link_state: str | None = None
+    #: where it was asked for, for messages: "attachments[3]", "interface 2 of domain web"
+    origin: str = ""
+
+
+#: IFF_* flags that matter here (linux/if.h)
+IFF_UP = 0x1
+IFF_LOOPBACK = 0x8
+IFF_NOARP = 0x80
+IFF_PROMISC = 0x100
+IFF_ALLMULTI = 0x200
+
+
+#: link group of a link from its creation until it is marked ("mvtp"): the kernel takes no alias at creation
+MAKING_GROUP = 0x6D767470
+
+
+class Link(NamedTuple):
+    """A network link as the kernel reports it, or as it shall be."""
+
+    ifindex: int
+    name: str
+    #: ``macvtap``, ``bridge``, ``veth`` …; "" for a plain NIC
+    kind: str = ""
+    #: libvirt's word, ``source`` or None for what is no macvtap
+    mode: str | None = None
+    #: ifindex of the lower device, 0 = none
+    lower: int = 0
+    #: set when the lower device lives in another network namespace
+    lower_netnsid: int | None = None
+    mac: str = ""
+    mtu: int = 0
+    flags: int = 0
+    alias: str = ""
+    group: int = 0
+    #: ifindex of the bridge, bond … that has enslaved it, 0 = none
+    master: int = 0
+    #: RFC 2863 state in the kernel's words (``up``, ``down``, ``lowerlayerdown`` …)
+    operstate: str = "unknown"
+    #: ARPHRD_* type, 1 = Ethernet
+    hardware: int = 1
+    #: the per-link sysctl ``disable_ipv6``; None where the kernel has no IPv6
+    ipv6_disabled: bool | None = None
+    #: txqueuelen, frames
+    queue_length: int = 0
+    qdisc: str = ""
+
+    @property
+    def is_macvtap(self) -> bool:
+        return self.kind == "macvtap"
+
+    @property
+    def is_up(self) -> bool:
+        return bool(self.flags & IFF_UP)
+
+
+class OwnerTag(NamedTuple):
+    """What the alias of a link of ours says."""
+
+    guest: str
+    nic: int
+    network: str | None = None
+    queues: int = 1
+
+
+class Node(NamedTuple):
+    """What lies at the path of a tap device node."""
+
+    path: str
+    #: "character device", "regular file", "symbolic link" …
+    kind: str
+    major: int = 0
+    minor: int = 0
+    uid: int = 0
+    gid: int = 0
+    #: permission bits; with an ACL those that stay without it
+    mode: int = 0
+    #: POSIX access ACL as the kernel keeps it, empty = none
+    acl: bytes = b""
+    #: the kernel's name of the tap with this device number, in whatever namespace; None = no such tap
+    tap: str | None = None
+    #: True when the major number is that of macvtap
+    is_tap: bool = False
+
+    @property
+    def is_stale(self) -> bool:
+        """A tap node left over from a link that is gone: it opens nothing today and another guest's tap tomorrow."""
+        return self.is_tap and self.tap is None
+
+
+class Tap(NamedTuple):
+    """The tap of one existing link: its true device number, and what lies at the path of its node."""
+
+    number: tuple[int, int]
+    node: Node | None
+
+
+#: holders of one tap that are named; a guest has one
+MOST_HOLDERS = 20
+
+
+class Holder(NamedTuple):
+    """A process that has a tap open."""
+
+    pid: int
+    command: str
+    #: effective user, and groups
+    uid: int = 0
+    groups: frozenset[int] = frozenset()
+
+    def __str__(self) -> str:
+        return "pid %d (%s)" % self[:2]
+
+
+class NodePolicy(NamedTuple):
+    """Where tap nodes live and whose they shall be; None = not managed."""
+
+    directory: str = "/dev"
+    uid: int | None = None
+    gid: int | None = None
+    mode: int | None = None
+
+    @property
+    def is_managing(self) -> bool:
+        """Whether it says anything of who may open a node."""
+        return (self.uid, self.gid, self.mode) != (None, None, None)
+
+    def path(self, ifindex: int) -> str:
+        """The kernel names the node after the ifindex (drivers/net/macvtap.c)."""
+        return "%s/tap%d" % (self.directory.rstrip("/"), ifindex)
+
+    def with_defaults(self, owner: tuple[int, int, int]) -> NodePolicy:
+        """This policy, with what it does not manage set to ``owner`` (user, group, permission bits)."""
+        uid, gid, mode = self.owner(owner)
+        return self._replace(uid=uid, gid=gid, mode=mode)
+
+    def owner(self, now: tuple[int, int, int]) -> tuple[int, int, int]:
+        """Owner, group and permission bits that a node shall have which has ``now``."""
+        return (
+            now[0] if self.uid is None else self.uid,
+            now[1] if self.gid is None else self.gid,
+            now[2] if self.mode is None else self.mode,
+        )
+
+
+class Attachment(NamedTuple):
+    """One wanted guest NIC with everything decided."""
+
+    guest: str
+    nic: int
+    network: str | None
+    #: name of the lower device
+    device: str
+    queues: int
+    #: the link as it shall be
+    link: Link
+    #: the link as it is, None = to be made
+    found: Link | None
+    origin: str = ""

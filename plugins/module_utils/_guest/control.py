@@ -1,0 +1,326 @@
+# Copyright (c) 2026, linuxnet.macvtap maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Private to this collection: may change without notice.
+
+"""Observe a guest, check what a plan needs, apply it. The only room that changes guests."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import time
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from .._core.errors import HostError, MacvtapError
+from .._core.names import shown
+from .._system import lock
+from . import files, process, supervisor
+from .plan import Found, LiveNic, Paths, Process, Running, Step, Wanted
+from .qemu import QemuNic, device, netdev, nic_args, without_nics
+from .qmp import Qmp, QmpError, QmpSilent
+
+_DEVICE_ID = re.compile(r"nic([0-9]{1,4})")
+_MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
+_LARGEST_MTU = 65535
+#: seconds between two presses of the power button: a guest that still boots misses the first
+_PRESS_EVERY = 5.0
+#: seconds for QEMU itself to end when it is told to
+_QUIT_SECONDS = 10.0
+
+
+_UNIT_STEPS = ("define", "enable", "disable")
+
+
+class StartFailed(HostError):
+    """QEMU did not start."""
+
+
+class Host(NamedTuple):
+    """How to reach one guest here."""
+
+    paths: Paths
+    systemd: supervisor.Systemd | None
+    pid_file: supervisor.PidFile
+    #: None when only stopping or removing
+    user: supervisor.User | None
+    driver: str
+    vhost: bool
+    start_timeout: float
+    stop_timeout: float
+
+    def process(self) -> Process | None:
+        """The guest's process, whoever started it.
+
+        :raises Refused: what lies at the guest's place is another's.
+        """
+        return (self.systemd.process() if self.systemd else None) or self.pid_file.process()
+
+    def pid(self) -> int | None:
+        """Its number."""
+        found = self.process()
+        return found.pid if found else None
+
+    def is_there(self) -> bool:
+        """Whether something at these paths is this guest's, by the name that it has there."""
+        return (self.systemd is not None and self.systemd.is_ours()) or self.pid_file.is_named()
+
+
+def observe(host: Host, need_nics: bool) -> Found:
+    """What is there of the guest.
+
+    :arg need_nics: whether the NICs matter so much that a QEMU that does not tell them is an error.
+    """
+    guest = host.process()
+    running = _running(host, guest, need_nics) if guest else None
+    paths = (
+        *(host.paths.directory, host.paths.pid_file, host.paths.start_file),
+        *(host.paths.console, host.paths.log),
+    )
+    return Found(
+        running=running,
+        unit=host.systemd.text() if host.systemd else None,
+        enabled=host.systemd.is_enabled() if host.systemd else False,
+        files=tuple(path for path in paths if os.path.lexists(path)),
+    )
+
+
+def _running(host: Host, guest: Process, need_nics: bool) -> Running:
+    base = tuple(without_nics(process.command_line(guest.pid)))
+    nics: dict[int, LiveNic] = {}
+    try:
+        with files.connect(host.paths, guest) as qmp:
+            nics = _live_nics(qmp)
+    except (OSError, HostError) as error:
+        if need_nics:
+            raise HostError(
+                f"the guest runs as process {guest.pid}, but its QMP socket does not serve ({error}); end the other"
+                " client or that process"
+            ) from error
+    return Running(guest, base, nics, process.held_devices(guest.pid), files.is_open(host.paths))
+
+
+def _live_nics(qmp: Qmp) -> dict[int, LiveNic]:
+    """The NICs of ours that QEMU reports.
+
+    :raises QmpSilent: it reports what no QEMU does.
+    """
+    nics = {}
+    for item in _expected(qmp.execute("qom-list", {"path": "/machine/peripheral"}), list):
+        name = _expected(_expected(item, dict).get("name"), str)
+        match = _DEVICE_ID.fullmatch(name)
+        if match:
+            mac, mtu = (
+                qmp.execute("qom-get", {"path": f"/machine/peripheral/{name}", "property": key})
+                for key in ("mac", "host_mtu")
+            )
+            if not _MAC.fullmatch(_expected(mac, str).lower()) or not 0 <= _expected(mtu, int) <= _LARGEST_MTU:
+                raise _nonsense((mac, mtu))
+            nics[int(match.group(1))] = LiveNic(mac.lower(), mtu)
+    return nics
+
+
+def _expected(value: Any, kind: type) -> Any:
+    # True is an int
+    if not isinstance(value, kind) or isinstance(value, bool) is not (kind is bool):
+        raise _nonsense(value)
+    return value
+
+
+def _nonsense(value: object) -> QmpSilent:
+    return QmpSilent(f"QEMU reports {shown(value)}, which it never does; stop the guest")
+
+
+def check(
+    steps: Sequence[Step], wanted: Wanted, host: Host, found: Found, files: Sequence[tuple[str, str, str]]
+) -> None:
+    """Refuse a plan that cannot come true, before its first step.
+
+    :arg files: (option, path, ``r`` or ``rw``) that the guest reads or writes.
+    """
+    own = found.running.process.pid if found.running else None
+    starts = any(step.kind == "start" for step in steps)
+    process.check_taps(wanted.nics if starts else [step.nic for step in steps if step.kind == "plug" and step.nic], own)
+    if starts and host.user is not None:
+        process.check_readable(files, host.user.become())
+
+
+def apply(steps: Sequence[Step], wanted: Wanted, host: Host, found: Found) -> None:
+    """Carry out the steps.
+
+    A start that fails leaves nothing running and the unit as it was; a NIC that fails leaves the others alone.
+    """
+    try:
+        _apply(steps, wanted, host, found)
+    except StartFailed:
+        if host.systemd and any(step.kind in _UNIT_STEPS for step in steps):
+            host.systemd.restore(found.unit, found.enabled)
+        raise
+
+
+def _apply(steps: Sequence[Step], wanted: Wanted, host: Host, found: Found) -> None:
+    for step in steps:
+        if step.kind == "stop" and found.running:
+            stop(host, found.running.process)
+        elif step.kind == "start":
+            start(host, wanted)
+        elif step.kind == "remove":
+            _remove(host)
+        elif step.kind == "secure":
+            files.take(host.paths)
+        elif step.kind in ("plug", "unplug") and found.running:
+            with files.connect(host.paths, found.running.process) as qmp:
+                _plug_step(qmp, host, step)
+        elif host.systemd and wanted.unit is not None:
+            _unit_step(host.systemd, step, wanted.unit)
+
+
+def _plug_step(qmp: Qmp, host: Host, step: Step) -> None:
+    if step.nic is not None:
+        plug(qmp, step.nic, host.driver, host.vhost)
+    elif step.number is not None:
+        unplug(qmp, step.number, host.stop_timeout)
+
+
+def _unit_step(systemd: supervisor.Systemd, step: Step, text: str) -> None:
+    if step.kind == "define":
+        systemd.define(text)
+    else:
+        systemd.enable(step.kind == "enable")
+
+
+def start(host: Host, wanted: Wanted) -> None:
+    """Start the guest and wait until QEMU answers.
+
+    :raises StartFailed: QEMU ended at once or stays silent; the text holds its own words, and nothing of it is left.
+    """
+    if host.user is None:
+        raise HostError("nobody to run the guest as")
+    files.make_log(host.paths.console, host.user.uid, host.user.gid)
+    offset = files.make_log(host.paths.log, 0, 0)
+    keeper = host.systemd or host.pid_file
+    command = [*wanted.base, *nic_args(wanted.nics, vhost=host.vhost, driver=host.driver)]
+    # Between the look at a tap's holders and its opening nobody else of us may do the same.
+    with lock.hold("guests"):
+        # Somebody may have taken a tap since the plan was made.
+        process.check_taps(wanted.nics, None)
+        files.clear(host.paths)
+        try:
+            guest = keeper.start(command, wanted.nics, host.user, host.vhost)
+        except MacvtapError as error:
+            host.pid_file.stopped()
+            said = process.last_words(host.paths.log, offset)
+            raise StartFailed(
+                f"guest {wanted.name} does not start: {error}" + (f"; QEMU says: {said}" if said else "")
+            ) from error
+    try:
+        _wait_ready(host, guest)
+        # From here on its user cannot replace the socket; what it did before shows now.
+        files.take(host.paths)
+        _wait_ready(host, guest)
+    except MacvtapError as error:
+        _end(host, guest)
+        said = process.last_words(host.paths.log, offset) or "nothing"
+        raise StartFailed(f"guest {wanted.name} does not start: {error}; QEMU says: {said}") from error
+
+
+def _wait_ready(host: Host, guest: Process) -> None:
+    def answers() -> bool:
+        if not process.is_alive(guest):
+            raise HostError("QEMU ended at once")
+        try:
+            files.connect(host.paths, guest, host.start_timeout).close()
+        except (FileNotFoundError, ConnectionRefusedError):
+            return False
+        except HostError:
+            if not process.is_alive(guest):
+                raise HostError("QEMU ended at once") from None
+            raise
+        return True
+
+    if not process.wait_until(answers, host.start_timeout):
+        raise HostError(f"QEMU does not answer within {host.start_timeout:g} seconds")
+
+
+def _end(host: Host, guest: Process) -> None:
+    if host.systemd:
+        host.systemd.stop()
+    process.end(guest, _QUIT_SECONDS)
+    host.pid_file.stopped()
+
+
+def stop(host: Host, guest: Process) -> None:
+    """Press the guest's power button, wait, then end QEMU."""
+    if host.systemd and host.systemd.process() == guest:
+        host.systemd.stop()
+    else:
+        _power_down(host, guest)
+    process.end(guest, _QUIT_SECONDS)
+    host.pid_file.stopped()
+
+
+def _power_down(host: Host, guest: Process) -> None:
+    deadline = time.monotonic() + host.stop_timeout
+    while time.monotonic() < deadline and process.is_alive(guest):
+        _command(host, guest, "system_powerdown")
+        remaining = max(deadline - time.monotonic(), 0)
+        if process.wait_until(lambda: not process.is_alive(guest), min(_PRESS_EVERY, remaining)):
+            return
+    if _command(host, guest, "quit"):
+        process.wait_until(lambda: not process.is_alive(guest), _QUIT_SECONDS)
+
+
+def _command(host: Host, guest: Process, command: str) -> bool:
+    """Give a command whose failure is no error, since a firmer one follows; returns whether QEMU took it."""
+    with contextlib.suppress(OSError, HostError), files.connect(host.paths, guest, _PRESS_EVERY) as qmp:
+        qmp.execute(command)
+        return True
+    return False
+
+
+def _remove(host: Host) -> None:
+    if host.systemd:
+        host.systemd.remove()
+    host.pid_file.stopped()
+    for path in (host.paths.console, host.paths.log):
+        files.remove_file(path)
+
+
+def plug(qmp: Qmp, nic: QemuNic, driver: str, vhost: bool) -> None:
+    """Give a running guest a NIC: the descriptors travel over the socket, so QEMU needs no right on the node."""
+    descriptors = process.open_descriptors(nic, vhost)
+    names = [f"{nic.netdev_id}-{position}" for position in range(len(descriptors))]
+    try:
+        for name, descriptor in zip(names, descriptors):
+            qmp.execute("getfd", {"fdname": name}, [descriptor])
+        qmp.execute("netdev_add", netdev(nic, names, vhost))
+    except QmpError:
+        for name in names:
+            with contextlib.suppress(QmpError):
+                qmp.execute("closefd", {"fdname": name})
+        raise
+    finally:
+        process.close_all(descriptors)
+    try:
+        qmp.execute("device_add", device(nic, driver))
+    except QmpError:
+        qmp.execute("netdev_del", {"id": nic.netdev_id})
+        raise
+
+
+def unplug(qmp: Qmp, number: int, seconds: float) -> None:
+    """Take a NIC from a running guest, which has to let it go.
+
+    :raises HostError: it does not within ``seconds``.
+    """
+    name = f"nic{number}"
+    qmp.execute("device_del", {"id": name})
+    if not qmp.wait_deleted(name, seconds):
+        raise HostError(
+            f"the guest does not let go of NIC {number} within {seconds:g} seconds: it still boots, or its system knows"
+            " no hot-unplug; try again, or stop the guest"
+        )
+    qmp.execute("netdev_del", {"id": f"net{number}"})

@@ -1,0 +1,170 @@
+# Copyright (c) 2026, linuxnet.macvtap maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Private to this collection: may change without notice.
+
+"""What is on the host, indexed for the questions the planner asks. PURE: built from a dump, never looks by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from .._core.errors import InvalidInput, Refused
+from .._core.identity import likely_indexes, read_tag
+from .._core.model import IFF_LOOPBACK, Link, Node, OwnerTag
+
+#: kinds of master that take every frame of their port, so that no macvtap can sit on it (rx_handler)
+_PORT_MASTERS = {"bridge": "bridge", "bond": "bond", "team": "team device", "openvswitch": "Open vSwitch"}
+#: kinds that share a lower device with macvtaps
+_SIBLINGS = ("macvtap", "macvlan")
+_ARPHRD_ETHER = 1
+
+
+class Owned(NamedTuple):
+    """A link that carries our mark."""
+
+    link: Link
+    tag: OwnerTag
+
+
+class Host:
+    """Links by name, by owner and by lower device; and what lies at tap paths that are no link's of ours."""
+
+    def __init__(self, links: dict[int, Link], foreign_nodes: dict[int, Node] | None = None) -> None:
+        self.links = links
+        #: what lies at tapN for N that is no ifindex of this namespace
+        self.foreign_nodes = foreign_nodes or {}
+        self.by_name: dict[str, Link] = {}
+        self.macvtaps: list[Link] = []
+        self.owned: dict[tuple[str, int], Owned] = {}
+        #: links with the same mark of which no ifindex tells whose mark it is
+        self.duplicates: dict[tuple[str, int], list[Link]] = {}
+        self._tags: dict[int, OwnerTag] = {}
+        self._on: dict[int, list[Link]] = {}
+        for link in links.values():
+            self.by_name[link.name] = link
+            if link.kind in _SIBLINGS and link.lower_netnsid is None:
+                self._on.setdefault(link.lower, []).append(link)
+            if link.is_macvtap:
+                self.macvtaps.append(link)
+                tag = read_tag(link.alias)
+                if tag is not None:
+                    self._tags[link.ifindex] = tag
+                    self._claim(Owned(link, tag))
+
+    def _claim(self, owned: Owned) -> None:
+        """Of links with the same mark (somebody copied an alias) the one with the likeliest ifindex is it."""
+        key = (owned.tag.guest, owned.tag.nic)
+        other = self.owned.setdefault(key, owned)
+        if other is owned:
+            return
+        likely = likely_indexes(*key)
+        ranks = [likely.index(each.link.ifindex) if each.link.ifindex in likely else None for each in (other, owned)]
+        if ranks == [None, None]:
+            self.duplicates.setdefault(key, [other.link]).append(owned.link)
+        elif ranks[0] is None or (ranks[1] is not None and ranks[1] < ranks[0]):
+            self.owned[key] = owned
+            self.duplicates.pop(key, None)
+
+    def tag(self, link: Link) -> OwnerTag | None:
+        """Our mark on a macvtap, None when somebody else made it."""
+        return self._tags.get(link.ifindex)
+
+    def tagged(self) -> Iterable[Owned]:
+        """Every link that carries our mark (two may carry the same one)."""
+        return (Owned(link, self._tags[link.ifindex]) for link in self.macvtaps if link.ifindex in self._tags)
+
+    def on_device(self, ifindex: int) -> list[Link]:
+        """The macvtaps and macvlans on a lower device, whoever made them."""
+        return self._on.get(ifindex, [])
+
+    def device_name(self, link: Link) -> str:
+        """Name of the lower device of a link; its ifindex where it is in another namespace."""
+        lower = self.links.get(link.lower)
+        return lower.name if lower is not None and link.lower_netnsid is None else "#%d" % link.lower
+
+    def describe(self, link: Link) -> str:
+        """A link and its owner, for messages."""
+        tag = self.tag(link)
+        if tag is not None:
+            return "%s (guest %s nic %d)" % (link.name, tag.guest, tag.nic)
+        return "%s (%s that is not ours)" % (link.name, link.kind or "link")
+
+    def in_the_way(self, index: int) -> str | None:
+        """What keeps a new link from this index or from its path, for messages; None = nothing but a stale node."""
+        if index in self.links:
+            return "%s has the interface index" % self.describe(self.links[index])
+        node = self.foreign_nodes.get(index)
+        if node is None or node.is_stale:
+            return None
+        if node.tap is None:
+            return "a %s lies at %s, device %d:%d" % (node.kind, node.path, node.major, node.minor)
+        return "%s is device %d:%d, the tap of a link in another network namespace ('lsns --type=net' lists them)" % (
+            node.path,
+            node.major,
+            node.minor,
+        )
+
+    def lower_device(self, name: str, wanted_by: str) -> Link:
+        """The lower device of that name, checked for everything that keeps macvtaps off it.
+
+        :arg wanted_by: who wants it, for the message.
+        :raises InvalidInput: naming the device, what is in the way and the way out.
+        """
+        link = self.by_name.get(name)
+        if link is None:
+            raise InvalidInput(
+                "%s: lower device %r does not exist on this host; it has: %s"
+                % (wanted_by, name, ", ".join(sorted(self._candidates())) or "no Ethernet device at all")
+            )
+        obstacle = self.obstacle(link)
+        if obstacle:
+            raise InvalidInput("%s: lower device %r %s" % (wanted_by, name, obstacle))
+        return link
+
+    def _candidates(self) -> list[str]:
+        return [link.name for link in self.links.values() if self.obstacle(link) is None]
+
+    def obstacle(self, link: Link) -> str | None:
+        """Why the kernel would not put a macvtap on this link (macvlan_common_newlink), None = it would."""
+        if link.flags & IFF_LOOPBACK:
+            return "is the loopback device: it has no wire; name an Ethernet device"
+        if link.kind in _SIBLINGS:
+            return "is itself a %s: the kernel would silently use what is below it; name %s" % (
+                link.kind,
+                self.device_name(link),
+            )
+        if link.kind == "tun":
+            return "is a tun/tap device, on which the kernel refuses macvtap; name an Ethernet device"
+        if link.hardware != _ARPHRD_ETHER:
+            return "is no Ethernet device (ARPHRD type %d); name an Ethernet device" % link.hardware
+        master = self.links.get(link.master)
+        if master is not None and master.kind in _PORT_MASTERS:
+            return "is a port of %s %s, which takes all its frames; name %s itself, or take the port out first" % (
+                _PORT_MASTERS[master.kind],
+                master.name,
+                master.name,
+            )
+        return None
+
+    def require_alone(self, device: Link, mode: str, ignored: set[int], wanted_by: str) -> None:
+        """Passthrough wants the lower device for itself, and nobody joins one who has it (macvlan: EINVAL).
+
+        :arg ignored: ifindexes of links that do not count: the NIC's own, and those about to be removed.
+        """
+        others = [link for link in self.on_device(device.ifindex) if link.ifindex not in ignored]
+        if mode != "passthrough":
+            others = [link for link in others if link.mode == "passthrough"]
+        if others:
+            raise Refused(
+                "%s: mode %s on %s is not possible: %s is on it%s; remove that one or use another device"
+                % (
+                    wanted_by,
+                    mode,
+                    device.name,
+                    ", ".join(self.describe(link) for link in others[:5]),
+                    "" if mode == "passthrough" else " in mode passthrough, which excludes all others",
+                )
+            )

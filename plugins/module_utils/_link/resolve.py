@@ -1,0 +1,283 @@
+# Copyright (c) 2026, linuxnet.macvtap maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Private to this collection: may change without notice.
+
+"""From NICs as asked for to attachments with everything decided: device, MAC, name, ifindex. PURE."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import count, islice
+from types import MappingProxyType
+from typing import Any, Callable, NamedTuple
+
+from .._core import identity
+from .._core.errors import InvalidInput, Refused
+from .._core.model import (
+    IFF_ALLMULTI,
+    IFF_NOARP,
+    IFF_PROMISC,
+    IFF_UP,
+    MAKING_GROUP,
+    Attachment,
+    Link,
+    Network,
+    Nic,
+    OwnerTag,
+)
+from .host import Host
+from .in_use import Conflict
+from .placement import Place, Placement, key, label
+
+#: smallest MTU of a macvtap (ETH_MIN_MTU, linux/if_ether.h)
+_MIN_MTU = 68
+
+
+class Defaults(NamedTuple):
+    """The options that hold for every NIC of a task."""
+
+    link_state: str = "up"
+    isolate_host: bool = True
+    stable_index: bool = True
+    mac_prefix: str = "02"
+
+
+def number_nics(nics: Sequence[Nic], guest: str | None, required: bool = True) -> list[Nic]:
+    """Every NIC with its guest and its position, which together are its name.
+
+    :arg guest: for NICs that name none.
+    :arg required: whether a NIC must have a guest; without one it keeps no position.
+    :raises InvalidInput: no guest, or the same position, MAC or name twice.
+    """
+    seen: dict[str, int] = {}
+    numbered = []
+    for nic in nics:
+        owner = nic.guest if nic.guest is not None else guest
+        if owner is None and not required:
+            numbered.append(nic)
+            continue
+        if owner is None:
+            raise InvalidInput("%s names no guest, and there is no guest option to name it" % (nic.origin or "a NIC"))
+        position = seen.get(owner, 0)
+        seen[owner] = position + 1
+        numbered.append(nic._replace(guest=owner, nic=position if nic.nic is None else nic.nic))
+    _require_unique(numbered, lambda nic: nic.guest and (nic.guest, nic.nic), "guest %s has two NICs number %d")
+    _require_unique(numbered, lambda nic: nic.mac and (nic.mac,), "MAC %s is asked for twice")
+    _require_unique(numbered, lambda nic: nic.ifname and (nic.ifname,), "ifname %s is asked for twice")
+    return numbered
+
+
+def _require_unique(nics: Sequence[Nic], value_of: Callable[[Nic], Any], message: str) -> None:
+    first: dict[object, Nic] = {}
+    for nic in nics:
+        value = value_of(nic)
+        other = first.setdefault(value, nic) if value else nic
+        if other is not nic:
+            raise InvalidInput("%s: in %s and %s; give each its own" % (message % value, label(other), label(nic)))
+
+
+def resolve(
+    nics: Sequence[Nic],
+    networks: Mapping[str, Network | None],
+    host: Host,
+    defaults: Defaults,
+    leaving: Sequence[Link] = (),
+    promised: Mapping[tuple[str, int], int] = MappingProxyType({}),
+) -> list[Attachment]:
+    """Decide device, MAC, name and ifindex of every NIC.
+
+    :arg nics: from :func:`number_nics`.
+    :arg networks: definitions by name, at least those the NICs name; None for one that no NIC names.
+    :arg leaving: links that the same task removes: they do not count and their MACs and names are free.
+    :arg promised: indexes that the next boot gives NICs, whoever's: these NICs get no other, and no others get them.
+    :returns: in the order of ``nics``; what exists already keeps its device, MAC, name and ifindex where it may.
+    :raises InvalidInput, Refused: before anything is changed, naming the NIC and the way out.
+    """
+    gone = {link.ifindex for link in leaving}
+    places = Placement(networks, host, gone, defaults.mac_prefix, defaults.stable_index).place_all(nics)
+    claimed = {place.found.ifindex for place in places if place.found is not None}
+    others = [link for link in host.links.values() if link.ifindex not in claimed and link.ifindex not in gone]
+    macs = _choose_macs(places, host, others, defaults.mac_prefix)
+    names = _choose_names(places, others)
+    indexes = _choose_indexes(places, host, defaults.stable_index, promised)
+    return [
+        _attachment(place, mac, name, index, defaults) for place, mac, name, index in zip(places, macs, names, indexes)
+    ]
+
+
+def _choose_macs(places: Sequence[Place], host: Host, others: Sequence[Link], prefix: str) -> list[str]:
+    taken = {(link.lower, link.mac): link for link in others if link.kind in ("macvtap", "macvlan")}
+    used = {mac for _lower, mac in taken}
+    used.update(place.nic.mac for place in places if place.nic.mac)
+    macs = []
+    for place in places:
+        mac = place.nic.mac or _derived_mac(place, prefix, used)
+        used.add(mac)
+        other = taken.get((place.device.ifindex, mac))
+        if other is not None:
+            raise Conflict(
+                "%s: MAC %s is already on %s, where %s has it; choose another MAC, or remove that link%s"
+                % (
+                    place.label,
+                    mac,
+                    place.device.name,
+                    host.describe(other),
+                    " (state absent with mac selects it)" if other.is_macvtap else "",
+                ),
+                other,
+            )
+        if mac == place.device.mac and place.mode != "passthrough" and not _lends_its_mac(place):
+            raise InvalidInput(
+                "%s: MAC %s is that of the lower device %s itself; choose another"
+                % (place.label, mac, place.device.name)
+            )
+        macs.append(mac)
+    return macs
+
+
+def _lends_its_mac(place: Place) -> bool:
+    """True while the NIC is attached in mode passthrough: the device carries the guest's MAC for that time only."""
+    found = place.found
+    return found is not None and found.mode == "passthrough" and found.lower == place.device.ifindex
+
+
+def _derived_mac(place: Place, prefix: str, used: set[str]) -> str:
+    candidates = list(islice(identity.derived_macs(prefix, *key(place.nic)), 1))
+    current = place.found.mac if place.found is not None else None
+    if current == candidates[0] or (current is None and candidates[0] not in used):
+        return candidates[0]
+    candidates = list(identity.derived_macs(prefix, *key(place.nic)))
+    if current in candidates and current not in used:
+        return current
+    for mac in candidates:
+        if mac not in used:
+            return mac
+    raise Refused(
+        "%s: no MAC with prefix %s is left among %d tried; give a mac or a shorter mac_prefix"
+        % (place.label, prefix, len(candidates))
+    )
+
+
+def _choose_names(places: Sequence[Place], others: Sequence[Link]) -> list[str]:
+    taken = {link.name: link for link in others}
+    for place in places:
+        holder = taken.get(place.nic.ifname) if place.nic.ifname else None
+        if holder is not None:
+            raise Conflict(
+                "%s: the name %s is taken by another link (%s, ifindex %d); choose another ifname or leave it out"
+                % (place.label, holder.name, holder.kind or "no macvtap", holder.ifindex),
+                holder,
+            )
+    asked = {place.nic.ifname for place in places}
+    names = [
+        # an existing link keeps its name, unless another NIC asks for just that one
+        place.nic.ifname or (place.found.name if place.found is not None and place.found.name not in asked else None)
+        for place in places
+    ]
+    used = set(taken).union(name for name in names if name)
+    free = (name for name in map("macvtap%d".__mod__, count()) if name not in used)
+    return [name or next(free) for name in names]
+
+
+def _choose_indexes(
+    places: Sequence[Place], host: Host, stable: bool, promised: Mapping[tuple[str, int], int]
+) -> list[int]:
+    used = {*host.links, *promised.values()}
+    highest = max(used, default=0) if not stable else 0
+    indexes = []
+    for place in places:
+        if place.found is not None:
+            indexes.append(place.found.ifindex)
+            continue
+        if stable and key(place.nic) in promised:
+            indexes.append(_require_free(promised[key(place.nic)], host, place))
+            continue
+        candidates: Iterator[int] = identity.derived_indexes(*key(place.nic)) if stable else count(highest + 1)
+        index = next(index for index in candidates if index not in used and _path_is_free(index, host, place))
+        used.add(index)
+        indexes.append(index)
+    return indexes
+
+
+def _require_free(index: int, host: Host, place: Place) -> int:
+    """The index that a NIC was promised: what starts the guest names its path, so no other will do."""
+    if index in host.links or not _path_is_free(index, host, place):
+        raise Refused(
+            "%s: the next boot gives it the path tap%d, which is taken: %s; a guest that others start by this path does"
+            " not move by itself. End what has it, or give the guest another path: macvtap_persist with state=absent,"
+            " then attach it again" % (place.label, index, host.in_the_way(index))
+        )
+    return index
+
+
+def moved(
+    new: Sequence[Attachment], host: Host, promised: Mapping[tuple[str, int], int]
+) -> list[tuple[str, int, int, int, str]]:
+    """Of new links those whose index is neither derived for them nor promised: who begins with it does not find them.
+
+    :returns: guest, NIC, the index, the derived one, and what has that.
+    """
+    found = []
+    for attachment in new:
+        who, index = (attachment.guest, attachment.nic), attachment.link.ifindex
+        first = next(identity.derived_indexes(*who))
+        if index not in (first, promised.get(who)):
+            found.append((*who, index, first, host.in_the_way(first) or "it is promised to another NIC"))
+    return found
+
+
+def _path_is_free(index: int, host: Host, place: Place) -> bool:
+    """Whether tapN may become this NIC's node: another namespace's tap is stepped around, a stray file is refused."""
+    node = host.foreign_nodes.get(index)
+    if node is None or node.is_stale:
+        return True
+    if node.kind == "character device":
+        return False
+    raise Refused(
+        "%s: a %s lies at %s, where its tap node belongs; remove it%s"
+        % (
+            place.label,
+            node.kind,
+            node.path,
+            " (a shell's 3<>%s makes such a file when the tap is missing)" % node.path
+            if node.kind == "regular file"
+            else "",
+        )
+    )
+
+
+def _group(found: Link | None) -> int:
+    """The link group is the user's, but for the one in which links are made."""
+    return 0 if found is None or found.group == MAKING_GROUP else found.group
+
+
+def _attachment(place: Place, mac: str, name: str, index: int, defaults: Defaults) -> Attachment:
+    nic, device = place.nic, place.device
+    if nic.mtu is not None and not _MIN_MTU <= nic.mtu <= device.mtu:
+        raise InvalidInput(
+            "%s: mtu %d is not possible on %s: it must be %d to %d, the MTU of the lower device; raise that first"
+            % (place.label, nic.mtu, device.name, _MIN_MTU, device.mtu)
+        )
+    up = (nic.link_state or defaults.link_state) == "up"
+    flags = (
+        (IFF_UP if up else 0)
+        | (IFF_NOARP if defaults.isolate_host else 0)
+        | (IFF_ALLMULTI if nic.allmulticast else 0)
+        | (IFF_PROMISC if nic.promiscuous else 0)
+    )
+    link = Link(
+        ifindex=index,
+        name=name,
+        kind="macvtap",
+        mode=place.mode,
+        lower=device.ifindex,
+        mac=mac,
+        mtu=nic.mtu or device.mtu,
+        flags=flags,
+        alias=identity.tag_text(OwnerTag(*key(nic), nic.network, nic.queues)),
+        group=_group(place.found),
+        ipv6_disabled=defaults.isolate_host,
+    )
+    return Attachment(*key(nic), nic.network, device.name, nic.queues, link, place.found, nic.origin)

@@ -1,0 +1,176 @@
+# Copyright (c) 2026, linuxnet.macvtap maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Private to this collection: may change without notice.
+
+"""Which processes have a tap open, as /proc shows it.
+
+/proc names holders; it never proves that there are none: :mod:`_system.tap_use` asks the kernel for that.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import os
+import time
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+from .._core.model import MOST_HOLDERS, Holder
+from .._core.names import printable
+from . import descriptors
+
+#: linux/if_tun.h
+_TUNGETIFF = 0x800454D2
+_IFREQ_BYTES = 40
+_INIT = 1
+#: the PID namespace of the host (PROC_PID_INIT_INO, linux/proc_ns.h)
+_HOST_PIDS = "pid:[4026531836]"
+#: there in the network namespace of the host only (net_core_table, net/core/sysctl_net_core.c)
+_HOST_NETWORK = "/proc/sys/net/core/default_qdisc"
+#: seconds for one look. A user may have millions of descriptors, and each costs some microseconds.
+_PATIENCE = 10.0
+
+
+class Look(NamedTuple):
+    """What one pass over /proc found, and what it could not see."""
+
+    #: by device number; at most :data:`MOST_HOLDERS` of each
+    holders: dict[tuple[int, int], list[Holder]]
+    #: by device number, how many more there are
+    omitted: dict[tuple[int, int], int]
+    #: processes whose open files may not be seen: each may be a holder
+    hidden: list[Holder]
+    #: processes with descriptors that are in no table: in flight in a socket, or registered with io_uring
+    parked: list[Holder]
+    #: number of processes not looked at, since the time was up
+    unreached: int = 0
+    #: True when /proc does not show every process that shares this network
+    is_partial: bool = False
+
+    @property
+    def is_complete(self) -> bool:
+        """True when a tap without a holder here has none in any table of descriptors."""
+        return not (self.hidden or self.parked or self.unreached or self.is_partial)
+
+
+class _Found(NamedTuple):
+    """What one process has."""
+
+    taps: set[int]
+    is_parking: bool
+
+
+def look(numbers: Iterable[tuple[int, int]], patience: float = _PATIENCE) -> Look:
+    """The processes that have one of these devices open, from one pass over /proc.
+
+    Opening the node would not tell: macvtap has no exclusive open, and every open adds a queue.
+
+    Process 1 never counts as hidden: the init of a host or the supervisor of a container, often hidden from what it
+    runs, starts guests and is none.
+
+    :arg patience: seconds after which the pass ends; the rest is counted.
+    """
+    devices = {os.makedev(*number): number for number in numbers}
+    found = Look({}, {}, [], [])
+    if not devices:
+        return found
+    # who hides a guest behind processes with very many descriptors hides it in vain
+    pids = sorted(map(int, filter(str.isdigit, os.listdir("/proc"))), key=lambda pid: (descriptors.count(pid), pid))
+    found = found._replace(is_partial=_INIT not in pids or _is_container_on_host_network())
+    deadline = time.monotonic() + patience
+    for position, pid in enumerate(pids):
+        try:
+            process = _look_at(pid, devices.keys(), deadline)
+        except descriptors.OutOfTime:
+            return found._replace(unreached=len(pids) - position)
+        except PermissionError:
+            if pid != _INIT:
+                found.hidden.append(_describe(pid))
+            continue
+        if process.is_parking:
+            found.parked.append(_describe(pid))
+        for device in process.taps:
+            number = devices[device]
+            named = found.holders.setdefault(number, [])
+            if len(named) < MOST_HOLDERS:
+                named.append(_describe(pid))
+            else:
+                found.omitted[number] = found.omitted.get(number, 0) + 1
+    return found
+
+
+def find(numbers: Iterable[tuple[int, int]]) -> dict[tuple[int, int], list[Holder]]:
+    """The holders that :func:`look` finds."""
+    return look(numbers).holders
+
+
+def _is_container_on_host_network() -> bool:
+    """Whether the processes of the host share this network, but not this PID namespace."""
+    try:
+        return os.readlink("/proc/self/ns/pid") != _HOST_PIDS and os.path.exists(_HOST_NETWORK)
+    except OSError:
+        # a /proc of yet another PID namespace
+        return True
+
+
+def _look_at(pid: int, devices: Iterable[int], deadline: float) -> _Found:
+    """Which of the devices a process has open.
+
+    :raises PermissionError: when its open files may not be seen.
+    :raises descriptors.OutOfTime: at the deadline.
+    """
+    wanted = set(devices)
+    taps: set[int] = set()
+    is_parking = False
+    for thread in descriptors.threads_with_tables(pid, deadline):
+        for descriptor in descriptors.of_thread(pid, thread, deadline):
+            is_parking = is_parking or descriptor.is_parking
+            device = descriptor.device
+            if device in wanted and device not in taps and _is_live(thread, descriptor.number):
+                taps.add(device)
+    return _Found(taps, is_parking)
+
+
+def _is_live(thread: int, number: int) -> bool:
+    """False for what only looks like an open tap.
+
+    The descriptor of a tap whose link is gone stays open, and its minor may be another link's by now (ENOLINK,
+    tap_ioctl in drivers/net/tap.c). One with O_PATH, which takes no permission, opens nothing (EBADF). The kernel tells
+    both apart, but only through the descriptor itself, which is borrowed for that. Where it cannot be, it counts.
+    """
+    with descriptors.borrowed(thread, number) as (descriptor, error):
+        if descriptor is None:
+            return error not in (errno.ESRCH, errno.EBADF)
+        try:
+            fcntl.ioctl(descriptor, _TUNGETIFF, bytes(_IFREQ_BYTES))
+        except OSError as exc:
+            return exc.errno not in (errno.ENOLINK, errno.EBADF)
+    return True
+
+
+def _describe(pid: int) -> Holder:
+    """The name of a process, and with whose rights it runs."""
+    facts = dict(_status(pid))
+    groups = facts.get("Gid", [])[1:2] + facts.get("Groups", [])
+    return Holder(pid, _command(pid), int(facts.get("Uid", [0, 0])[1]), frozenset(map(int, groups)))
+
+
+def _status(pid: int) -> Iterator[tuple[str, list[str]]]:
+    with contextlib.suppress(OSError), open("/proc/%d/status" % pid, encoding="utf-8", errors="replace") as file:
+        for line in file:
+            key, _colon, value = line.partition(":")
+            if key in ("Uid", "Gid", "Groups"):
+                yield key, value.split()
+
+
+def _command(pid: int) -> str:
+    """Its name, which it may choose, escape sequences included."""
+    try:
+        with open("/proc/%d/comm" % pid, encoding="utf-8", errors="replace") as file:
+            return printable(file.read().strip())
+    except OSError:
+        return "?"

@@ -1,0 +1,35 @@
+# Copyright (c) 2026, linuxnet.macvtap maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Private to this collection: may change without notice.
+
+"""One look at the host: its links, what lies in the device directory, and the taps of some links."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from .._core.model import Link, NodePolicy, Tap
+from .._link.host import Host
+from . import rtnetlink, tap_node
+
+
+def look_at_host(netlink: rtnetlink.Netlink, policy: NodePolicy) -> Host:
+    """One dump of the links and one listing of the device directory."""
+    links = netlink.links()
+    return Host(links, tap_node.foreign_nodes(policy.directory, links))
+
+
+def look_at_taps(links: Iterable[Link], policy: NodePolicy, required: bool = False) -> dict[int, Tap]:
+    """Device number and node of each link, by ifindex.
+
+    :arg required: raise RaceLost for a link that sysfs does not show, instead of leaving it out.
+    """
+    number_of = tap_node.require_device_number if required else tap_node.device_number
+    seen = {}
+    for link in links:
+        number = number_of(link)
+        if number is not None:
+            seen[link.ifindex] = Tap(number, tap_node.look_at(policy.path(link.ifindex), number))
+    return seen

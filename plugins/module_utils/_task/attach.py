@@ -1,0 +1,108 @@
+# Copyright (c) 2026, linuxnet.macvtap maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Private to this collection: may change without notice.
+
+"""Module macvtap_attach from its options to its result."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+
+from .._core import names
+from .._core.errors import InvalidInput
+from .._core.model import Network, Nic
+from .._libvirt import definitions
+from .._link.resolve import Defaults, number_nics
+from .._link.select import Selection
+from .._system import sysfs
+from .._system.selinux import relabel
+from . import attachments, options, warnings
+from .converge import Task
+
+
+def work(module: AnsibleModule) -> dict[str, Any]:
+    """Attach or detach what the options ask for.
+
+    :returns: the result of the module.
+    :raises MacvtapError: naming the option and its value, or what the host refused.
+    """
+    params = module.params
+    if params["guest"] is not None:
+        names.check_guest_name(params["guest"])
+    task = Task(options.node_policy(params), params["force"], module.check_mode)
+    result = _absent(params, task) if params["state"] == "absent" else _present(params, task)
+    for warning in result.pop("warnings"):
+        module.warn(warning)
+    if params["state"] == "absent":
+        return result
+    for warning in warnings.of_moved(result.pop("moved"), task.policy):
+        module.warn(warning)
+    if result["changed"]:
+        for warning in warnings.of_devices(sysfs.wireless({row["device"] for row in result["attachments"]})):
+            module.warn(warning)
+    relabelled = relabel(module, result["tap_paths"])
+    return {
+        **result,
+        "changed": result["changed"] or bool(relabelled),
+        "actions": result["actions"] + ["set the SELinux context of %s" % path for path in relabelled],
+    }
+
+
+def _asked_for(params: dict[str, Any]) -> list[Nic] | None:
+    if params["xml"] is not None:
+        from .._libvirt.domain import parse_domains
+
+        return parse_domains(params["xml"], params["guest"])
+    return None if params["attachments"] is None else options.nics(params["attachments"])
+
+
+def _given_network(row: dict[str, Any]) -> Network:
+    """An entry of the option ``networks``, also as macvtap_network returns it."""
+    if row["xml"]:
+        return definitions.network_of(row["xml"], row["name"])
+    devices = [device["name"] if isinstance(device, dict) else str(device) for device in row["devices"] or ()]
+    return options.network(row["name"], row["mode"], devices)
+
+
+def _present(params: dict[str, Any], task: Task) -> dict[str, Any]:
+    for selector in ("mac", "ifname", "network"):
+        if params[selector] is not None:
+            raise InvalidInput(
+                "%s only selects what state absent removes; with state present write it inside attachments" % selector
+            )
+    nics = _asked_for(params)
+    if nics is None:
+        raise InvalidInput("state present wants attachments or xml; an empty list asks for nothing")
+    given = {row["name"]: _given_network(row) for row in params["networks"] or ()}
+    networks = attachments.definitions_for(nics, params["definitions_dir"], given)
+    defaults = Defaults(
+        params["link_state"],
+        params["isolate_host"],
+        params["stable_index"],
+        names.check_mac_prefix(params["mac_prefix"]),
+    )
+    return attachments.attach(nics, params["guest"], networks, defaults, params["purge"], task)
+
+
+def _absent(params: dict[str, Any], task: Task) -> dict[str, Any]:
+    nics = _asked_for(params)
+    for nic in nics or ():
+        if (nic.guest, params["guest"], nic.mac, nic.ifname) == (None, None, None, None):
+            raise InvalidInput("%s selects nothing: it needs a guest, a mac or an ifname" % nic.origin)
+    selection = Selection(
+        macs=None if params["mac"] is None else [names.check_mac(mac) for mac in params["mac"]],
+        ifnames=None if params["ifname"] is None else [names.check_ifname(name, "ifname") for name in params["ifname"]],
+        network=None if params["network"] is None else names.check_network_name(params["network"]),
+        guest=params["guest"] if nics is None else None,
+        nics=None if nics is None else number_nics(nics, params["guest"], required=False),
+    )
+    if selection.is_empty():
+        raise InvalidInput(
+            "state absent without a selector would remove everything; give guest, xml, attachments, mac, ifname or"
+            " network"
+        )
+    return attachments.detach(selection, task)

@@ -1,0 +1,125 @@
+# Copyright (c) 2026, linuxnet.macvtap maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Private to this collection: may change without notice.
+
+"""Attachments: what macvtap_attach does, in the order of effects; every decision is made in a pure room."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+from .._boot import index
+from .._core.model import Link, Network, Nic, Tap
+from .._libvirt import definitions
+from .._link.host import Host
+from .._link.plan import CreateLink, Step, plan_attachments
+from .._link.resolve import Defaults, moved, number_nics, resolve
+from .._link.select import Selection, select
+from .._system import sriov
+from .._system.look import look_at_taps
+from .converge import Task, View, converge, report
+from .report import found_row, wanted_row
+from .warnings import of_kept_taps
+
+
+def attach(
+    nics: Sequence[Nic],
+    guest: str | None,
+    networks: Mapping[str, Network | None],
+    defaults: Defaults,
+    purge: bool,
+    task: Task,
+) -> dict[str, Any]:
+    """Converge attachments to ``nics``; with ``purge`` remove what else the guests named have.
+
+    :returns: the result of the module, and under ``moved`` the guest, NIC and reason of each new link whose path is not
+        the one derived for it.
+    """
+    nics = number_nics(nics, guest)
+    guests = {nic.guest for nic in nics} | ({guest} if guest is not None else set())
+    # read before the first change: a file that cannot be read later would leave a run neither done nor undone
+    promised = index.promised()
+
+    def plan(host: Host) -> View:
+        extra = _to_purge(host, nics, guests) if purge else []
+        attachments = resolve(nics, networks, host, defaults, extra, promised)
+        existing = [attachment.found for attachment in attachments if attachment.found is not None]
+        seen = look_at_taps(existing, task.policy, required=True)
+        seen.update(_look_at_leaving(extra, task))
+        return View(host, plan_attachments(attachments, extra, seen, host, task.policy), attachments, seen)
+
+    steps, last = converge(plan, task)
+    result = _result(steps, [wanted_row(attachment, last.seen, task.policy) for attachment in last.attachments])
+    made = {step.link.ifindex for step in steps if isinstance(step, CreateLink) and not step.recreated}
+    new = [attachment for attachment in last.attachments if attachment.link.ifindex in made]
+    return {**result, "moved": moved(new, last.host, promised) if new and defaults.stable_index else []}
+
+
+def _to_purge(host: Host, nics: Sequence[Nic], guests: Collection[str | None]) -> list[Link]:
+    """Links of these guests that are not the link of a wanted NIC."""
+    keys = {(nic.guest, nic.nic) for nic in nics}
+    kept = {owned.link.ifindex for key, owned in host.owned.items() if key in keys}
+    return [owned.link for owned in host.tagged() if owned.tag.guest in guests and owned.link.ifindex not in kept]
+
+
+def detach(selection: Selection, task: Task) -> dict[str, Any]:
+    """Remove the selected links, all or none.
+
+    :returns: the result of the module.
+    """
+    removed: dict[int, dict[str, Any]] = {}
+
+    def plan(host: Host) -> View:
+        leaving = select(host, selection)
+        seen = _look_at_leaving(leaving, task)
+        for link in leaving:
+            removed.setdefault(link.ifindex, found_row(link, host, seen.get(link.ifindex), task.policy))
+        return View(host, plan_attachments([], leaving, seen, host, task.policy))
+
+    steps, _last = converge(plan, task)
+    rows = sorted(removed.values(), key=lambda row: (row["guest"] or "", row["nic"] or 0, row["ifname"]))
+    return _result(steps, rows)
+
+
+def _look_at_leaving(links: Sequence[Link], task: Task) -> dict[int, Tap]:
+    """The taps of links to remove. One that sysfs does not show might be held: only ``force`` removes it unseen."""
+    return look_at_taps(links, task.policy, required=not task.force)
+
+
+def _result(steps: list[Step], rows: list[dict[str, Any]]) -> dict[str, Any]:
+    return {
+        **report(steps),
+        "attachments": rows,
+        "tap_paths": [row["tap_path"] for row in rows],
+        "warnings": of_kept_taps(steps),
+    }
+
+
+def definitions_for(nics: Sequence[Nic], directory: str, given: Mapping[str, Network]) -> dict[str, Network | None]:
+    """The definitions that the NICs name: those given with the task first, then those on disk.
+
+    :returns: by name; when one that a NIC names is missing also all others that are defined, unread, as None.
+    """
+    networks: dict[str, Network | None] = dict(given)
+    wanted = sorted({nic.network for nic in nics if nic.network is not None and nic.device is None})
+    for name in wanted:
+        network = networks[name] if name in networks else definitions.read(directory, name)
+        if network is not None:
+            networks[name] = sriov.with_devices(network)
+    if not networks.keys() >= set(wanted):
+        networks = {**dict.fromkeys(definitions.names(directory)), **networks}
+    _require_portgroups(nics, networks)
+    return networks
+
+
+def _require_portgroups(nics: Sequence[Nic], networks: Mapping[str, Network | None]) -> None:
+    for nic in nics:
+        network = networks.get(nic.network or "")
+        # a definition from plain options has no port groups, nor can it tell that the real one has none
+        if nic.portgroup is not None and network is not None and network.xml is not None:
+            from .._libvirt.network import choose_portgroup
+
+            choose_portgroup(network, nic.portgroup)

@@ -1,0 +1,158 @@
+# Copyright (c) 2026, linuxnet.macvtap maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Private to this collection: may change without notice.
+
+"""What macvtap_info tells: networks and attachments as they are, who holds the taps, and what is wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from .._boot.entry import Entry, as_row
+from .._core.errors import InvalidInput, MissingLibrary
+from .._core.model import Network, NodePolicy
+from .._libvirt import definitions, state
+from .._link.host import Host
+from .._link.in_use import doubts
+from .._link.select import Selection, select
+from .._system import holders, rtnetlink, sriov, sysfs
+from .._system.look import look_at_host, look_at_taps
+from . import persist, warnings
+from .problems import Survey, of_boot, of_path
+from .report import found_row, holder_row, network_row
+
+
+def survey(
+    selection: Selection, everything: bool, policy: NodePolicy, directory: str
+) -> tuple[dict[str, Any], list[str]]:
+    """One look at the host.
+
+    :arg everything: also links that this collection did not make.
+    :returns: the result of the module, and what to warn of.
+    """
+    with rtnetlink.Netlink() as netlink:
+        host = look_at_host(netlink, policy)
+    networks, damaged = _definitions_here(directory)
+    libvirt_links = state.made_links() if host.macvtaps else {}
+    told = Survey(host, networks, libvirt_links, sysfs.wireless(_lower_devices(host, networks)))
+    links = select(host, selection, everything)
+    seen = look_at_taps(links, policy)
+    found = holders.look(tap.number for tap in seen.values())
+    counters: dict[int, dict[str, int]] = {}
+    left_out: list[str] = []
+    try:
+        counters = rtnetlink.statistics(link.ifindex for link in links) if links else {}
+    except MissingLibrary as exc:
+        left_out = warnings.of_statistics(exc)
+    boot, boot_problems = persist.known()
+    attachments = []
+    for link in links:
+        tap = seen.get(link.ifindex)
+        users = found.holders.get(tap.number, []) if tap is not None else []
+        omitted = found.omitted.get(tap.number, 0) if tap is not None else 0
+        row = found_row(link, host, tap, policy)
+        entry = boot.get((row["guest"], row["nic"]))
+        attachments.append(
+            {
+                **row,
+                "managed": host.tag(link) is not None,
+                "libvirt_domain": libvirt_links.get(link.name),
+                "operstate": link.operstate,
+                "holders": [holder_row(user) for user in users],
+                "holders_omitted": omitted,
+                "statistics": counters.get(link.ifindex, {}),
+                "persistent": entry is not None,
+                "problems": told.of_link(link, tap, policy.path(link.ifindex), users, omitted) + of_boot(entry, row),
+            }
+        )
+    boot_only = [entry for entry in boot.values() if _is_boot_only(entry, host, selection)]
+    boot_problems = boot_problems + [problem for entry in boot_only for problem in of_path(entry, host)]
+    libvirt_networks = state.networks() if networks else []
+    rows = [_network(network, told, host, directory, libvirt_networks) for network in networks.values()]
+    rows += [_damaged(name, problem, host, directory) for name, problem in damaged.items()]
+    wanted = selection.network
+    result = {
+        "networks": sorted((row for row in rows if wanted in (None, row["name"])), key=lambda row: row["name"]),
+        "attachments": attachments,
+        "boot_only": [as_row(entry) for entry in boot_only],
+        "boot_problems": boot_problems,
+    }
+    there = _there(host, {**networks, **damaged}, boot.values())
+    return result, [
+        *warnings.of_filters(_asked(selection), there),
+        *warnings.of_doubts(doubts(found)),
+        *warnings.of_libvirt(state.hidden()),
+        *left_out,
+    ]
+
+
+def _asked(selection: Selection) -> list[tuple[str, str]]:
+    """The filters of a task, each value on its own."""
+    single = (("guest", selection.guest), ("network", selection.network), ("device", selection.device))
+    asked = [(what, value) for what, value in single if value is not None]
+    return asked + [("mac", mac) for mac in selection.macs or ()]
+
+
+def _there(host: Host, defined: Collection[str], boot: Collection[Entry]) -> dict[str, set[str]]:
+    """What each filter can match on this host, also at its next boot."""
+    tags = [owned.tag for owned in host.tagged()] + [entry.tag for entry in boot]
+    return {
+        "guest": {tag.guest for tag in tags},
+        "network": {tag.network for tag in tags if tag.network is not None}.union(defined),
+        "device": {*host.by_name, *map(host.device_name, host.macvtaps), *(entry.device for entry in boot)},
+        "mac": {link.mac for link in host.macvtaps} | {entry.mac for entry in boot},
+    }
+
+
+def _lower_devices(host: Host, networks: Mapping[str, Network]) -> set[str]:
+    """Names of those that are of interest; a device in another network namespace has none here."""
+    used = {host.links[link.lower].name for link in host.macvtaps if link.lower in host.links}
+    return used.union(*(network.devices for network in networks.values())) & set(host.by_name)
+
+
+def _is_boot_only(entry: Entry, host: Host, selection: Selection) -> bool:
+    """Whether no such link is live, and the filters mean it."""
+    return (
+        entry.key not in host.owned
+        and selection.guest in (None, entry.tag.guest)
+        and selection.network in (None, entry.tag.network)
+        and selection.device in (None, entry.device)
+        and (selection.macs is None or entry.mac in selection.macs)
+    )
+
+
+def _definitions_here(directory: str) -> tuple[dict[str, Network], dict[str, str]]:
+    """The networks defined, and the files that define none, or cannot be read here, with the reason."""
+    networks: dict[str, Network] = {}
+    damaged: dict[str, str] = {}
+    for name in definitions.names(directory):
+        try:
+            network = definitions.read(directory, name)
+        except (definitions.Damaged, MissingLibrary) as exc:
+            damaged[name] = str(exc)
+            continue
+        if network is not None:
+            networks[name] = network
+    return networks, damaged
+
+
+def _network(
+    network: Network, told: Survey, host: Host, directory: str, libvirt_networks: list[state.Definition]
+) -> dict[str, Any]:
+    path = definitions.path_of(directory, network.name)
+    text = definitions.read_text(path)
+    problems = state.conflicts(network.name, text, network, libvirt_networks)
+    try:
+        network = sriov.with_devices(network)
+    except InvalidInput as exc:
+        problems.append(str(exc))
+    row = network_row(network.name, network, host, path, text)
+    return {**row, "problems": problems + told.of_network(network)}
+
+
+def _damaged(name: str, problem: str, host: Host, directory: str) -> dict[str, Any]:
+    path = definitions.path_of(directory, name)
+    return {**network_row(name, None, host, path, None), "problems": [problem]}

@@ -1,0 +1,160 @@
+# Copyright (c) 2026, linuxnet.macvtap maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Private to this collection: may change without notice.
+
+"""Options that several modules share, and from option values to the model: every value is checked here, by name."""
+
+from __future__ import annotations
+
+import grp
+import os
+import pwd
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from .._core import names
+from .._core.errors import InvalidInput
+from .._core.model import MAX_NIC, MAX_QUEUES, MODES, Network, Nic, NodePolicy
+
+#: options of every module, so that defaults for the action group reach all of them: where things are, which two
+#: modules on one host must not see differently. Documented in plugins/doc_fragments/shared.py.
+SHARED: dict[str, dict[str, Any]] = {
+    "definitions_dir": {"type": "path", "default": "/etc/macvtap/networks"},
+    "device_dir": {"type": "path", "default": "/dev"},
+}
+
+_OCTAL = re.compile(r"0[0-7]{3}")
+
+
+def nics(entries: Sequence[Mapping[str, Any]]) -> list[Nic]:
+    """The option ``attachments`` as NICs.
+
+    :raises InvalidInput: naming the entry and the value.
+    """
+    return [_nic(entry, "attachments[%d]" % number) for number, entry in enumerate(entries)]
+
+
+def _nic(entry: Mapping[str, Any], origin: str) -> Nic:
+    try:
+        return Nic(
+            guest=_checked(entry, "guest", names.check_guest_name),
+            nic=_in_range(entry, "nic", 0, MAX_NIC),
+            network=_checked(entry, "network", names.check_network_name),
+            device=_checked(entry, "device", lambda name: names.check_ifname(name, "device")),
+            mode=entry["mode"],
+            mac=_checked(entry, "mac", names.check_mac),
+            ifname=_checked(entry, "ifname", lambda name: names.check_ifname(name, "ifname")),
+            mtu=entry["mtu"],
+            queues=_in_range(entry, "queues", 1, MAX_QUEUES) or 1,
+            allmulticast=entry["allmulticast"],
+            promiscuous=entry["promiscuous"],
+            origin=origin,
+        )
+    except InvalidInput as exc:
+        raise InvalidInput("%s: %s" % (origin, exc)) from exc
+
+
+def _checked(entry: Mapping[str, Any], key: str, check: Any) -> Any:
+    return None if entry[key] is None else check(entry[key])
+
+
+def _in_range(entry: Mapping[str, Any], key: str, least: int, most: int) -> int | None:
+    value = entry[key]
+    if value is not None and not least <= value <= most:
+        raise InvalidInput("%s %d is not possible; it must be %d to %d" % (key, value, least, most))
+    return value
+
+
+def network(name: str, mode: str | None, devices: Sequence[str] | None) -> Network:
+    """A network from plain options.
+
+    :raises InvalidInput: bad name, no device, or one twice.
+    """
+    names.check_network_name(name)
+    if not devices:
+        raise InvalidInput("network %r has no lower device; name at least one in devices" % name)
+    for number, device in enumerate(devices):
+        names.check_ifname(device, "device of network %r" % name)
+        if device in devices[:number]:
+            raise InvalidInput("network %r lists device %s twice; list each once" % (name, device))
+    return Network(name, mode or MODES[0], tuple(devices))
+
+
+def detached(rows: Sequence[Mapping[str, Any]] | None) -> frozenset[int] | None:
+    """Interface indexes of the option ``detached``, None when it was not given.
+
+    :raises InvalidInput: naming the entry that is no attachment.
+    """
+    if rows is None:
+        return None
+    for number, row in enumerate(rows):
+        if not str(row.get("ifindex")).isdecimal():
+            raise InvalidInput(
+                "detached[%d] has no ifindex; pass the attachments that macvtap_attach returned" % number
+            )
+    return frozenset(int(row["ifindex"]) for row in rows)
+
+
+def node_policy(params: Mapping[str, Any]) -> NodePolicy:
+    """Where tap nodes live and whose they shall be.
+
+    :raises InvalidInput: unknown owner or group, or a mode that is no octal text.
+    """
+    return NodePolicy(
+        directory=params["device_dir"],
+        uid=_identifier(params.get("device_owner"), "device_owner", _user_id),
+        gid=_identifier(params.get("device_group"), "device_group", _group_id),
+        mode=_mode(params.get("device_mode")),
+    )
+
+
+def _user_id(name: str) -> int:
+    return pwd.getpwnam(name).pw_uid
+
+
+def _group_id(name: str) -> int:
+    return grp.getgrnam(name).gr_gid
+
+
+def _identifier(name: str | None, option: str, look_up: Any) -> int | None:
+    if name is None:
+        return None
+    if name.isascii() and name.isdigit() and int(name) < 2**32 - 1:
+        return int(name)
+    try:
+        return look_up(name)
+    except (KeyError, ValueError) as exc:
+        kind = "user" if look_up is _user_id else "group"
+        raise InvalidInput(
+            "%s: there is no %s %s on this host; create it first" % (option, kind, names.shown(name))
+        ) from exc
+
+
+def _mode(text: str | None) -> int | None:
+    if text is None:
+        return None
+    if not _OCTAL.fullmatch(text):
+        # an unquoted 0660 arrives here as "432": without the leading zero it cannot be told what was meant
+        raise InvalidInput(
+            "device_mode %s is not an octal mode of four digits; write it in quotes, like '0660'" % names.shown(text)
+        )
+    return int(text, 8)
+
+
+def check_shared(params: Mapping[str, Any]) -> None:
+    """Check the values of the options that all modules have.
+
+    :raises InvalidInput: a directory that is not an absolute path.
+    """
+    for option in SHARED:
+        directory(params[option], option)
+
+
+def directory(path: str, option: str) -> str:
+    """An option of type path that must be absolute: a module's working directory means nothing to the user."""
+    if not os.path.isabs(path):
+        raise InvalidInput("%s %s is not an absolute path" % (option, names.shown(path)))
+    return path

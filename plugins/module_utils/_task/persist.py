@@ -1,0 +1,167 @@
+# Copyright (c) 2026, linuxnet.macvtap maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Private to this collection: may change without notice.
+
+"""What macvtap_persist does: look at the files, plan, write. It needs no link, no netlink and no network."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Collection, Iterable, Sequence
+from typing import Any, Callable, NamedTuple
+
+from .._boot import entry as boot
+from .._boot import files
+from .._boot.index import is_namespace_of_boot
+from .._core.errors import HostError, MacvtapError, Refused, host_error
+from .._system import text_file
+from .._system.lock import namespace_lock
+
+#: in messages
+_WHAT = "boot file"
+
+#: what the entries shall be, and which leave: from those found
+Decision = Callable[[list[boot.Entry]], "tuple[list[boot.Entry], list[boot.Entry]]"]
+
+
+class Found(NamedTuple):
+    """The files of a host that matter here."""
+
+    #: text by path, as the host itself calls it
+    texts: dict[str, str]
+    #: the network managers that are to be told: paths of their files
+    managers: tuple[str, ...]
+
+
+def look(root: str = "/") -> Found:
+    """Read what there is.
+
+    :arg root: where the host's file system is mounted.
+    :raises HostError: a file that cannot be read.
+    """
+    texts = {}
+    for directory in (files.BATCH_DIR, files.SYSCTL_DIR):
+        for name in _names(_below(root, directory)):
+            path = "%s/%s" % (directory, name)
+            if files.is_candidate(path):
+                texts[path] = text_file.read(_below(root, path), _WHAT)
+    for path in (*files.FIXED, files.DHCPCD):
+        texts[path] = text_file.read(_below(root, path), _WHAT)
+    managers = [files.DHCPCD] if texts[files.DHCPCD] is not None else []
+    if os.path.isdir(_below(root, os.path.dirname(os.path.dirname(files.NETWORK_MANAGER)))):
+        managers.append(files.NETWORK_MANAGER)
+    return Found({path: text for path, text in texts.items() if text is not None}, tuple(managers))
+
+
+def _names(directory: str) -> list[str]:
+    try:
+        return sorted(os.listdir(directory))
+    except FileNotFoundError:
+        return []
+    except OSError as exc:
+        raise host_error("cannot list %s" % directory, exc) from exc
+
+
+def _below(root: str, path: str) -> str:
+    """Where ``path`` of the host lies here; never outside of ``root``, wherever links in there lead."""
+    if root == "/":
+        return path
+    below = root.rstrip("/") + path
+    top = os.path.realpath(root)
+    if os.path.commonpath([top, os.path.realpath(below)]) != top:
+        raise Refused(
+            "nothing was changed: %s is a symbolic link that leads out of root %s, to %s; make it a relative link"
+            % (below, root, os.path.realpath(below))
+        )
+    return below
+
+
+def require_own_names(names: Iterable[str]) -> None:
+    """Refuse names of this host's own links: the boot turns IPv6 off by name, before it makes a link.
+
+    :raises Refused: a link of that name exists and is not a macvtap.
+    """
+    for name in names:
+        if os.path.exists("/sys/class/net/" + name) and not os.path.isdir("/sys/class/net/%s/macvtap" % name):
+            raise Refused(
+                "nothing was changed: ifname %r is the name of a link of this host that is not a macvtap, and the next"
+                " boot would disable IPv6 on it; pass attachments as macvtap_attach returns them" % name
+            )
+
+
+def persist(decide: Decision, root: str, check_mode: bool) -> dict[str, Any]:
+    """Make the files so that they hold what ``decide`` says.
+
+    :returns: the result of the module, and under ``steps`` what was written, as the host itself calls it.
+    :raises MacvtapError: with what became of the files written before the failure.
+    """
+    with contextlib.ExitStack() as stack:
+        denied = None if check_mode else stack.enter_context(namespace_lock())
+        found = look(root)
+        entries, leaving = decide(files.read(found.texts))
+        wanted = files.files(entries, found.texts, found.managers)
+        steps = boot.plan(found.texts, wanted, files.is_ours)
+        if steps and denied is not None:
+            raise denied
+        if not check_mode:
+            _apply(steps, root)
+    return {
+        "changed": bool(steps),
+        "actions": ["forget %s" % entry.title for entry in leaving] + [boot.describe(step) for step in steps],
+        "diff": boot.diff(steps),
+        "entries": [boot.as_row(entry) for entry in entries],
+        "files": sorted(path for path in wanted if path != files.DHCPCD),
+        "steps": steps,
+    }
+
+
+def _apply(steps: Sequence[boot.WriteFile], root: str) -> None:
+    done: list[boot.WriteFile] = []
+    try:
+        for step in steps:
+            # before it is done: a write that fails at its end has taken effect
+            done.append(step)
+            text_file.replace(_below(root, step.path), step.old, step.new, _WHAT)
+    except MacvtapError as exc:
+        exc.args = ("%s. %s" % (exc, _undo(done, root)), *exc.args[1:])
+        raise
+    finally:
+        # also what an undone step had made
+        for directory in files.OWN_DIRECTORIES:
+            with contextlib.suppress(OSError):
+                os.rmdir(_below(root, directory))
+
+
+def _undo(done: Collection[boot.WriteFile], root: str) -> str:
+    failures = []
+    for step in reversed(list(done)):
+        path = _below(root, step.path)
+        try:
+            if text_file.read(path, _WHAT) != step.old:
+                text_file.replace(path, step.new, step.old, _WHAT)
+        except HostError as exc:
+            failures.append(str(exc))
+    if failures:
+        return "Undoing what the run had begun met: %s" % "; ".join(failures)
+    return "The files are as they were before."
+
+
+def known() -> tuple[dict[tuple[str, int], boot.Entry], list[str]]:
+    """What the next boot makes in this network namespace, by guest and NIC, and what is wrong with the files."""
+    if not is_namespace_of_boot():
+        return {}, []
+    entries: list[boot.Entry] = []
+    try:
+        found = look()
+        entries = files.read(found.texts)
+        wanted = files.files(entries, found.texts, found.managers)
+        steps = boot.plan(found.texts, wanted, files.is_ours)
+        missing = "%s is missing; let macvtap_persist write it again"
+        changed = "%s is not as it was written; let macvtap_persist write it again"
+        problems = [(missing if step.old is None else changed) % step.path for step in steps]
+    except MacvtapError as exc:
+        problems = [str(exc)]
+    return {entry.key: entry for entry in entries}, problems

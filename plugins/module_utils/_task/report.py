@@ -1,0 +1,136 @@
+# Copyright (c) 2026, linuxnet.macvtap maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Private to this collection: may change without notice.
+
+"""Links as the rows of a result: what a playbook author gets back."""
+
+from __future__ import annotations
+
+import functools
+import grp
+import pwd
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from .._core.model import (
+    IFF_ALLMULTI,
+    IFF_NOARP,
+    IFF_PROMISC,
+    Attachment,
+    Holder,
+    Link,
+    Network,
+    NodePolicy,
+    OwnerTag,
+    Tap,
+)
+from .._libvirt.interface import interface_xml
+from .._link.attributes import BY_NAME
+from .._link.host import Host
+
+#: of a node that the kernel or we make, unless the options say otherwise
+_FRESH_NODE = (0, 0, 0o600)
+
+
+def wanted_row(attachment: Attachment, taps: Mapping[int, Tap], policy: NodePolicy) -> dict[str, Any]:
+    """An attachment as it is or, in check mode, as it would be (then a new tap's device number is not known yet)."""
+    seen = taps.get(attachment.found.ifindex) if attachment.found is not None else None
+    tag = OwnerTag(attachment.guest, attachment.nic, attachment.network, attachment.queues)
+    node = seen.node if seen is not None else None
+    number = seen.number if seen is not None else None
+    is_ours = node is not None and (node.major, node.minor) == number
+    current = (node.uid, node.gid, node.mode) if is_ours and node is not None else _FRESH_NODE
+    return _row(attachment.link, tag, attachment.device, number, policy.owner(current), policy)
+
+
+def found_row(link: Link, host: Host, seen: Tap | None, policy: NodePolicy) -> dict[str, Any]:
+    """A link as it is; ``guest`` and the like are null when it is not ours, node facts when there is no such node."""
+    number = seen.number if seen is not None else None
+    node = seen.node if seen is not None else None
+    is_tap = node is not None and (node.major, node.minor) == number
+    owner = [node.uid, node.gid, node.mode] if is_tap and node is not None else [None, None, None]
+    return _row(link, host.tag(link), host.device_name(link), number, owner, policy)
+
+
+def _row(
+    link: Link,
+    tag: OwnerTag | None,
+    device: str,
+    number: tuple[int, int] | None,
+    owner: Sequence[int | None],
+    policy: NodePolicy,
+) -> dict[str, Any]:
+    uid, gid, mode = owner
+    queues = tag.queues if tag else 1
+    return {
+        "guest": tag.guest if tag else None,
+        "nic": tag.nic if tag else None,
+        "network": tag.network if tag else None,
+        "ifname": link.name,
+        "ifindex": link.ifindex,
+        "mac": link.mac,
+        "mode": link.mode,
+        "device": device,
+        "mtu": link.mtu,
+        "queues": queues,
+        "link_state": BY_NAME["link_state"].read(link),
+        "allmulticast": bool(link.flags & IFF_ALLMULTI),
+        "promiscuous": bool(link.flags & IFF_PROMISC),
+        "isolate_host": bool(link.flags & IFF_NOARP) and link.ipv6_disabled is not False,
+        "tap_path": policy.path(link.ifindex),
+        "tap_major": number[0] if number else None,
+        "tap_minor": number[1] if number else None,
+        "tap_owner": None if uid is None else _user_name(uid),
+        "tap_group": None if gid is None else _group_name(gid),
+        "tap_mode": None if mode is None else "%04o" % mode,
+        "libvirt_xml": interface_xml(link.mac, link.name, queues),
+    }
+
+
+def holder_row(holder: Holder) -> dict[str, Any]:
+    """A process that has a tap open."""
+    return {"pid": holder.pid, "command": holder.command, "user": _user_name(holder.uid)}
+
+
+@functools.cache
+def _user_name(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)
+
+
+@functools.cache
+def _group_name(gid: int) -> str:
+    try:
+        return grp.getgrgid(gid).gr_name
+    except KeyError:
+        return str(gid)
+
+
+def network_row(name: str, network: Network | None, host: Host, path: str, xml: str | None) -> dict[str, Any]:
+    """A network with its lower devices as they are; facts of a device the host does not have are null.
+
+    :arg network: None = not, or not usably, defined.
+    """
+    return {
+        "name": name,
+        "mode": network.mode if network else None,
+        "devices": [_device_row(device, host) for device in network.devices] if network else [],
+        "path": path,
+        "xml": xml,
+    }
+
+
+def _device_row(name: str, host: Host) -> dict[str, Any]:
+    link = host.by_name.get(name)
+    return {
+        "name": name,
+        "ifindex": link.ifindex if link else None,
+        "mac": link.mac if link else None,
+        "mtu": link.mtu if link else None,
+        "operstate": link.operstate if link else None,
+        "attachments": len([other for other in host.on_device(link.ifindex) if other.is_macvtap]) if link else 0,
+    }

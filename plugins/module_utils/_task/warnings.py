@@ -1,0 +1,151 @@
+# Copyright (c) 2026, linuxnet.macvtap maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Private to this collection: may change without notice.
+
+"""What the kernel allows and what will not do as expected all the same, in words. PURE.
+
+Warned of by the module that comes to know of it; macvtap_info tells what can be seen at any time among its problems.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any
+
+from .._core.model import NodePolicy
+from .._core.names import similar
+from .._link.plan import OwnNode, Step
+
+#: all of them; the documentation lists them by these names
+WARNINGS = {
+    # an access point takes frames from the stations that associated with it only (IEEE Std 802.11, 11.3)
+    "wireless": (
+        "lower device %s is wireless: access points usually drop frames from MACs other than its own, so that guests"
+        " on it reach nothing; use a wired device"
+    ),
+    "no reflection": (
+        "the switch port of %s does not reflect, but %d NICs in mode vepa share it: they do not reach each other; let"
+        " the port reflect, or use mode bridge"
+    ),
+    "frames too large": (
+        "the switch port of %s reflects small frames, but none with the %d bytes of the MTU of the device: frames of"
+        " that size are lost on the way; set the MTU of the device, or of the guests, to that of the switch"
+    ),
+    "path moved": (
+        "guest %s nic %d gets %s and not %s, the path derived for it: %s; whoever starts the guest by the derived path"
+        " does not find it there"
+    ),
+    # proc_fd_access_allowed in fs/proc/base.c
+    "unseen holders": (
+        "holders may leave out processes: %s; run as root (become: true) with CAP_SYS_PTRACE, in the PID namespace of"
+        " the host"
+    ),
+    "kept open": (
+        "%s changes hands, but %s has it open and keeps the NIC; stop that process, or detach with force=true"
+    ),
+    "no root": (
+        "check mode ran as user %s: a real run needs root for links, device nodes and files that are not this user's;"
+        " set become: true for it"
+    ),
+    "in use": (
+        "network %r has %d live attachments (%s): a real run removes it only if an earlier task has detached them,"
+        " which check mode does not see; to have it predicted, pass the attachments of that task in detached"
+    ),
+    "no match": "there is no %s %s on this host%s, so the filter of that name matches nothing; check the spelling",
+    "libvirt's files": (
+        "what libvirt keeps in %s may not be looked at (Permission denied): its links and networks are not told apart;"
+        " run as root (become: true)"
+    ),
+    "no statistics": "the statistics of the attachments are left out: %s",
+}
+
+
+def of_prediction(user: int) -> list[str]:
+    """What is to be said of changes that check mode foretells.
+
+    :arg user: effective user id of the module.
+    """
+    return [WARNINGS["no root"] % user] if user else []
+
+
+def of_removal(network: str, live: int, links: str) -> list[str]:
+    """What is to be said of a network that only check mode, which does not know better, removes.
+
+    :arg live: number of its live attachments.
+    :arg links: the first of them, in words.
+    """
+    return [WARNINGS["in use"] % (network, live, links)]
+
+
+def of_filters(asked: Iterable[tuple[str, str]], there: Mapping[str, Collection[str]]) -> list[str]:
+    """What is to be said of filters that can match nothing.
+
+    :arg asked: (what, value) of each filter, such as ("guest", "web").
+    :arg there: the values that this host has of each.
+    """
+    return [
+        WARNINGS["no match"] % (what, repr(value), _similar(value, there[what]))
+        for what, value in asked
+        if value not in there[what]
+    ]
+
+
+def _similar(value: str, there: Iterable[str]) -> str:
+    near = similar(value, there)
+    return " (similar: %s)" % ", ".join(map(repr, near)) if near else ""
+
+
+def of_libvirt(hidden: Sequence[str]) -> list[str]:
+    """What is to be said of directories of libvirt that may not be looked at."""
+    return [WARNINGS["libvirt's files"] % " and ".join(hidden)] if hidden else []
+
+
+def of_devices(wireless: Iterable[str]) -> list[str]:
+    """What is to be said of lower devices.
+
+    :arg wireless: names of those that are.
+    """
+    return [WARNINGS["wireless"] % name for name in sorted(wireless)]
+
+
+def of_moved(moved: Sequence[tuple[str, int, int, int, str]], policy: NodePolicy) -> list[str]:
+    """What is to be said of new links that do not get the derived path.
+
+    :arg moved: as :func:`_link.resolve.moved` gives them.
+    """
+    return [
+        WARNINGS["path moved"] % (guest, nic, policy.path(index), policy.path(derived), reason)
+        for guest, nic, index, derived, reason in moved
+    ]
+
+
+def of_doubts(doubts: Sequence[str]) -> list[str]:
+    """What is to be said of a list of holders that may not be all.
+
+    :arg doubts: why, see :func:`_link.in_use.doubts`.
+    """
+    return [WARNINGS["unseen holders"] % "; ".join(doubts)] if doubts else []
+
+
+def of_kept_taps(steps: Iterable[Step]) -> list[str]:
+    """What is to be said of taps that a process keeps although their nodes get another owner."""
+    return [WARNINGS["kept open"] % (step.path, step.kept) for step in steps if isinstance(step, OwnNode) and step.kept]
+
+
+def of_statistics(reason: Exception) -> list[str]:
+    """What is to be said when the counters of links cannot be read, but all else can."""
+    return [WARNINGS["no statistics"] % reason]
+
+
+def of_probe(device: str, result: Mapping[str, Any], vepa: int, mtu: int) -> list[str]:
+    """What the answer of a switch port means for those that are on its lower device.
+
+    :arg vepa: number of macvtaps in mode vepa on it.
+    :arg mtu: of the lower device, in bytes.
+    """
+    if not result["reflective_relay"]:
+        # one NIC alone reaches everybody else
+        return [WARNINGS["no reflection"] % (device, vepa)] if vepa > 1 else []
+    return [] if result["full_mtu"] else [WARNINGS["frames too large"] % (device, mtu)]

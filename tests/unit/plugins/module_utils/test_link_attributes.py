@@ -1,0 +1,120 @@
+# Copyright (c) 2026, linuxnet.macvtap maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The table of link attributes: what differs, what needs a new link, what is written."""
+
+from __future__ import annotations
+
+import pytest
+
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._core.model import (
+    IFF_ALLMULTI,
+    IFF_NOARP,
+    IFF_PROMISC,
+    IFF_UP,
+    Link,
+)
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._link import attributes
+
+FOUND = Link(
+    ifindex=9,
+    name="macvtap0",
+    kind="macvtap",
+    mode="vepa",
+    lower=2,
+    mac="02:00:00:00:00:01",
+    mtu=1500,
+    flags=IFF_UP | IFF_NOARP | IFF_ALLMULTI,
+    alias="mark",
+    ipv6_disabled=True,
+)
+
+
+def test_equal_links_differ_in_nothing():
+    assert attributes.differences(FOUND, FOUND) == ()
+
+
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        ("device", {"lower": 3}),
+        ("mode", {"mode": "bridge"}),
+        ("ifname", {"name": "web0"}),
+        ("mac", {"mac": "02:00:00:00:00:02"}),
+        ("mtu", {"mtu": 1400}),
+        ("allmulticast", {"flags": FOUND.flags & ~IFF_ALLMULTI}),
+        ("promiscuous", {"flags": FOUND.flags | IFF_PROMISC}),
+        ("arp", {"flags": FOUND.flags & ~IFF_NOARP}),
+        ("ipv6", {"ipv6_disabled": False}),
+        ("mark", {"alias": "another"}),
+        ("link_state", {"flags": FOUND.flags & ~IFF_UP}),
+    ],
+)
+def test_each_attribute_is_compared(name, change):
+    assert attributes.differences(FOUND, FOUND._replace(**change)) == (name,)
+
+
+@pytest.mark.parametrize("change", [{"group": 5}, {"operstate": "down"}, {"flags": FOUND.flags | 0x1000}])
+def test_what_is_not_ours_to_set_is_not_compared(change):
+    assert attributes.differences(FOUND, FOUND._replace(**change)) == ()
+
+
+def test_differences_come_in_the_order_of_the_table():
+    wanted = FOUND._replace(flags=0, mtu=1400, mode="bridge")
+    assert attributes.differences(FOUND, wanted) == ("mode", "mtu", "allmulticast", "arp", "link_state")
+
+
+def test_a_link_without_ipv6_needs_none_switched_off():
+    assert attributes.differences(FOUND._replace(ipv6_disabled=None), FOUND) == ()
+
+
+def test_a_link_that_gets_ipv6_back_by_its_mtu_must_be_down_until_it_is_silent():
+    found = FOUND._replace(ipv6_disabled=None, mtu=1279)
+    assert attributes.differences(found, FOUND) == ("mtu", "ipv6")
+    assert attributes.must_go_down(found, FOUND)
+
+
+def test_allmulticast_of_passthrough_changes_only_while_the_link_is_down():
+    found = FOUND._replace(mode="passthrough")
+    assert attributes.must_go_down(found, found._replace(flags=found.flags & ~IFF_ALLMULTI))
+    assert not attributes.must_go_down(found, found._replace(flags=found.flags & ~IFF_NOARP))
+
+
+def test_a_link_that_is_down_anyway_need_not_go_down():
+    found = FOUND._replace(ipv6_disabled=None, mtu=1279, flags=0)
+    assert not attributes.must_go_down(found, FOUND)
+
+
+@pytest.mark.parametrize("mode", ["vepa", "bridge", "private", "source"])
+@pytest.mark.parametrize("wanted", ["vepa", "bridge", "private"])
+def test_modes_change_in_place(mode, wanted):
+    assert not attributes.needs_recreate(FOUND._replace(mode=mode), FOUND._replace(mode=wanted))
+
+
+@pytest.mark.parametrize(("mode", "wanted"), [("passthrough", "vepa"), ("bridge", "passthrough")])
+def test_to_and_from_passthrough_takes_a_new_link(mode, wanted):
+    assert attributes.needs_recreate(FOUND._replace(mode=mode), FOUND._replace(mode=wanted))
+
+
+def test_another_lower_device_takes_a_new_link():
+    assert attributes.needs_recreate(FOUND, FOUND._replace(lower=3))
+
+
+def test_everything_else_changes_in_place():
+    wanted = Link(9, "web0", "macvtap", "vepa", 2, None, "02:00:00:00:00:09", 1400, 0, "other", ipv6_disabled=False)
+    assert not attributes.needs_recreate(FOUND, wanted)
+
+
+def test_flags_that_are_not_named_are_not_meant():
+    assert attributes.encode(FOUND, ("arp", "promiscuous")) == (b"", IFF_NOARP, IFF_NOARP | IFF_PROMISC)
+
+
+def test_ipv6_has_no_netlink_attribute():
+    assert attributes.encode(FOUND, ("ipv6",)) == (b"", 0, 0)
+
+
+def test_a_new_link_is_down_and_silent():
+    _payload, flags, change = attributes.encode(FOUND, attributes.AT_CREATION)
+    assert not change & IFF_UP
+    assert flags & IFF_NOARP

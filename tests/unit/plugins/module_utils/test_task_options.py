@@ -1,0 +1,107 @@
+# Copyright (c) 2026, linuxnet.macvtap maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""From option values to the model: every value is checked, by name."""
+
+from __future__ import annotations
+
+import pytest
+
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._core.errors import InvalidInput
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._core.model import Network, NodePolicy
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._task import options
+
+
+def entry(**values):
+    """An entry of ``attachments`` as AnsibleModule hands it over."""
+    unset = dict.fromkeys(("guest", "nic", "network", "device", "mode", "mac", "ifname", "mtu"))
+    return {**unset, "queues": 1, "allmulticast": True, "promiscuous": False, **values}
+
+
+def policy(**values):
+    return options.node_policy({"device_dir": "/dev", **values})
+
+
+def test_entries_become_nics_in_order():
+    nics = options.nics([entry(guest="web", device="eth0"), entry(guest="db", network="n")])
+    assert [(nic.guest, nic.device, nic.network, nic.origin) for nic in nics] == [
+        ("web", "eth0", None, "attachments[0]"),
+        ("db", None, "n", "attachments[1]"),
+    ]
+
+
+def test_a_mac_is_brought_into_one_spelling():
+    assert options.nics([entry(mac="52:54:0:AA:b:1")])[0].mac == "52:54:00:aa:0b:01"
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"guest": "a\nb"}, "guest"),
+        ({"guest": ""}, "guest"),
+        ({"network": "../../x"}, "network name"),
+        ({"device": "a/b"}, "device"),
+        ({"ifname": "sixteen-byte-nam"}, "ifname"),
+        ({"ifname": "tap%d"}, "ifname"),
+        ({"mac": "01:00:5e:00:00:01"}, "multicast"),
+        ({"mac": "52:54"}, "52:54"),
+        ({"nic": -1}, "nic -1"),
+        ({"queues": 0}, "queues 0"),
+        ({"queues": 257}, "queues 257"),
+    ],
+)
+def test_a_value_that_cannot_be_is_refused_with_the_entry_and_the_option(values, words):
+    with pytest.raises(InvalidInput, match=r"attachments\[1\].*" + words):
+        options.nics([entry(guest="web"), entry(**values)])
+
+
+def test_a_network_is_vepa_by_default():
+    assert options.network("n", None, ["eth0", "eth1"]) == Network("n", "vepa", ("eth0", "eth1"))
+
+
+@pytest.mark.parametrize("devices", [None, []])
+def test_a_network_without_a_device_is_refused(devices):
+    with pytest.raises(InvalidInput, match="no lower device"):
+        options.network("n", "vepa", devices)
+
+
+def test_a_device_listed_twice_is_refused():
+    with pytest.raises(InvalidInput, match="'n' lists device eth0 twice"):
+        options.network("n", "vepa", ["eth0", "eth1", "eth0"])
+
+
+def test_what_is_not_given_is_not_managed():
+    assert policy() == NodePolicy("/dev", None, None, None)
+
+
+def test_owner_and_group_may_be_names_or_numbers():
+    assert policy(device_owner="root", device_group="4711")[1:3] == (0, 4711)
+
+
+@pytest.mark.parametrize("option", ["device_owner", "device_group"])
+@pytest.mark.parametrize("value", ["nobody-has-this-name", "", "4294967295", "-1", "²"])
+def test_an_unknown_owner_or_group_is_refused_by_name(option, value):
+    with pytest.raises(InvalidInput, match=option):
+        policy(**{option: value})
+
+
+def test_a_mode_is_octal_text():
+    assert policy(device_mode="0660").mode == 0o660
+
+
+@pytest.mark.parametrize("mode", ["660", "432", "0999", "rw-rw----", "01777", "", "0660 "])
+def test_any_other_mode_is_refused_with_the_way_to_write_it(mode):
+    with pytest.raises(InvalidInput, match="'0660'"):
+        policy(device_mode=mode)
+
+
+@pytest.mark.parametrize("path", ["dev", "./dev", ""])
+def test_a_relative_directory_is_refused(path):
+    for option in options.SHARED:
+        with pytest.raises(InvalidInput, match="%s '%s' is not an absolute path" % (option, path)):
+            options.check_shared({**dict.fromkeys(options.SHARED, "/dev"), option: path})
+
+
+def test_a_slash_at_the_end_of_the_directory_makes_no_other_path():
+    assert policy(device_dir="/dev/").path(7) == "/dev/tap7"
