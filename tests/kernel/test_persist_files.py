@@ -84,7 +84,7 @@ def test_a_failure_takes_back_what_was_written(host, effect):
     host.module(PERSIST, attachments=made["attachments"][:1])
     contents = "cat $({ %s; } | sort)" % FIND
     before = host.run(["sh", "-c", contents]).stdout
-    with pytest.raises(ModuleFailed, match=r"No space left on device\. The files are as they were before\."):
+    with pytest.raises(ModuleFailed, match=r"No space left on device\. What the run had begun was undone \(steps: "):
         host.module(PERSIST, attachments=made["attachments"], luck={"fail_at": [effect, 28]})
     assert host.run(["sh", "-c", contents]).stdout == before
     host.module(PERSIST, state="absent", guest=["a"])

@@ -19,7 +19,10 @@ from .._core import names
 from .._core.errors import InvalidInput, Refused
 from .._core.identity import INDEX_BASE, tag_text
 from .._core.model import MAX_NIC, MAX_QUEUES, MODES, OwnerTag
+from .._link.steps import WriteFile
 
+#: what such a file is called in messages
+WHAT = "boot file"
 #: what means nothing else in a batch file, a unit, a sysctl, a udev rule or a network manager's configuration
 _PLAIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*")
 _OCTAL = re.compile(r"0[0-7]{3}")
@@ -286,14 +289,6 @@ def differences(entry: Entry, row: Mapping[str, Any]) -> list[str]:
 # -- steps -------------------------------------------------------------------------------------------------------------
 
 
-class WriteFile(NamedTuple):
-    """Write (or, with ``new`` None, remove) one file."""
-
-    path: str
-    old: str | None
-    new: str | None
-
-
 def plan(found: Mapping[str, str], wanted: Mapping[str, str], is_ours: Callable[[str, str], bool]) -> list[WriteFile]:
     """What makes the files so, and ours that are not wanted gone.
 
@@ -307,28 +302,10 @@ def plan(found: Mapping[str, str], wanted: Mapping[str, str], is_ours: Callable[
             continue
         if old is not None and not is_ours(path, old):
             raise Refused(
-                "%s was not written by this collection and is left alone, so nothing was changed; move it away if it is"
-                " nobody's" % path
+                "%s was not written by this collection and is left alone, so nothing was changed; move it away if"
+                " nothing uses it" % path
             )
-        steps.append(WriteFile(path, old, new))
+        steps.append(WriteFile(path, old, new, WHAT))
     # what refers to other files goes before them
     gone = [path for path in found if path not in wanted and is_ours(path, found[path])]
-    return steps + [WriteFile(path, found[path], None) for path in reversed(gone)]
-
-
-def describe(step: WriteFile) -> str:
-    """One step in words."""
-    return "%s %s" % ("remove" if step.new is None else "write" if step.old is None else "update", step.path)
-
-
-def diff(steps: Iterable[WriteFile]) -> list[dict[str, str]]:
-    """Ansible's before and after, a text for each file."""
-    return [
-        {
-            "before_header": step.path if step.old is not None else "%s (absent)" % step.path,
-            "after_header": step.path if step.new is not None else "%s (absent)" % step.path,
-            "before": step.old or "",
-            "after": step.new or "",
-        }
-        for step in steps
-    ]
+    return steps + [WriteFile(path, found[path], None, WHAT) for path in reversed(gone)]

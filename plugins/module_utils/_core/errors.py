@@ -13,7 +13,15 @@ import sys
 
 
 class MacvtapError(Exception):
-    """Base of everything this collection raises on purpose; the text is shown to the user as it is."""
+    """Base of everything this collection raises on purpose; the text is shown to the user as it is.
+
+    :ivar undone: what became of the steps done before the failure, as sentences that follow the message.
+    """
+
+    undone: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return ". ".join((super().__str__(), *self.undone))
 
 
 class InvalidInput(MacvtapError):
@@ -62,8 +70,10 @@ class RaceLost(HostError):
     """Somebody else took a name or an ifindex, or removed a link, between the look and the step: look again."""
 
 
-def unexpected(exc: OSError) -> HostError:
-    """What no room expected of the host: still a sentence, not a traceback."""
+def as_error(exc: MacvtapError | OSError) -> MacvtapError:
+    """What no room expected of the host, too, is a sentence and not a traceback."""
+    if isinstance(exc, MacvtapError):
+        return exc
     return HostError("the host refused: %s%s" % (exc, _remedy(exc)), exc.errno or 0)
 
 

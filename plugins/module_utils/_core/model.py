@@ -166,6 +166,13 @@ class Tap(NamedTuple):
     number: tuple[int, int]
     node: Node | None
 
+    @property
+    def own_node(self) -> Node | None:
+        """The node, when it is this tap's: by its device number, never by its name."""
+        node = self.node
+        is_own = node is not None and node.kind == "character device" and (node.major, node.minor) == self.number
+        return node if is_own else None
+
 
 #: holders of one tap that are named; a guest has one
 MOST_HOLDERS = 20

@@ -13,10 +13,12 @@ import os
 import re
 import time
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 from .._core.errors import HostError, MacvtapError
 from .._core.names import shown
+from .._core.revert import Revert
 from .._system import lock
 from . import files, process, supervisor
 from .plan import Found, LiveNic, Paths, Process, Running, Step, Wanted
@@ -30,9 +32,6 @@ _LARGEST_MTU = 65535
 _PRESS_EVERY = 5.0
 #: seconds for QEMU itself to end when it is told to
 _QUIT_SECONDS = 10.0
-
-
-_UNIT_STEPS = ("define", "enable", "disable")
 
 
 class StartFailed(HostError):
@@ -153,15 +152,14 @@ def apply(steps: Sequence[Step], wanted: Wanted, host: Host, found: Found) -> No
 
     A start that fails leaves nothing running and the unit as it was; a NIC that fails leaves the others alone.
     """
+    revert = Revert()
     try:
-        _apply(steps, wanted, host, found)
-    except StartFailed:
-        if host.systemd and any(step.kind in _UNIT_STEPS for step in steps):
-            host.systemd.restore(found.unit, found.enabled)
-        raise
+        _apply(steps, wanted, host, found, revert)
+    except StartFailed as exc:
+        raise revert.run(exc) from exc
 
 
-def _apply(steps: Sequence[Step], wanted: Wanted, host: Host, found: Found) -> None:
+def _apply(steps: Sequence[Step], wanted: Wanted, host: Host, found: Found, revert: Revert) -> None:
     for step in steps:
         if step.kind == "stop" and found.running:
             stop(host, found.running.process)
@@ -175,6 +173,9 @@ def _apply(steps: Sequence[Step], wanted: Wanted, host: Host, found: Found) -> N
             with files.connect(host.paths, found.running.process) as qmp:
                 _plug_step(qmp, host, step)
         elif host.systemd and wanted.unit is not None:
+            if not revert:
+                # the unit is one thing: its text and whether the boot starts it
+                revert.push(partial(host.systemd.restore, found.unit, found.enabled))
             _unit_step(host.systemd, step, wanted.unit)
 
 

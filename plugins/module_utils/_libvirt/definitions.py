@@ -16,8 +16,8 @@ from .._system import text_file
 from . import network_plain
 
 _SUFFIX = ".xml"
-#: in messages
-_WHAT = "definition"
+#: what such a file is called in messages
+WHAT = "definition"
 
 
 class Damaged(InvalidInput):
@@ -34,7 +34,7 @@ def read_text(path: str) -> str | None:
 
     :raises HostError: when it cannot be read or is no definition at all.
     """
-    return text_file.read(path, _WHAT)
+    return text_file.read(path, WHAT)
 
 
 def read(directory: str, name: str) -> Network | None:
@@ -90,12 +90,3 @@ def network_of(text: str, name: str) -> Network:
     from .network import parse_network
 
     return parse_network(text, name)
-
-
-def replace(path: str, old: str | None, new: str | None) -> None:
-    """Put ``new`` in the place of ``old`` (None = no file), atomically: a reader sees one or the other, whole.
-
-    :raises HostError: when somebody else changed the file since ``old`` was read, or it cannot be written; then it is
-        as it was.
-    """
-    text_file.replace(path, old, new, _WHAT)

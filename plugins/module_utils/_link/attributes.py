@@ -78,11 +78,10 @@ def differences(found: Link, wanted: Link) -> tuple[str, ...]:
     return tuple(row.name for row in ATTRIBUTES if row.read(found) != row.read(wanted))
 
 
-def needs_recreate(found: Link, wanted: Link) -> bool:
-    """True when the kernel cannot turn ``found`` into ``wanted`` in place."""
-    return any(
-        row.recreate(row.read(found), row.read(wanted)) for row in ATTRIBUTES if row.read(found) != row.read(wanted)
-    )
+def forcing(found: Link, wanted: Link) -> list[Attribute]:
+    """The attributes for which the kernel cannot turn ``found`` into ``wanted`` in place; empty = it can."""
+    pairs = [(row, row.read(found), row.read(wanted)) for row in ATTRIBUTES]
+    return [row for row, old, new in pairs if old != new and row.recreate(old, new)]
 
 
 def must_go_down(found: Link, wanted: Link) -> bool:

@@ -15,7 +15,8 @@ from typing import NamedTuple, Protocol
 from .._core.errors import Refused
 from .._core.identity import likely_indexes, read_tag
 from .._core.model import MAKING_GROUP, MOST_HOLDERS, Holder, Link, NodePolicy, OwnerTag, Tap
-from .plan import ChangeLink, MakeNode, OwnNode, Plan
+from .plan import Plan
+from .steps import ChangeLink, MakeNode, OwnNode
 
 #: of so many links, or processes, the message tells
 _NAMED = 5
@@ -76,6 +77,13 @@ class Conflict(Refused):
         super().__init__(message)
         self.link = link
 
+    def held_by(self, holders: Sequence[Holder], path: str) -> Refused:
+        """The same, where the guest of that link runs.
+
+        :arg path: of its tap.
+        """
+        return Refused(f"{self}; it is in use: its tap {path} is held open by {first_of(holders)}")
+
 
 def new_owner(step: ChangeLink) -> OwnerTag | None:
     """The guest that a change gives a link to, and so whoever holds its tap, if it may not have been its before.
@@ -111,7 +119,7 @@ def require_free(plan: Plan, holders: Mapping[int, Sequence[Holder]], policy: No
     """
     cut_off = [step for step in plan.delete if step.link.ifindex in holders]
     if cut_off:
-        done = "recreated" if cut_off[0].recreated else "removed"
+        done = "recreated" if cut_off[0].because else "removed"
         them = "it" if len(cut_off) == 1 else "them"
         raise Refused(
             "nothing was %s: %s; stop %s first, or set force=true to cut %s off"
@@ -194,14 +202,6 @@ def first_of(holders: Sequence[Holder], omitted: int = 0) -> str:
     least = "at least " if len(holders) >= MOST_HOLDERS and not omitted else ""
     more = " and %s%d more" % (least, left) if left else ""
     return ", ".join(map(str, holders[:_NAMED])) + more if holders else _UNSEEN
-
-
-def also_held(error: Conflict, path: str, holders: Sequence[Holder]) -> str:
-    """What a refusal says of another guest's link when that guest runs.
-
-    :arg path: of the tap.
-    """
-    return "%s; it is in use: its tap %s is held open by %s" % (error, path, first_of(holders))
 
 
 def _told(links: Sequence[Link], holders: Mapping[int, Sequence[Holder]]) -> str:

@@ -189,7 +189,7 @@ class Netlink:
         except HostError as exc:
             left = self._left_in_group(links)
             if left:
-                exc.args = ("%s. %slinks %s stay in link group %d" % (exc, UNDOING_MET, ", ".join(left), group),)
+                exc.undone += (f"{UNDOING_MET}links {', '.join(left)} stay in link group {group}",)
             raise
 
     def _members(self, group: int) -> set[int]:

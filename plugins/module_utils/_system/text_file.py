@@ -12,8 +12,10 @@ import contextlib
 import os
 import stat
 from collections.abc import Iterator
+from functools import partial
 
 from .._core.errors import UNDOING_MET, HostError, host_error
+from .._core.revert import Revert
 from . import lock
 
 #: bytes; most have a few hundred
@@ -69,6 +71,15 @@ def replace(path: str, old: str | None, new: str | None, what: str) -> None:
                 _write(os.path.realpath(path), new, None if old is None else os.stat(path))
     except OSError as exc:
         raise host_error("cannot write %s %s" % (what, path), exc) from exc
+
+
+def write(path: str, old: str | None, new: str | None, what: str, revert: Revert) -> None:
+    """:func:`replace`, with its undo pushed first: the file may be in place although its directory was not synced.
+
+    :raises HostError: as :func:`replace`.
+    """
+    revert.push(partial(replace, path, new, old, what))
+    replace(path, old, new, what)
 
 
 def _write(path: str, text: str, old: os.stat_result | None) -> None:

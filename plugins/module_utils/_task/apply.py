@@ -4,7 +4,7 @@
 
 # Private to this collection: may change without notice.
 
-"""Carries out a plan: the only code that changes the host. What it did is journalled and can be undone."""
+"""Carries out a plan: the only code that changes links and nodes. Every deed pushes its own undo where it is done."""
 
 from __future__ import annotations
 
@@ -13,62 +13,51 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Callable
 
-from .._core.errors import UNDOING_MET, HostError, MacvtapError, RaceLost
+from .._core.errors import HostError, MacvtapError, RaceLost, as_error
 from .._core.explain import explain
-from .._core.model import Link, NodePolicy
-from .._libvirt import definitions
+from .._core.model import Link, NodePolicy, Tap
+from .._core.revert import Revert
 from .._link import attributes
-from .._link.plan import (
-    BringUp,
-    ChangeLink,
-    CreateLink,
-    DeleteLink,
-    MakeNode,
-    OwnNode,
-    Plan,
-    Step,
-    WriteDefinition,
-    break_cycles,
-    node_steps,
-)
-from .._system import renaming, rtnetlink, tap_node
+from .._link.plan import Plan, break_cycles, node_steps
+from .._link.steps import BringUp, ChangeLink, CreateLink, DeleteLink, MakeNode, OwnNode, Step
+from .._system import renaming, rtnetlink, tap_node, text_file
 
-#: what the kernel says when somebody else was quicker: looking again and planning anew tells what is to be done now
+#: what the kernel says when another process was faster: looking again and planning again shows what is to be done now
 _RACES = (errno.EEXIST, errno.ENODEV)
 
 
 class Applier:
-    """Carries out plans over one netlink socket and remembers what it did.
+    """Carries out plans over one netlink socket.
 
     :ivar done: the steps carried out, in order.
+    :ivar revert: what undoes them.
     """
 
-    def __init__(self, netlink: rtnetlink.Netlink, policy: NodePolicy) -> None:
+    def __init__(self, netlink: rtnetlink.Netlink) -> None:
         self._netlink = netlink
-        self._policy = policy
         self.done: list[Step] = []
-        #: of the nodes of links made again, by mark: a plan made after a lost race finds the old link gone
-        self._owners: dict[str, tuple[int, int, int]] = {}
-        #: device numbers of the links made, by ifindex: sysfs may not show them any more when their nodes are to go
+        self.revert = Revert()
+        #: of the nodes of links created again, by owner tag: a plan made after a lost race finds the old link gone
+        self._policies: dict[str, NodePolicy] = {}
+        #: device numbers of the links created, by ifindex: sysfs may not show them any more when their nodes are to go
         self._numbers: dict[int, tuple[int, int]] = {}
 
     def apply(self, plan: Plan) -> None:
         """Carry out every step, in order.
 
-        :raises RaceLost: when looking again and planning anew may help; what was done stays in the journal.
+        :raises RaceLost: when looking again and planning again may help; what was done can still be undone.
         :raises MacvtapError: the first step that failed; nothing is undone yet.
         """
-        self._owners.update((step.link.alias, step.owner) for step in plan.create if step.owner)
+        self._policies.update((step.link.alias, step.policy) for step in plan.create if step.because)
         self._bring_up(plan.bring_up)
         self._delete(plan.delete)
         self._change(plan.change)
-        created, failure = self._create(plan.create)
+        created, failure = self._create(plan.create, self._created)
         if created or plan.nodes:
             # udev gives new nodes their owner some time after the link: it must not overwrite ours
             tap_node.settle()
         for node in plan.nodes:
             self._node(node)
-            self.done.append(node)
         numbers = {step.link.ifindex: tap_node.require_device_number(step.link) for step in created}
         self._numbers.update(numbers)
         fresh = frozenset(numbers.values())
@@ -76,51 +65,23 @@ class Applier:
             self._node_of_new_link(step, numbers[step.link.ifindex], fresh)
         if failure is not None:
             raise failure
-        for definition in plan.definitions:
-            self._write_definition(definition)
+        for file in plan.files:
+            self.done.append(file)
+            text_file.write(file.path, file.old, file.new, file.what, self.revert)
 
-    def undo(self) -> str:
-        """Take back what was done, last first, and say so in a sentence for the error message."""
-        failures: list[str] = []
-        done, self.done = self.done, []
-        # links that this run made go in one request, and their nodes with them
-        created = [step for step in done if isinstance(step, CreateLink)]
-        self._try(failures, lambda: self._undo_create(created))
-        changes = [step for step in done if isinstance(step, ChangeLink)]
-        rest = [step for step in reversed(done) if not isinstance(step, (CreateLink, ChangeLink))]
-        for step in rest:
-            if isinstance(step, (MakeNode, OwnNode)):
-                self._try(failures, partial(self._undo_step, step))
-        self._try(failures, lambda: self._undo_changes(changes))
-        for step in rest:
-            if not isinstance(step, (MakeNode, OwnNode)):
-                self._try(failures, partial(self._undo_step, step))
-        self.done = []
-        if failures:
-            return UNDOING_MET + "; ".join(failures)
-        return "What the run had begun was undone (steps: %d)." % len(done) if done else "Nothing was changed."
-
-    @staticmethod
-    def _try(failures: list[str], action: Callable[[], None]) -> None:
-        try:
-            action()
-        except (MacvtapError, OSError) as exc:
-            failures.append(str(exc))
-
-    # -- steps -----------------------------------------------------------------------------------------------------
-
-    def _write_definition(self, step: WriteDefinition) -> None:
-        # journalled before it is done: the file may be in place although its directory could not be synced
-        self.done.append(step)
-        definitions.replace(step.path, step.old, step.new)
+    # -- lower devices ---------------------------------------------------------------------------------------------
 
     def _bring_up(self, steps: Sequence[BringUp]) -> None:
         for step in steps:
+            index = step.link.ifindex
             try:
-                rtnetlink.bring_up([step.link.ifindex])
+                rtnetlink.bring_up([index])
             except HostError as exc:
-                raise HostError("cannot set lower device %s up: %s" % (step.link.name, exc), exc.errno) from exc
+                raise HostError(f"cannot bring up lower device {step.link.name}: {exc}", exc.errno) from exc
             self.done.append(step)
+            self.revert.push(partial(rtnetlink.bring_up, [index], up=False))
+
+    # -- links that go ---------------------------------------------------------------------------------------------
 
     def _delete(self, steps: Sequence[DeleteLink]) -> None:
         if not steps:
@@ -128,10 +89,23 @@ class Applier:
         try:
             self._delete_links(steps)
         except (MacvtapError, OSError):
-            # an answer that is lost says nothing of what became of the links
-            self.done += [step for step in steps if not self._is_left(step.link)]
+            # an answer that is lost does not say what became of the links
+            self._deleted([step for step in steps if not self._is_left(step.link)])
             raise
+        self._deleted(steps)
+
+    def _deleted(self, steps: Sequence[DeleteLink]) -> None:
         self.done += steps
+        for step in steps:
+            self.revert.push(partial(self._undo_delete, step))
+
+    def _undo_delete(self, step: DeleteLink) -> None:
+        _created, failure = self._create([CreateLink(step.link, step.device, step.path)], lambda _created: None)
+        if failure is not None:
+            raise failure
+        # a node that was not there is not put back
+        if step.owner is not None:
+            self._restore_node(step)
 
     def _delete_links(self, steps: Sequence[DeleteLink]) -> None:
         """The node first: one made by mknod outlives its link, and would open another guest's tap one day."""
@@ -142,13 +116,11 @@ class Applier:
                     unlinked.append(step)
             self._netlink.delete([step.link for step in steps])
         except (MacvtapError, OSError) as exc:
-            failures: list[str] = []
-            for step in unlinked:
+            restore = Revert()
+            for step in reversed(unlinked):
                 if self._is_left(step.link):
-                    self._try(failures, partial(self._restore_node, step))
-            if failures:
-                exc.args = ("%s. %s%s" % (exc, UNDOING_MET, "; ".join(failures)), *exc.args[1:])
-            raise
+                    restore.push(partial(self._restore_node, step))
+            raise restore.run(as_error(exc), silent=True) from exc
 
     def _is_left(self, link: Link) -> bool:
         """Whether a link is there still; where that cannot be seen, it counts as there."""
@@ -159,25 +131,31 @@ class Applier:
 
     def _restore_node(self, step: DeleteLink) -> None:
         number = tap_node.require_device_number(step.link)
-        policy = NodePolicy(self._policy.directory, *(step.owner or ()))
-        for node_step in node_steps(step.link.name, number, tap_node.look_at(step.path, number), step.path, policy):
-            self._node(node_step)
+        policy = NodePolicy().with_defaults(step.owner) if step.owner else NodePolicy()
+        tap = Tap(number, tap_node.look_at(step.path, number))
+        for node_step in node_steps(step.link.name, tap, step.path, policy):
+            self._set_node(node_step)
 
-    def _create(self, steps: Sequence[CreateLink]) -> tuple[list[CreateLink], HostError | None]:
-        """Made down and silent, marked, and only then up: not one frame leaves with the guest's MAC before.
+    # -- links that come -------------------------------------------------------------------------------------------
 
+    def _create(
+        self, steps: Sequence[CreateLink], remember: Callable[[Sequence[CreateLink]], None]
+    ) -> tuple[list[CreateLink], HostError | None]:
+        """Created down and silent, tagged, and only then up: not one frame leaves with the guest's MAC before.
+
+        :arg remember: is called with the steps that took effect, or may have, as soon as they did.
         :returns: the steps that worked, all the way, and the failure of one that did not.
         """
         try:
             replies = self._netlink.create([step.link for step in steps])
         except HostError:
-            # whatever was made before the answers stopped coming; undoing looks which of them there are
-            self.done += steps
+            # whatever was created before the answers stopped coming; undoing looks which of them there are
+            remember(steps)
             raise
-        made = [step for step, reply in zip(steps, replies) if not reply.errno]
-        self.done += made
-        failure = self._failure([(step.link, ()) for step in steps], replies, "make")
-        links = [step.link for step in made]
+        created = [step for step, reply in zip(steps, replies) if not reply.errno]
+        remember(created)
+        failure = _failure([(step.link, ()) for step in steps], replies, "create")
+        links = [step.link for step in created]
         for link in links:
             if link.ipv6_disabled:
                 self._set_ipv6(link, False)
@@ -186,18 +164,43 @@ class Applier:
             (link, ("mark", "mac", "link_state") if link.mode == "passthrough" else ("mark", "link_state"))
             for link in links
         ]
-        self._require(rest, self._netlink.change(rest), "set up")
-        return made, failure
+        _require(rest, self._netlink.change(rest), "set up")
+        return created, failure
+
+    def _created(self, steps: Sequence[CreateLink]) -> None:
+        if steps:
+            self.done += steps
+            self.revert.push(partial(self._undo_create, steps), len(steps))
+
+    def _undo_create(self, steps: Sequence[CreateLink]) -> None:
+        """All in one request, and their nodes with them."""
+        present = self._netlink.links()
+        gone = []
+        for step in steps:
+            found = present.get(step.link.ifindex)
+            if found is not None and _is_created(step.link, found):
+                number = tap_node.device_number(found) or self._numbers.get(found.ifindex)
+                tap = None if number is None else Tap(number, None)
+                gone.append(DeleteLink(step.link, step.device, step.path, tap))
+        self._delete_links(gone)
+        left = [step.path for step in gone if step.tap is None and tap_node.look(step.path) is not None]
+        if left:
+            raise HostError(f"/sys did not show the tap of {', '.join(left)}, so it was left; remove it")
+
+    # -- links that change -----------------------------------------------------------------------------------------
 
     def _change(self, steps: Sequence[ChangeLink]) -> None:
         """Everything but "up" first: one message with silence and "up" takes effect in the wrong order."""
-        # journalled before it is done: a message that fails may have taken effect in part
+        if not steps:
+            return
+        # pushed before it is done: a message that fails may have taken effect in part
         self.done += steps
+        self.revert.push(partial(self._undo_changes, steps), len(steps))
         late = (attributes.LINK_STATE, attributes.IPV6)
         lowered = {step.new.ifindex for step in steps if attributes.must_go_down(step.old, step.new)}
         to_be_down = {step.new.ifindex for step in steps if attributes.LINK_STATE in step.names and not step.new.is_up}
         down = [step.new for step in steps if step.new.ifindex in lowered | to_be_down]
-        self._set(renaming.set_down(down), "set down")
+        self._set(renaming.set_down(down), "bring down")
         lowered |= self._set(break_cycles(steps), "change")
         changes = [(step.new, tuple(name for name in step.names if name not in late)) for step in steps]
         lowered |= self._set(changes, "change")
@@ -205,100 +208,23 @@ class Applier:
             if attributes.IPV6 in step.names:
                 self._set_ipv6(step.new, not step.new.ipv6_disabled)
         up = [step.new for step in steps if attributes.LINK_STATE in step.names or step.new.ifindex in lowered]
-        self._set([(link, (attributes.LINK_STATE,)) for link in up if link.is_up], "set up")
+        self._set([(link, (attributes.LINK_STATE,)) for link in up if link.is_up], "bring up")
 
     def _set(self, changes: Sequence[renaming.Change], verb: str) -> set[int]:
-        """Make changes; returns the ifindexes of the links that had to go down for it, to be set up again."""
+        """Make changes; returns the ifindexes of the links that had to go down for it, to be brought up again."""
         changes = [(link, names) for link, names in changes if names]
         replies, down = renaming.change(self._netlink, changes)
-        self._require(changes, replies, verb)
+        _require(changes, replies, verb)
         return down
 
     def _set_ipv6(self, link: Link, enabled: bool) -> None:
         reply = rtnetlink.set_ipv6(link.name, enabled)
         # no IPv6 in this kernel, or none on a link with an MTU below 1280 (RFC 8200): nothing to switch
         if reply.errno != errno.ENOENT:
-            self._require([(link, ())], [reply], "switch IPv6 %s for" % ("on" if enabled else "off"))
-
-    @staticmethod
-    def _node(step: MakeNode | OwnNode) -> None:
-        if isinstance(step, OwnNode):
-            tap_node.own(step.path, step.number, *step.new)
-            return
-        if step.stale is not None:
-            tap_node.remove(step.path, (step.stale.major, step.stale.minor))
-        tap_node.make(step.path, step.number)
-
-    def _node_of_new_link(self, step: CreateLink, number: tuple[int, int], fresh: frozenset[tuple[int, int]]) -> None:
-        """There already (devtmpfs), or made here; part of making the link, so not journalled on its own.
-
-        :arg fresh: device numbers of all links that were made just now.
-        """
-        path = self._policy.path(step.link.ifindex)
-        owner = self._owners.get(step.link.alias)
-        policy = self._policy.with_defaults(owner) if owner else self._policy
-        node = tap_node.look_at(path, number)
-        if node is not None and (node.major, node.minor) in fresh:
-            # older than the link that was given its number just now: left by one that is gone
-            node = node._replace(tap=None)
-        for node_step in node_steps(step.link.name, number, node, path, policy):
-            self._node(node_step)
-
-    # -- replies ---------------------------------------------------------------------------------------------------
-
-    def _require(self, changes: Sequence[renaming.Change], replies: Sequence[rtnetlink.Reply], verb: str) -> None:
-        failure = self._failure(changes, replies, verb)
-        if failure is not None:
-            raise failure
-
-    @staticmethod
-    def _failure(changes: Sequence[renaming.Change], replies: Sequence[rtnetlink.Reply], verb: str) -> HostError | None:
-        failed = [(change, reply) for change, reply in zip(changes, replies) if reply.errno]
-        if not failed:
-            return None
-        # a real refusal tells more than a race
-        change, reply = next((each for each in failed if each[1].errno not in _RACES), failed[0])
-        (link, names), kind = change, RaceLost if reply.errno in _RACES else HostError
-        return kind(explain(verb, link, reply.errno, reply.text, names), reply.errno)
-
-    # -- undo ------------------------------------------------------------------------------------------------------
-
-    def _undo_create(self, steps: Sequence[CreateLink]) -> None:
-        present = self._netlink.links()
-        mine = [step.link for step in steps if _is_made(step.link, present.get(step.link.ifindex))]
-        gone = [
-            DeleteLink(link, "", self._policy.path(link.ifindex), self._number_of(present[link.ifindex]))
-            for link in mine
-        ]
-        self._delete_links(gone)
-        left = [step.path for step in gone if step.number is None and tap_node.look(step.path) is not None]
-        if left:
-            raise HostError("/sys did not show whose %s is, so it was left; remove it" % ", ".join(left))
-
-    def _number_of(self, link: Link) -> tuple[int, int] | None:
-        return tap_node.device_number(link) or self._numbers.get(link.ifindex)
-
-    def _undo_step(self, step: Step) -> None:
-        if isinstance(step, WriteDefinition):
-            definitions.replace(step.path, step.new, step.old)
-        elif isinstance(step, BringUp):
-            rtnetlink.bring_up([step.link.ifindex], up=False)
-        elif isinstance(step, DeleteLink):
-            _made, failure = self._create([CreateLink(step.link, step.device, step.path)])
-            if failure is not None:
-                raise failure
-            # a node that was not there is not put back
-            if step.owner is not None:
-                self._restore_node(step)
-        elif isinstance(step, OwnNode):
-            tap_node.own(step.path, step.number, *step.old, step.acl)
-        elif isinstance(step, MakeNode):
-            tap_node.remove(step.path, step.number)
+            _require([(link, ())], [reply], f"switch IPv6 {'on' if enabled else 'off'} for")
 
     def _undo_changes(self, steps: Sequence[ChangeLink]) -> None:
         """Attribute by attribute: of a message that failed, what came before the failing one stays."""
-        if not steps:
-            return
         state, ipv6 = attributes.LINK_STATE, attributes.IPV6
         renaming.change(self._netlink, break_cycles([ChangeLink(step.new, step.old, step.names) for step in steps]))
         present = self._netlink.links()
@@ -319,15 +245,65 @@ class Applier:
         # silent before it is up again; it may be down only because it had to be while it was changed
         states = [(link, (state,)) for link, names in differing if state in names]
         tried += zip(states, self._netlink.change(states))
-        failed = [(link.name, names[0], reply) for (link, names), reply in tried if reply.errno]
+        failed = [(link.name, names[0], reply.errno) for (link, names), reply in tried if reply.errno]
         if failed:
             raise HostError(
                 "; ".join(
-                    "%s of %s stays as it is now (%s)"
-                    % (attribute, name, errno.errorcode.get(reply.errno, reply.errno))
-                    for name, attribute, reply in failed[:5]
+                    f"{attribute} of {name} stays as it is now ({errno.errorcode.get(number, number)})"
+                    for name, attribute, number in failed[:5]
                 )
             )
+
+    # -- nodes -----------------------------------------------------------------------------------------------------
+
+    def _node(self, step: MakeNode | OwnNode) -> None:
+        self._set_node(step)
+        self.done.append(step)
+        if isinstance(step, OwnNode):
+            self.revert.push(partial(tap_node.own, step.path, step.number, *step.old, step.acl))
+        else:
+            self.revert.push(partial(tap_node.remove, step.path, step.number))
+
+    @staticmethod
+    def _set_node(step: MakeNode | OwnNode) -> None:
+        if isinstance(step, OwnNode):
+            tap_node.own(step.path, step.number, *step.new)
+            return
+        if step.stale is not None:
+            tap_node.remove(step.path, (step.stale.major, step.stale.minor))
+        tap_node.make(step.path, step.number)
+
+    def _node_of_new_link(self, step: CreateLink, number: tuple[int, int], fresh: frozenset[tuple[int, int]]) -> None:
+        """There already (devtmpfs), or created here; part of creating the link, so undone with that.
+
+        :arg fresh: device numbers of all links that were created just now.
+        """
+        policy = self._policies.get(step.link.alias, step.policy)
+        node = tap_node.look_at(step.path, number)
+        if node is not None and (node.major, node.minor) in fresh:
+            # older than the link that was given its number just now: left by one that is gone
+            node = node._replace(tap=None)
+        for node_step in node_steps(step.link.name, Tap(number, node), step.path, policy):
+            self._set_node(node_step)
+
+
+# -- replies of the kernel ---------------------------------------------------------------------------------------------
+
+
+def _require(changes: Sequence[renaming.Change], replies: Sequence[rtnetlink.Reply], verb: str) -> None:
+    failure = _failure(changes, replies, verb)
+    if failure is not None:
+        raise failure
+
+
+def _failure(changes: Sequence[renaming.Change], replies: Sequence[rtnetlink.Reply], verb: str) -> HostError | None:
+    failed = [(change, reply) for change, reply in zip(changes, replies) if reply.errno]
+    if not failed:
+        return None
+    # a real refusal says more than a race
+    change, reply = next((each for each in failed if each[1].errno not in _RACES), failed[0])
+    (link, names), kind = change, RaceLost if reply.errno in _RACES else HostError
+    return kind(explain(verb, link, reply.errno, reply.text, names), reply.errno)
 
 
 def _now(step: ChangeLink, present: Mapping[int, Link]) -> Link:
@@ -335,11 +311,10 @@ def _now(step: ChangeLink, present: Mapping[int, Link]) -> Link:
     return present.get(step.old.ifindex, step.old)
 
 
-def _is_made(link: Link, found: Link | None) -> bool:
-    """Whether ``found`` is the link this run made, and not one that somebody made in its place."""
+def _is_created(link: Link, found: Link) -> bool:
+    """Whether ``found`` is the link this run created, and not one that another process created in its place."""
     return (
-        found is not None
-        and found.is_macvtap
+        found.is_macvtap
         and (found.name, found.lower) == (link.name, link.lower)
         and (found.mac == link.mac or link.mode == "passthrough")
     )

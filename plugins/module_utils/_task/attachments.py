@@ -12,16 +12,15 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from .._boot import index
-from .._core.model import Link, Network, Nic, Tap
+from .._core.model import Link, Network, Nic
 from .._libvirt import definitions
 from .._link.host import Host
-from .._link.plan import CreateLink, Step, plan_attachments
 from .._link.resolve import Defaults, moved, number_nics, resolve
 from .._link.select import Selection, select
+from .._link.steps import CreateLink, DeleteLink, Step
 from .._system import sriov
-from .._system.look import look_at_taps
-from .converge import Task, View, converge, report
-from .report import found_row, wanted_row
+from .converge import Decision, Task, converge, report
+from .report import deleted_row, wanted_row
 from .warnings import of_kept_taps
 
 
@@ -43,18 +42,14 @@ def attach(
     # read before the first change: a file that cannot be read later would leave a run neither done nor undone
     promised = index.promised()
 
-    def plan(host: Host) -> View:
-        extra = _to_purge(host, nics, guests) if purge else []
-        attachments = resolve(nics, networks, host, defaults, extra, promised)
-        existing = [attachment.found for attachment in attachments if attachment.found is not None]
-        seen = look_at_taps(existing, task.policy, required=True)
-        seen.update(_look_at_leaving(extra, task))
-        return View(host, plan_attachments(attachments, extra, seen, host, task.policy), attachments, seen)
+    def decide(host: Host, _read: None) -> Decision:
+        leaving = _to_purge(host, nics, guests) if purge else []
+        return Decision(host, resolve(nics, networks, host, defaults, leaving, promised), leaving)
 
-    steps, last = converge(plan, task)
-    result = _result(steps, [wanted_row(attachment, last.seen, task.policy) for attachment in last.attachments])
-    made = {step.link.ifindex for step in steps if isinstance(step, CreateLink) and not step.recreated}
-    new = [attachment for attachment in last.attachments if attachment.link.ifindex in made]
+    steps, last = converge(decide, task)
+    result = _result(steps, [wanted_row(attachment, last.taps, task.policy) for attachment in last.attachments])
+    created = {step.link.ifindex for step in steps if isinstance(step, CreateLink) and not step.because}
+    new = [attachment for attachment in last.attachments if attachment.link.ifindex in created]
     return {**result, "moved": moved(new, last.host, promised) if new and defaults.stable_index else []}
 
 
@@ -70,23 +65,9 @@ def detach(selection: Selection, task: Task) -> dict[str, Any]:
 
     :returns: the result of the module.
     """
-    removed: dict[int, dict[str, Any]] = {}
-
-    def plan(host: Host) -> View:
-        leaving = select(host, selection)
-        seen = _look_at_leaving(leaving, task)
-        for link in leaving:
-            removed.setdefault(link.ifindex, found_row(link, host, seen.get(link.ifindex), task.policy))
-        return View(host, plan_attachments([], leaving, seen, host, task.policy))
-
-    steps, _last = converge(plan, task)
-    rows = sorted(removed.values(), key=lambda row: (row["guest"] or "", row["nic"] or 0, row["ifname"]))
-    return _result(steps, rows)
-
-
-def _look_at_leaving(links: Sequence[Link], task: Task) -> dict[int, Tap]:
-    """The taps of links to remove. One that sysfs does not show might be held: only ``force`` removes it unseen."""
-    return look_at_taps(links, task.policy, required=not task.force)
+    steps, _last = converge(lambda host, _read: Decision(host, leaving=select(host, selection)), task)
+    rows = [deleted_row(step, task.policy) for step in steps if isinstance(step, DeleteLink)]
+    return _result(steps, sorted(rows, key=lambda row: (row["guest"] or "", row["nic"] or 0, row["ifname"])))
 
 
 def _result(steps: list[Step], rows: list[dict[str, Any]]) -> dict[str, Any]:

@@ -4,7 +4,7 @@
 
 # Private to this collection: may change without notice.
 
-"""The one loop: look, plan, apply, look again, until a look finds nothing left to do."""
+"""The one loop: look, decide, plan, apply, look again, until a look finds nothing left to do."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Callable, NamedTuple
 
-from .._core.errors import HostError, MacvtapError, RaceLost, unexpected
-from .._core.model import Attachment, NodePolicy, Tap
+from .._core.errors import HostError, MacvtapError, RaceLost, as_error
+from .._core.model import Attachment, Link, NodePolicy, Tap
 from .._link.host import Host
 from .._link.in_use import (
     Conflict,
-    also_held,
     require_certainty,
     require_free,
     taps_at_stake,
     taps_that_change_hands,
     with_keepers,
 )
-from .._link.plan import Plan, Step, describe, diff
+from .._link.plan import Plan, diff, plan_attachments
+from .._link.steps import BringUp, Step, WriteFile
 from .._system import holders, rtnetlink, tap_node, tap_use
 from .._system.lock import namespace_lock
-from .._system.look import look_at_host
+from .._system.look import look_at_host, look_at_taps
 from .apply import Applier
 
-#: how often somebody else may be quicker before we give up
+#: how often another process may be faster before we give up
 _RACES = 50
 #: how often the same plan may come out again after it was carried out
 _REPEATS = 3
@@ -46,32 +46,51 @@ class Task(NamedTuple):
     check_mode: bool
 
 
+class Decision(NamedTuple):
+    """What one look at the host leads to, before the taps of the links concerned are looked at."""
+
+    #: the host as the decision takes it
+    host: Host
+    #: what shall be, and links that go
+    attachments: Sequence[Attachment] = ()
+    leaving: Sequence[Link] = ()
+    bring_up: Sequence[BringUp] = ()
+    files: Sequence[WriteFile] = ()
+    #: False where owner and mode of nodes are another module's business
+    owns_nodes: bool = True
+
+
 class View(NamedTuple):
     """One look at the host, and what it leads to."""
 
     host: Host
     plan: Plan
     attachments: Sequence[Attachment] = ()
-    #: the taps of existing links, by ifindex
-    seen: Mapping[int, Tap] = MappingProxyType({})
+    #: of existing links, by ifindex
+    taps: Mapping[int, Tap] = MappingProxyType({})
 
 
-def converge(plan_for: Callable[[Host], View], task: Task) -> tuple[list[Step], View]:
+#: what is wanted, from one look at the host and what was read with it
+Decide = Callable[[Host, Any], Decision]
+
+
+def converge(decide: Decide, task: Task, read: Callable[[], Any] = lambda: None) -> tuple[list[Step], View]:
     """Look, plan and apply until a look finds nothing left to do.
 
-    :arg plan_for: decides, from one look, what is to be done.
+    :arg decide: touches nothing: it gets one look at the host, and what ``read`` returned with it.
+    :arg read: reads what the decision needs beside links and nodes.
     :returns: the steps done (in check mode: planned), and the last look.
     :raises MacvtapError: with what became of the steps done before the failure.
     """
     with contextlib.ExitStack() as stack:
         denied = None if task.check_mode else stack.enter_context(namespace_lock())
         netlink = stack.enter_context(rtnetlink.Netlink())
-        applier = Applier(netlink, task.policy)
+        applier = Applier(netlink)
         races = repeats = 0
         try:
             while True:
                 try:
-                    view = _plan(plan_for, look_at_host(netlink, task.policy), task.policy)
+                    view = _plan(decide, look_at_host(netlink, task.policy), read(), task)
                     if view.plan.steps():
                         view = _with_use(view, task, netlink)
                     steps = view.plan.steps()
@@ -81,8 +100,9 @@ def converge(plan_for: Callable[[Host], View], task: Task) -> tuple[list[Step], 
                         return (steps if task.check_mode else applier.done), view
                     if repeats == _REPEATS:
                         raise HostError(
-                            "the host does not stay as it was set: still to do after %d rounds: %s; somebody else (a"
-                            " network manager?) changes it back" % (repeats, "; ".join(map(describe, steps[:3])))
+                            "the host does not stay as it was set: still to do after %d rounds: %s; another program (a"
+                            " network manager?) changes it back"
+                            % (repeats, "; ".join(step.describe() for step in steps[:3]))
                         )
                     if denied is not None:
                         raise denied
@@ -93,30 +113,35 @@ def converge(plan_for: Callable[[Host], View], task: Task) -> tuple[list[Step], 
                     if races == _RACES:
                         raise
         except (MacvtapError, OSError) as exc:
-            error = exc if isinstance(exc, MacvtapError) else unexpected(exc)
-            if applier.done:
-                error.args = ("%s. %s" % (error, applier.undo()),)
-            raise error from exc
+            raise applier.revert.run(as_error(exc)) from exc
 
 
-def _plan(plan_for: Callable[[Host], View], host: Host, policy: NodePolicy) -> View:
+def _plan(decide: Decide, host: Host, found: Any, task: Task) -> View:
     try:
-        return plan_for(host)
+        decision = decide(host, found)
     except Conflict as exc:
         number = tap_node.device_number(exc.link) if exc.link.is_macvtap else None
-        users = holders.find([number] if number is not None else ())
-        for known in users.values():
-            exc.args = (also_held(exc, policy.path(exc.link.ifindex), known),)
+        for users in holders.find([number] if number is not None else ()).values():
+            raise exc.held_by(users, task.policy.path(exc.link.ifindex)) from exc
         raise
+    existing = [attachment.found for attachment in decision.attachments if attachment.found is not None]
+    taps = look_at_taps(existing, task.policy, required=True)
+    # a tap that sysfs does not show might be held: only force deletes its link unseen
+    taps.update(look_at_taps(decision.leaving, task.policy, required=not task.force))
+    plan = plan_attachments(decision.attachments, decision.leaving, taps, decision.host, task.policy)
+    plan = plan._replace(
+        bring_up=decision.bring_up, files=decision.files, nodes=plan.nodes if decision.owns_nodes else ()
+    )
+    return View(decision.host, plan, decision.attachments, taps)
 
 
 def _with_use(view: View, task: Task, netlink: rtnetlink.Netlink) -> View:
-    """The view, with who keeps a tap open that changes hands.
+    """The view, with which processes keep a tap open that changes hands.
 
     :raises Refused: when a process has a tap open that the plan takes from it.
     """
-    at_stake = {} if task.force else taps_at_stake(view.plan, view.seen)
-    changing = taps_that_change_hands(view.plan, view.seen)
+    at_stake = {} if task.force else taps_at_stake(view.plan, view.taps)
+    changing = taps_that_change_hands(view.plan, view.taps)
     numbers = {**changing, **at_stake}
     use = tap_use.use_of(netlink, [view.host.links[index] for index in numbers], numbers)
     require_free(view.plan, {index: use.holders[index] for index in at_stake if index in use.holders}, task.policy)
@@ -128,4 +153,4 @@ def _with_use(view: View, task: Task, netlink: rtnetlink.Netlink) -> View:
 
 def report(steps: list[Step]) -> dict[str, Any]:
     """``changed``, ``actions`` and ``diff`` of a result, all from the same steps."""
-    return {"changed": bool(steps), "actions": [describe(step) for step in steps], "diff": diff(steps)}
+    return {"changed": bool(steps), "actions": [step.describe() for step in steps], "diff": diff(steps)}

@@ -8,20 +8,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from typing import Any
+from collections.abc import Collection, Sequence
+from functools import partial
+from typing import Any, NamedTuple
 
 from .._core.errors import MissingLibrary, Refused
 from .._core.model import Attachment, Network, Nic
 from .._libvirt import definitions, network_plain
 from .._libvirt.network import network_xml, same_definition, update_network_xml
 from .._link.host import Host, Owned
-from .._link.plan import BringUp, Plan, WriteDefinition, plan_attachments, predict
+from .._link.plan import predict
 from .._link.resolve import Defaults, resolve
+from .._link.steps import BringUp, WriteFile
 from .._system import sriov
-from .._system.look import look_at_taps
 from . import warnings
-from .converge import Task, View, converge, report
+from .converge import Decision, Task, converge, report
 from .report import network_row
 
 
@@ -34,28 +35,21 @@ def define(wanted: Network, directory: str, task: Task, detached: Collection[int
     path = definitions.path_of(directory, wanted.name)
     pooled = sriov.with_devices(wanted)
 
-    def plan(host: Host) -> View:
+    def decide(host: Host, found: _Found) -> Decision:
         host = _without(host, detached, task)
-        old_text = definitions.read_text(path)
-        old = None if old_text is None else sriov.with_devices(definitions.parse(path, old_text, wanted.name))
-        new_text = _new_text(wanted, old, old_text)
-        wanted_by = "network %r" % wanted.name
-        lowers = [host.lower_device(name, wanted_by) for name in pooled.devices]
-        moved = _moved(old, pooled, host) if old is not None else []
-        seen = look_at_taps([attachment.found for attachment in moved if attachment.found], task.policy, required=True)
-        steps = plan_attachments(moved, [], seen, host, task.policy)
-        return View(
+        text = _new_text(wanted, found.network, found.text)
+        lowers = [host.lower_device(name, f"network {wanted.name!r}") for name in pooled.devices]
+        return Decision(
             host,
-            steps._replace(
-                definitions=[] if new_text == old_text else [WriteDefinition(wanted.name, path, old_text, new_text)],
-                bring_up=[BringUp(link) for link in lowers if not link.is_up],
-                # the owner of nodes is macvtap_attach's business
-                nodes=[],
-            ),
+            _moved(found.network, pooled, host) if found.network is not None else (),
+            files=[] if text == found.text else [_write(wanted.name, path, found.text, text)],
+            bring_up=[BringUp(link) for link in lowers if not link.is_up],
+            # macvtap_attach owns the nodes
+            owns_nodes=False,
         )
 
-    steps, last = converge(plan, task)
-    written = [step.new for step in steps if isinstance(step, WriteDefinition)]
+    steps, last = converge(decide, task, partial(_read, path, wanted.name))
+    written = [step.new for step in steps if isinstance(step, WriteFile)]
     text = written[-1] if written else definitions.read_text(path)
     host = predict(last.host, last.plan) if task.check_mode else last.host
     return {**report(steps), "network": network_row(wanted.name, pooled, host, path, text)}
@@ -72,25 +66,47 @@ def undefine(
     """
     path = definitions.path_of(directory, name)
     before = definitions.read_text(path)
-    unsure: list[str] = []
+    knows_live = detached is not None or not task.check_mode
 
-    def plan(host: Host) -> View:
+    def decide(host: Host, text: str | None) -> Decision:
         host = _without(host, detached, task)
-        text = definitions.read_text(path)
-        live = [owned for owned in host.tagged() if owned.tag.network == name]
-        if text is not None and live and not task.force:
-            links = ", ".join(host.describe(owned.link) for owned in live[:5]) + (" …" if len(live) > 5 else "")
-            if not task.check_mode or detached is not None:
-                raise Refused(
-                    "network %r has %d live attachments (%s); detach them first, or set force=true to remove the"
-                    " definition and leave them" % (name, len(live), links)
-                )
-            unsure[:] = warnings.of_removal(name, len(live), links)
-        return View(host, Plan(definitions=[] if text is None else [WriteDefinition(name, path, text, None)]))
+        live = _live(host, name)
+        if text is not None and live and knows_live and not task.force:
+            raise Refused(
+                "network %r has %d live attachments (%s); detach them first, or set force=true to remove the"
+                " definition and leave them" % (name, len(live), _first_of(live, host))
+            )
+        return Decision(host, files=[] if text is None else [_write(name, path, text, None)])
 
-    steps, last = converge(plan, task)
+    steps, last = converge(decide, task, partial(definitions.read_text, path))
+    live = [] if task.force or knows_live or not steps else _live(last.host, name)
+    unsure = warnings.of_removal(name, len(live), _first_of(live, last.host)) if live else []
     row = network_row(name, _defined(path, before, name), last.host, path, before)
     return {**report(steps), "network": row}, unsure
+
+
+class _Found(NamedTuple):
+    """The definition as it is: its text, and the network with the devices of its pool."""
+
+    text: str | None
+    network: Network | None
+
+
+def _read(path: str, name: str) -> _Found:
+    text = definitions.read_text(path)
+    return _Found(text, None if text is None else sriov.with_devices(definitions.parse(path, text, name)))
+
+
+def _write(name: str, path: str, old: str | None, new: str | None) -> WriteFile:
+    return WriteFile(path, old, new, definitions.WHAT, f"definition of network {name}")
+
+
+def _live(host: Host, network: str) -> list[Owned]:
+    return [owned for owned in host.tagged() if owned.tag.network == network]
+
+
+def _first_of(live: Sequence[Owned], host: Host) -> str:
+    return ", ".join(host.describe(owned.link) for owned in live[:5]) + (" …" if len(live) > 5 else "")
 
 
 def _without(host: Host, detached: Collection[int] | None, task: Task) -> Host:

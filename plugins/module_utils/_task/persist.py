@@ -10,18 +10,17 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Callable, NamedTuple
 
 from .._boot import entry as boot
 from .._boot import files
 from .._boot.index import is_namespace_of_boot
-from .._core.errors import HostError, MacvtapError, Refused, host_error
+from .._core.errors import MacvtapError, Refused, host_error
+from .._core.revert import Revert
+from .._link.steps import WriteFile
 from .._system import text_file
 from .._system.lock import namespace_lock
-
-#: in messages
-_WHAT = "boot file"
 
 #: what the entries shall be, and which leave: from those found
 Decision = Callable[[list[boot.Entry]], "tuple[list[boot.Entry], list[boot.Entry]]"]
@@ -47,9 +46,9 @@ def look(root: str = "/") -> Found:
         for name in _names(_below(root, directory)):
             path = "%s/%s" % (directory, name)
             if files.is_candidate(path):
-                texts[path] = text_file.read(_below(root, path), _WHAT)
+                texts[path] = text_file.read(_below(root, path), boot.WHAT)
     for path in (*files.FIXED, files.DHCPCD):
-        texts[path] = text_file.read(_below(root, path), _WHAT)
+        texts[path] = text_file.read(_below(root, path), boot.WHAT)
     managers = [files.DHCPCD] if texts[files.DHCPCD] is not None else []
     if os.path.isdir(_below(root, os.path.dirname(os.path.dirname(files.NETWORK_MANAGER)))):
         managers.append(files.NETWORK_MANAGER)
@@ -110,43 +109,26 @@ def persist(decide: Decision, root: str, check_mode: bool) -> dict[str, Any]:
             _apply(steps, root)
     return {
         "changed": bool(steps),
-        "actions": ["forget %s" % entry.title for entry in leaving] + [boot.describe(step) for step in steps],
-        "diff": boot.diff(steps),
+        "actions": ["forget %s" % entry.title for entry in leaving] + [step.describe() for step in steps],
+        "diff": [step.texts() for step in steps],
         "entries": [boot.as_row(entry) for entry in entries],
         "files": sorted(path for path in wanted if path != files.DHCPCD),
         "steps": steps,
     }
 
 
-def _apply(steps: Sequence[boot.WriteFile], root: str) -> None:
-    done: list[boot.WriteFile] = []
+def _apply(steps: Sequence[WriteFile], root: str) -> None:
+    revert = Revert()
     try:
         for step in steps:
-            # before it is done: a write that fails at its end has taken effect
-            done.append(step)
-            text_file.replace(_below(root, step.path), step.old, step.new, _WHAT)
+            text_file.write(_below(root, step.path), step.old, step.new, step.what, revert)
     except MacvtapError as exc:
-        exc.args = ("%s. %s" % (exc, _undo(done, root)), *exc.args[1:])
-        raise
+        raise revert.run(exc) from exc
     finally:
-        # also what an undone step had made
+        # also what an undone step had created
         for directory in files.OWN_DIRECTORIES:
             with contextlib.suppress(OSError):
                 os.rmdir(_below(root, directory))
-
-
-def _undo(done: Collection[boot.WriteFile], root: str) -> str:
-    failures = []
-    for step in reversed(list(done)):
-        path = _below(root, step.path)
-        try:
-            if text_file.read(path, _WHAT) != step.old:
-                text_file.replace(path, step.new, step.old, _WHAT)
-        except HostError as exc:
-            failures.append(str(exc))
-    if failures:
-        return "Undoing what the run had begun met: %s" % "; ".join(failures)
-    return "The files are as they were before."
 
 
 def known() -> tuple[dict[tuple[str, int], boot.Entry], list[str]]:

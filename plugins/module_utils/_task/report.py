@@ -14,6 +14,7 @@ import pwd
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from .._core.identity import read_tag
 from .._core.model import (
     IFF_ALLMULTI,
     IFF_NOARP,
@@ -29,6 +30,7 @@ from .._core.model import (
 from .._libvirt.interface import interface_xml
 from .._link.attributes import BY_NAME
 from .._link.host import Host
+from .._link.steps import DeleteLink
 
 #: of a node that the kernel or we make, unless the options say otherwise
 _FRESH_NODE = (0, 0, 0o600)
@@ -36,33 +38,39 @@ _FRESH_NODE = (0, 0, 0o600)
 
 def wanted_row(attachment: Attachment, taps: Mapping[int, Tap], policy: NodePolicy) -> dict[str, Any]:
     """An attachment as it is or, in check mode, as it would be (then a new tap's device number is not known yet)."""
-    seen = taps.get(attachment.found.ifindex) if attachment.found is not None else None
+    tap = taps.get(attachment.found.ifindex) if attachment.found is not None else None
     tag = OwnerTag(attachment.guest, attachment.nic, attachment.network, attachment.queues)
-    node = seen.node if seen is not None else None
-    number = seen.number if seen is not None else None
-    is_ours = node is not None and (node.major, node.minor) == number
-    current = (node.uid, node.gid, node.mode) if is_ours and node is not None else _FRESH_NODE
-    return _row(attachment.link, tag, attachment.device, number, policy.owner(current), policy)
+    node = tap.own_node if tap is not None else None
+    owner = policy.owner((node.uid, node.gid, node.mode) if node is not None else _FRESH_NODE)
+    return _row(attachment.link, tag, attachment.device, tap, owner, policy)
 
 
-def found_row(link: Link, host: Host, seen: Tap | None, policy: NodePolicy) -> dict[str, Any]:
+def found_row(link: Link, host: Host, tap: Tap | None, policy: NodePolicy) -> dict[str, Any]:
     """A link as it is; ``guest`` and the like are null when it is not ours, node facts when there is no such node."""
-    number = seen.number if seen is not None else None
-    node = seen.node if seen is not None else None
-    is_tap = node is not None and (node.major, node.minor) == number
-    owner = [node.uid, node.gid, node.mode] if is_tap and node is not None else [None, None, None]
-    return _row(link, host.tag(link), host.device_name(link), number, owner, policy)
+    return _as_it_is(link, host.tag(link), host.device_name(link), tap, policy)
+
+
+def deleted_row(step: DeleteLink, policy: NodePolicy) -> dict[str, Any]:
+    """A link as it was before the step."""
+    return _as_it_is(step.link, read_tag(step.link.alias), step.device, step.tap, policy)
+
+
+def _as_it_is(link: Link, tag: OwnerTag | None, device: str, tap: Tap | None, policy: NodePolicy) -> dict[str, Any]:
+    node = tap.own_node if tap is not None else None
+    owner = (node.uid, node.gid, node.mode) if node is not None else (None, None, None)
+    return _row(link, tag, device, tap, owner, policy)
 
 
 def _row(
     link: Link,
     tag: OwnerTag | None,
     device: str,
-    number: tuple[int, int] | None,
+    tap: Tap | None,
     owner: Sequence[int | None],
     policy: NodePolicy,
 ) -> dict[str, Any]:
     uid, gid, mode = owner
+    number = tap.number if tap is not None else None
     queues = tag.queues if tag else 1
     return {
         "guest": tag.guest if tag else None,

@@ -17,7 +17,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.common.respawn import has_respawned, respawn_module
 
 from .._core import names
-from .._core.errors import MacvtapError, unexpected
+from .._core.errors import MacvtapError, as_error
 from .._system import command
 from . import misplaced, options
 
@@ -57,10 +57,8 @@ def run(
     try:
         options.check_shared(module.params)
         result = work(module)
-    except MacvtapError as exc:
-        module.fail_json(msg=str(exc))
-    except OSError as exc:
-        module.fail_json(msg=str(unexpected(exc)))
+    except (MacvtapError, OSError) as exc:
+        module.fail_json(msg=str(as_error(exc)))
     if module.check_mode and result.get("changed"):
         # imported here, since a real run needs none of it
         from . import warnings

@@ -16,7 +16,7 @@ from typing import Any
 
 from .._core.model import NodePolicy
 from .._core.names import similar
-from .._link.plan import OwnNode, Step
+from .._link.steps import OwnNode, Step
 
 #: all of them; the documentation lists them by these names
 WARNINGS = {

@@ -41,8 +41,7 @@ ELSEWHERE = {
     ("_system/rtnetlink.py", "why(exc.code)"),
     ("_task/run.py", "names.printable('%s. %s' % (where, msg) if where else msg)"),
     ("_task/run.py", "names.printable(warning)"),
-    ("_task/run.py", "str(exc)"),
-    ("_task/run.py", "str(unexpected(exc))"),
+    ("_task/run.py", "str(as_error(exc))"),
     ("_task/run.py", "warning"),
     ("modules/macvtap_info.py", "warning"),
     ("modules/macvtap_network.py", "problem"),
@@ -51,6 +50,7 @@ ELSEWHERE = {
 }
 #: messages that only say where another one holds
 FRAMES = {
+    "…; it is in use: its tap … is held open by …",
     "…: lower device … …",
     "lower device … …",
     "… has <…>, …",

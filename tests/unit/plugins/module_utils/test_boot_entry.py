@@ -16,6 +16,7 @@ from ansible_collections.linuxnet.macvtap.plugins.module_utils._boot import entr
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._boot import files
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._core.errors import InvalidInput, Refused
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._core.identity import derived_indexes
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._link.steps import WriteFile
 
 CREATE, UP = (files.batch_path("eth0", suffix) for suffix in (files.CREATE, files.UP))
 MANAGERS = (files.NETWORK_MANAGER, files.DHCPCD)
@@ -245,9 +246,9 @@ def test_what_differs_between_live_and_booted():
 
 
 def test_the_diff_is_a_text_for_each_file():
-    steps = [boot.WriteFile("/a", None, "x\n"), boot.WriteFile("/b", "y\n", None)]
-    assert boot.diff(steps) == [
+    steps = [WriteFile("/a", None, "x\n", "boot file"), WriteFile("/b", "y\n", None, "boot file")]
+    assert [step.texts() for step in steps] == [
         {"before_header": "/a (absent)", "after_header": "/a", "before": "", "after": "x\n"},
         {"before_header": "/b", "after_header": "/b (absent)", "before": "y\n", "after": ""},
     ]
-    assert [boot.describe(step) for step in steps] == ["write /a", "remove /b"]
+    assert [step.describe() for step in steps] == ["write /a", "remove /b"]

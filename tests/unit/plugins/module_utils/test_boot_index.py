@@ -12,7 +12,7 @@ import pytest
 
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._boot import files, index
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._core.errors import HostError
-from ansible_collections.linuxnet.macvtap.tests.unit.plugins.module_utils.test_boot import entries, row, texts
+from ansible_collections.linuxnet.macvtap.tests.unit.plugins.module_utils.test_boot_entry import entries, row, texts
 
 
 def written(directory, *rows):

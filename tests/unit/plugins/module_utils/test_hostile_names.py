@@ -42,10 +42,11 @@ from ansible_collections.linuxnet.macvtap.plugins.module_utils._libvirt import d
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._libvirt.domain import parse_domain
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._libvirt.interface import interface_xml
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._libvirt.network import network_xml, parse_network
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._system import text_file
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._system.tap_guard import device_file
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._task import options
 from ansible_collections.linuxnet.macvtap.tests.unit.plugins.module_utils.hostile import NAMES
-from ansible_collections.linuxnet.macvtap.tests.unit.plugins.module_utils.test_boot import MANAGERS, row
+from ansible_collections.linuxnet.macvtap.tests.unit.plugins.module_utils.test_boot_entry import MANAGERS, row
 
 each_name = pytest.mark.parametrize("name", NAMES.values(), ids=NAMES)
 PLAIN = re.compile(r"[A-Za-z0-9_.-]+")
@@ -143,7 +144,7 @@ def test_a_network_lies_in_its_directory_and_is_read_as_it_was_written(tmp_path,
     if network is None:
         return
     path = definitions.path_of(str(tmp_path), name)
-    definitions.replace(path, None, network_xml(network))
+    text_file.replace(path, None, network_xml(network), definitions.WHAT)
     assert [entry.name for entry in tmp_path.iterdir()] == [name + ".xml"]
     assert definitions.read(str(tmp_path), name)._replace(xml=None) == network
     assert parse_network(network_xml(network)).name == name

@@ -89,21 +89,21 @@ def test_a_link_that_is_down_anyway_need_not_go_down():
 @pytest.mark.parametrize("mode", ["vepa", "bridge", "private", "source"])
 @pytest.mark.parametrize("wanted", ["vepa", "bridge", "private"])
 def test_modes_change_in_place(mode, wanted):
-    assert not attributes.needs_recreate(FOUND._replace(mode=mode), FOUND._replace(mode=wanted))
+    assert not attributes.forcing(FOUND._replace(mode=mode), FOUND._replace(mode=wanted))
 
 
 @pytest.mark.parametrize(("mode", "wanted"), [("passthrough", "vepa"), ("bridge", "passthrough")])
 def test_to_and_from_passthrough_takes_a_new_link(mode, wanted):
-    assert attributes.needs_recreate(FOUND._replace(mode=mode), FOUND._replace(mode=wanted))
+    assert attributes.forcing(FOUND._replace(mode=mode), FOUND._replace(mode=wanted))
 
 
 def test_another_lower_device_takes_a_new_link():
-    assert attributes.needs_recreate(FOUND, FOUND._replace(lower=3))
+    assert attributes.forcing(FOUND, FOUND._replace(lower=3))
 
 
 def test_everything_else_changes_in_place():
     wanted = Link(9, "web0", "macvtap", "vepa", 2, None, "02:00:00:00:00:09", 1400, 0, "other", ipv6_disabled=False)
-    assert not attributes.needs_recreate(FOUND, wanted)
+    assert not attributes.forcing(FOUND, wanted)
 
 
 def test_flags_that_are_not_named_are_not_meant():

@@ -21,7 +21,6 @@ from ansible_collections.linuxnet.macvtap.plugins.module_utils._core.model impor
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._link.in_use import (
     Conflict,
     admits,
-    also_held,
     doubts,
     new_owner,
     require_certainty,
@@ -30,14 +29,9 @@ from ansible_collections.linuxnet.macvtap.plugins.module_utils._link.in_use impo
     taps_that_change_hands,
     with_keepers,
 )
-from ansible_collections.linuxnet.macvtap.plugins.module_utils._link.plan import (
-    ChangeLink,
-    DeleteLink,
-    OwnNode,
-    Plan,
-    describe,
-)
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._link.plan import Plan
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._link.resolve import Defaults, number_nics, resolve
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._link.steps import ChangeLink, DeleteLink, OwnNode
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._system.holders import Look
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._task.warnings import of_kept_taps
 from ansible_collections.linuxnet.macvtap.tests.unit.plugins.module_utils.scene import host, macvtap
@@ -48,8 +42,9 @@ QEMU, CAT = Holder(4711, "qemu"), Holder(4712, "cat")
 INDEX = next(derived_indexes("web", 0))
 
 
-def deletion(link=LINK, recreated=False):
-    return DeleteLink(link, "eth0", "/dev/tap%d" % link.ifindex, (246, link.ifindex % 1000), recreated=recreated)
+def deletion(link=LINK, because=""):
+    tap = Tap((246, link.ifindex % 1000), None)
+    return DeleteLink(link, "eth0", f"/dev/tap{link.ifindex}", tap, because)
 
 
 def marking(old, guest="web", nic=0):
@@ -63,7 +58,7 @@ def test_a_held_tap_keeps_its_link_and_its_holders_are_named():
 
 def test_a_held_tap_keeps_its_link_from_being_made_again():
     with pytest.raises(Refused, match="recreated"):
-        require_free(Plan(delete=[deletion(recreated=True)]), {10: [QEMU]}, POLICY)
+        require_free(Plan(delete=[deletion(because="device eth0 -> eth1")]), {10: [QEMU]}, POLICY)
 
 
 def test_processes_that_cannot_be_looked_at_may_hold_any_tap():
@@ -118,7 +113,7 @@ def test_a_change_of_owner_names_who_keeps_the_tap(holders, kept):
     (known,) = with_keepers(plan, {(246, 10): holders}).nodes
     assert known.kept.startswith(kept) and bool(known.kept) == bool(kept)
     assert [kept in warning for warning in of_kept_taps([known])] == ([True] if kept else [])
-    assert ("keeps open" in describe(known)) == bool(kept)
+    assert ("keeps open" in known.describe()) == bool(kept)
     assert with_keepers(plan, {}) == plan
 
 
@@ -166,7 +161,7 @@ def test_a_link_in_the_way_is_told_with_who_holds_its_tap():
         with pytest.raises(Conflict, match=r"(guest web nic 0\) has it|the name web0 is taken)") as caught:
             resolve(number_nics([Nic("db", device="eth0", **wish)], None), {}, there, Defaults())
         assert caught.value.link.name == "web0"
-        assert also_held(caught.value, "/dev/tap10", [QEMU]).endswith(
+        assert str(caught.value.held_by([QEMU], "/dev/tap10")).endswith(
             "in use: its tap /dev/tap10 is held open by pid 4711 (qemu)"
         )
 
