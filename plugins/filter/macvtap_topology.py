@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The filter that draws what macvtap_info tells of one or many hosts."""
+"""The filter that draws what macvtap_info reports of one or many hosts."""
 
 from __future__ import annotations
 

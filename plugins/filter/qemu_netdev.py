@@ -74,7 +74,7 @@ seealso:
   - module: linuxnet.macvtap.macvtap_qemu
   - name: Running guests on macvtap taps
     link: https://github.com/linuxnet/ansible-collection-macvtap/blob/main/docs/docsite/rst/guide_guests.rst
-    description: The same for other machine monitors.
+    description: The same for other VMMs.
 """
 
 EXAMPLES = r"""

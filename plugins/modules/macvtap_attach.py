@@ -13,11 +13,13 @@ author:
 version_added: 1.0.0
 description:
   - Converges the NICs of one or of many virtual machines, each a macvtap link on a lower device and the tap device node
-    C(/dev/tapN) that the virtual machine monitor opens.
-  - A link is made with its MAC, mode and interface index, marked in its alias, silenced for the host's own IP stack,
-    and only then set up. Drift is repaired in place, a link is made again only where the kernel cannot change it.
-  - A tap that a process holds open is never cut off without O(force=true).
-  - Wants and finds are compared once. Check mode shows what would be done, and the same plan is carried out otherwise.
+    C(/dev/tapN) that the VMM opens.
+  - Creates a link with its MAC, mode and interface index, writes its owner tag into the alias, silences the host's own
+    IP stack on it, and only then brings it up. Repairs drift in place. Recreates a link only if the kernel cannot change
+    it.
+  - Never disconnects a process that holds a tap open, unless O(force=true).
+  - Compares the wanted and the current state once. Check mode shows the resulting plan; a normal run carries out the
+    same plan.
 extends_documentation_fragment:
   - linuxnet.macvtap.attributes
   - linuxnet.macvtap.attributes.actiongroup_macvtap
@@ -26,8 +28,8 @@ attributes:
   check_mode:
     support: full
     details:
-      - RV(attachments[].tap_major) and RV(attachments[].tap_minor) of a link that would be made are V(null), since the
-        kernel gives the numbers at creation.
+      - RV(attachments[].tap_major) and RV(attachments[].tap_minor) of a link that would be created are V(null), because the
+        kernel assigns the numbers at creation.
   diff_mode:
     support: full
   idempotent:
@@ -35,7 +37,7 @@ attributes:
 options:
   guest:
     description:
-      - Name of the guest, for every entry of O(attachments) that names none and for O(xml) without a C(<name>).
+      - Name of the guest, for every entry of O(attachments) that does not name one and for O(xml) without a C(<name>).
       - With O(state=absent), selects the links of this guest.
     type: str
   xml:
@@ -65,7 +67,7 @@ options:
           - Mutually exclusive with O(attachments[].device) and O(attachments[].mode).
         type: str
       device:
-        description: Lower device to sit on.
+        description: Lower device of the link.
         type: str
       mode:
         description:
@@ -91,7 +93,7 @@ options:
           - Default is to follow the lower device.
         type: int
       queues:
-        description: How often the virtual machine monitor opens the tap, from 1 to 256.
+        description: How often the VMM opens the tap, from 1 to 256.
         type: int
         default: 1
       allmulticast:
@@ -112,8 +114,8 @@ options:
     default: present
   mac:
     description:
-      - With O(state=absent), selects every macvtap link with one of these MACs, whoever made it, and never another kind
-        of device. All other selectors select only links that carry the mark of this collection.
+      - With O(state=absent), selects every macvtap link with one of these MACs, of any creator, and never another kind
+        of device. All other selectors select only links that carry the owner tag of this collection.
     type: list
     elements: str
   ifname:
@@ -129,9 +131,9 @@ options:
     default: false
   force:
     description:
-      - Also recreate or remove a link whose tap a process holds open. That process is cut off for good.
-      - Also take up a link without mark whose tap a process holds open, when nothing but its name and its MAC address
-        say that it is the guest's.
+      - Also recreate or delete a link whose tap a process holds open. That process is disconnected permanently.
+      - Also take over a link without an owner tag whose tap a process holds open, if only its name and MAC address
+        identify the guest.
     type: bool
     default: false
   link_state:
@@ -322,7 +324,7 @@ attachments:
       returned: success
       sample: 1500
     queues:
-      description: How often the virtual machine monitor is to open the tap.
+      description: How often the VMM is to open the tap.
       type: int
       returned: success
       sample: 1

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: macvtap_info
-short_description: Tell macvtap networks and attachments, who holds the taps, and what is wrong
+short_description: List macvtap networks and attachments, the processes that hold their taps, and problems
 author:
   - linuxnet.macvtap maintainers (@linuxnet)
 version_added: 1.0.0
 description:
-  - Tells the networks defined on a host and the macvtap links that are live, with the processes that hold their taps,
-    with statistics and with problems in words.
+  - Lists the networks defined on a host and the live macvtap links, with the processes that hold their taps,
+    statistics, and problems in words.
 extends_documentation_fragment:
   - linuxnet.macvtap.attributes
   - linuxnet.macvtap.attributes.info_module
@@ -27,27 +27,27 @@ options:
     description: Only this network and its attachments.
     type: str
   mac:
-    description: Only attachments with one of these MACs, whoever made them.
+    description: Only attachments with one of these MACs, of any creator.
     type: list
     elements: str
   device:
     description: Only attachments on this lower device.
     type: str
   all:
-    description: Also macvtap links that this collection did not make.
+    description: Also macvtap links that this collection did not create.
     type: bool
     default: false
 requirements:
   - Python 3.9 or later
   - >-
-    lxml 4.6.5 or later for networks that were defined from XML, which have a problem instead without it;
+    lxml 4.6.5 or later for networks that were defined from XML, which are reported with a problem without it;
     python3-lxml on Debian, Ubuntu, Fedora and EL, lxml on PyPI
   - >-
-    pyroute2 0.7.2 or later for statistics, which are left out with a warning without it;
+    pyroute2 0.7.2 or later for statistics, which are omitted with a warning without it;
     python3-pyroute2 on Debian, Ubuntu, Fedora and EPEL for EL, pyroute2 on PyPI
 notes:
-  - Warns when a filter names a guest, network, device or MAC that the host does not have, as a slip of the pen does.
-  - Warns when it does not run as root and so cannot see which processes hold taps or what libvirt keeps.
+  - Warns when a filter names a guest, network, device or MAC that does not exist on the host.
+  - Warns when it does not run as root and so cannot see which processes hold taps or read libvirt's files.
 seealso:
   - module: linuxnet.macvtap.macvtap_network
   - module: linuxnet.macvtap.macvtap_attach
@@ -191,7 +191,7 @@ attachments:
       returned: success
       sample: 1500
     queues:
-      description: How often the virtual machine monitor is to open the tap.
+      description: How often the VMM is to open the tap.
       type: int
       returned: success
       sample: 1
@@ -253,7 +253,7 @@ attachments:
         <interface type='ethernet'><mac address='02:9c:1a:5e:40:77'/><target dev='macvtap0' managed='no'/><model
         type='virtio'/></interface>
     managed:
-      description: Whether the link carries the mark of this collection.
+      description: Whether the link carries the owner tag of this collection.
       type: bool
       returned: success
       sample: true

@@ -17,7 +17,7 @@ description:
   - Brings each lower device up if it is down. Never touches its addresses, its MAC or its MTU.
   - A change of the definition reaches the links that are live. Modes other than V(passthrough) are switched in place,
     also under a running guest. To and from V(passthrough), and away from a lower device that left the pool, a link is
-    made again.
+    recreated.
 extends_documentation_fragment:
   - linuxnet.macvtap.attributes
   - linuxnet.macvtap.attributes.actiongroup_macvtap
@@ -63,8 +63,8 @@ options:
     default: present
   force:
     description:
-      - Let O(state=absent) remove the definition although attachments are live.
-      - Let a change make links again whose taps a process holds open. That process is cut off for good.
+      - Remove the definition with O(state=absent) although attachments are live.
+      - Also recreate links whose taps a process holds open. That process is disconnected permanently.
     type: bool
     default: false
   detached:
@@ -87,7 +87,7 @@ requirements:
     pyroute2 0.7.2 or later to bring up a lower device that is down;
     python3-pyroute2 on Debian, Ubuntu, Fedora and EPEL for EL, pyroute2 on PyPI
 notes:
-  - Warns when it defines a network that libvirt has too, by name or UUID. libvirt's own is left alone.
+  - Warns when it defines a network that libvirt also has, by name or UUID. libvirt's own network stays unchanged.
 seealso:
   - module: linuxnet.macvtap.macvtap_attach
   - module: linuxnet.macvtap.macvtap_info

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: macvtap_persist
-short_description: Let the next boot make the same macvtap links, and keep network managers off them
+short_description: Have the next boot create the same macvtap links, and keep network managers off them
 author:
   - linuxnet.macvtap maintainers (@linuxnet)
 version_added: 1.0.0
 description:
-  - Writes the files from which a boot makes the links that M(linuxnet.macvtap.macvtap_attach) made, before any guest
+  - Writes the files from which a boot creates the links that M(linuxnet.macvtap.macvtap_attach) created, before any guest
     starts, with the same names, MACs and interface indexes, and so the same C(/dev/tapN), owners and permissions. The
     boot needs no Ansible, no Python and no network.
   - These are batch files for C(ip), a sysctl.d file and an instance of the systemd unit C(macvtap@.service) for each
@@ -20,8 +20,8 @@ description:
     name for it, C(/dev/macvtap/IFNAME).
   - Drop-ins keep udev from renaming the links or changing their MACs, and systemd-networkd, NetworkManager and dhcpcd
     from configuring them. Those of NetworkManager and dhcpcd are written where these programs are configured.
-  - Touches no link. Neither the links nor their lower devices need to be there.
-  - Each file says who wrote it. A file that something else wrote is never overwritten, and the module fails.
+  - Does not touch any link. Neither the links nor their lower devices need to exist.
+  - Each file names this collection as its author. The module never overwrites another file; it fails instead.
 extends_documentation_fragment:
   - linuxnet.macvtap.attributes
   - linuxnet.macvtap.attributes.actiongroup_macvtap
@@ -44,10 +44,10 @@ options:
     elements: dict
   state:
     description:
-      - V(present) lets the next boot make O(attachments), beside what earlier tasks wrote. A guest's NIC that the files
-        have already is brought up to date.
-      - V(absent) takes out what O(attachments), O(guest) and O(network) select, of which at least one must be given.
-        Several narrow the choice. An empty list selects nothing. When nothing is left, all files are removed.
+      - V(present) has the next boot create O(attachments), in addition to what earlier tasks wrote. Updates the entry of
+        a NIC that already has one.
+      - V(absent) removes the entries that O(attachments), O(guest) and O(network) select, of which at least one must be
+        set. Several narrow the choice. An empty list selects nothing. When no entry remains, all files are removed.
     type: str
     choices: [present, absent]
     default: present
@@ -61,19 +61,19 @@ options:
     description: With O(state=absent), selects the NICs on this network.
     type: str
   purge:
-    description: With O(state=present), take out other NICs of the guests named.
+    description: With O(state=present), remove the entries of other NICs of the guests named.
     type: bool
     default: false
   root:
-    description: Where the file system is mounted whose boot is meant, for example that of an image.
+    description: Mount point of the root file system to write to, for example that of an image.
     type: path
     default: /
   reload:
     description:
-      - Tell systemd, udev, systemd-networkd and NetworkManager of changed files of theirs, where they run. They read
-        their configuration again and let go of the links, and leave everything else as it is.
-      - When NetworkManager has taken a link in hand, as only a profile of the host makes it do, it would set that link
-        down. Then it is not told, and the module warns.
+      - Reload systemd, udev, systemd-networkd and NetworkManager if they run and files of theirs changed. They read
+        their configuration again, release the links, and leave everything else unchanged.
+      - If NetworkManager manages a link, which only a profile on the host causes, a reload would bring that link down.
+        In that case the module does not reload NetworkManager, and warns.
       - Has no meaning with another O(root).
     type: bool
     default: true
@@ -81,11 +81,11 @@ requirements:
   - Python 3.9 or later
   - ip (iproute2) and systemd on the host that boots, not for the module itself
 notes:
-  - Without systemd the files are written all the same, with a warning. Nothing needs to be enabled.
+  - Without systemd, the module writes the files and warns. Nothing needs to be enabled.
   - A running dhcpcd reads its file when it is started again, or with C(dhcpcd --rebind), which renews the leases of the
     host. That is left to you.
-  - A boot makes links in the network namespace of process 1. In another one the module refuses to write.
-  - Links made with O(linuxnet.macvtap.macvtap_attach#module:stable_index=false) are refused, since another link can
+  - A boot creates links in the network namespace of process 1. In another one the module refuses to write.
+  - Links created with O(linuxnet.macvtap.macvtap_attach#module:stable_index=false) are refused, since another link can
     have their interface index after a boot.
 seealso:
   - module: linuxnet.macvtap.macvtap_attach
@@ -147,7 +147,7 @@ entries:
       returned: success
       sample: vepanet
     queues:
-      description: How often the virtual machine monitor is to open the tap.
+      description: How often the VMM is to open the tap.
       type: int
       returned: success
       sample: 1
@@ -254,16 +254,16 @@ ARGUMENT_SPEC = {
 def _present(params):
     rows = params["attachments"]
     if rows is None:
-        raise InvalidInput("state present wants attachments; an empty list adds nothing")
+        raise InvalidInput("state=present requires attachments; an empty list adds nothing")
     if rows and params["root"] == "/" and not persist.is_namespace_of_boot():
         raise Refused(
-            "this task runs in a network namespace of its own, and a boot makes links in that of process 1; let a"
-            " service that makes the namespace attach its guests, or set root to the file system of its own boot"
+            "this task runs in a network namespace of its own, but a boot creates links in that of process 1; have"
+            " the service that creates the namespace attach its guests, or set root to the file system of its own boot"
         )
     if params["network"] is not None:
-        raise InvalidInput("network only selects what state absent takes out; it has no meaning with state present")
+        raise InvalidInput("network requires state=absent: it selects the entries to remove")
     if params["guest"] is not None and not params["purge"]:
-        raise InvalidInput("guest needs state absent or purge=true")
+        raise InvalidInput("guest requires state=absent or purge=true")
     entries = boot.entries(rows)
     if params["root"] == "/":
         persist.require_own_names(entry.ifname for entry in entries)
@@ -274,10 +274,10 @@ def _absent(params):
     rows, guests, network = params["attachments"], params["guest"], params["network"]
     if rows is None and guests is None and network is None:
         raise InvalidInput(
-            "state absent without a selector would forget everything; give attachments, guest or network"
+            "state=absent without a selector would remove every entry; set attachments, guest or network"
         )
     if params["purge"]:
-        raise InvalidInput("purge has no meaning with state absent")
+        raise InvalidInput("purge requires state=present")
     return partial(boot.without, keys=None if rows is None else boot.keys_of(rows), guests=guests, network=network)
 
 
@@ -305,15 +305,14 @@ def _tell(module, changed, entries):
         cut = readers.would_cut(reader, [row["ifname"] for row in entries])
         if cut:
             module.warn(
-                "%s has taken %s in hand and would set it down when it lets go, so it was not told of the new files;"
-                " run '%s' when the guests can spare these links, and attach them again"
-                % (reader.name, ", ".join(cut), reader.command)
+                "%s manages %s and would bring it down on reload, so it was not reloaded; run '%s' when the guests"
+                " can lose these links, then attach them again" % (reader.name, ", ".join(cut), reader.command)
             )
         else:
             told.append(reader)
     if not module.check_mode:
         for failure in readers.tell(told):
-            module.warn("the files are written, but a program that runs could not be told: %s" % failure)
+            module.warn("the files are written, but a running program could not be reloaded: %s" % failure)
     return [readers.describe(reader) for reader in told]
 
 
@@ -322,14 +321,16 @@ def _warn(module, result, params):
         return
     if params["root"] == "/" and not readers.is_systemd_running():
         module.warn(
-            "systemd does not run on this host: the files are written, but nothing makes links from them; let your own"
-            " boot scripts run 'ip -force -batch' on those in /etc/macvtap/boot"
+            "systemd does not run on this host: the files are written, but nothing creates links from them; have"
+            " your own boot scripts run 'ip -force -batch' on those in /etc/macvtap/boot"
         )
     elsewhere = sorted(
         {row["tap_path"] for row in params["attachments"] if not row.get("tap_path", "/dev/").startswith("/dev/")}
     )
     if elsewhere:
-        module.warn("the kernel makes nodes in /dev only, so the next boot will not make %s" % ", ".join(elsewhere[:5]))
+        module.warn(
+            "the kernel creates nodes in /dev only, so the next boot does not create %s" % ", ".join(elsewhere[:5])
+        )
 
 
 def main():

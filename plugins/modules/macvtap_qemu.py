@@ -176,7 +176,7 @@ seealso:
     plugin_type: filter
   - name: Running guests on macvtap taps
     link: https://github.com/linuxnet/ansible-collection-macvtap/blob/main/docs/docsite/rst/guide_guests.rst
-    description: How taps reach guests, also with other machine monitors.
+    description: How taps reach guests, also with other VMMs.
 """
 
 EXAMPLES = r"""

@@ -4,7 +4,7 @@
 
 # Private to this collection: may change without notice.
 
-"""What macvtap_info tells of hosts, as the tree that pictures are drawn from. PURE.
+"""What macvtap_info reports of hosts, as the tree that pictures are drawn from. PURE.
 
 host → lower device → segment (a network on that device) → guest → tap
 """

@@ -71,7 +71,7 @@ def test_purging_the_old_name_in_the_same_task_does_not_free_it(host, web):
 def test_a_link_whose_mark_was_wiped_goes_to_no_other_guest_of_the_same_name_and_mac(host, web):
     host.ip("link set web0 alias ''")
     sentence = refused(host, web, attachments=[DB])
-    assert "web0 would be given to guest db nic 0" in sentence and "force=true" in sentence
+    assert "web0 would be assigned to guest db nic 0" in sentence and "force=true" in sentence
     # and comes back to its own, which its index tells
     row = host.converges(ATTACH, attachments=[WEB])["attachments"][0]
     assert (row["tap_path"], row["guest"]) == (web["tap_path"], "web")
@@ -123,7 +123,7 @@ def test_two_links_with_one_mark(host):
     mark = host.link("web0")["ifalias"]
     host.ip("link add link eth0 name thief0 type macvtap", f'link set thief0 alias "{mark}"')
     sentence = host.refusal(ATTACH, attachments=[WEB])
-    assert "web0 and thief0 carry its mark" in sentence or "thief0 and web0 carry its mark" in sentence
+    assert "web0 and thief0 carry its owner tag" in sentence or "thief0 and web0 carry its owner tag" in sentence
     host.ip("link set thief0 alias ''")
     assert host.attach(attachments=[WEB])["attachments"][0]["tap_path"] == row["tap_path"]
 

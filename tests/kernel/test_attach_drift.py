@@ -27,7 +27,7 @@ OWNED = {"device_owner": "nobody", "device_group": "65533", "device_mode": "0660
         # while it is down, as some kernels want it
         ("ip link set web0 down; ip link set web0 name other0; ip link set other0 up", "ifname other0 -> web0"),
         ("echo 0 > /proc/sys/net/ipv6/conf/web0/disable_ipv6", "ipv6 true -> false"),
-        ("rm /dev/tap*", "create node"),
+        ("rm /dev/tap*", "create device node"),
         ("chmod 666 /dev/tap*", "0666 to"),
         ("chown 4711 /dev/tap*", "from 4711:"),
         ("chgrp 4711 /dev/tap*", ":4711 "),

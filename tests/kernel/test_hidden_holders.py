@@ -102,7 +102,7 @@ def test_a_link_is_not_given_to_another_guest_under_a_hidden_holder(host):
     holder = kept(host, "in_flight", row)
     host.ip("link set web0 alias ''")
     wanted = [{"guest": "db", "device": "eth0", "ifname": "web0", "mac": mac}]
-    assert "web0 would be given to guest db nic 0" in host.refusal(ATTACH, attachments=wanted)
+    assert "web0 would be assigned to guest db nic 0" in host.refusal(ATTACH, attachments=wanted)
     let_go(holder)
     host.converges(ATTACH, attachments=wanted)
 

@@ -78,7 +78,7 @@ def test_a_path_in_the_place_of_xml_is_refused_with_the_way_to_read_it(host, mod
         (ATTACH, {"attachments": [{**WEB, "definitions_dir": "/x"}]}, "definitions_dir belongs beside attachments"),
         (ATTACH, {"attachments": [{**WEB, "que": 2}]}, "que is not an option here: did you mean queues?"),
         (ATTACH, {"guest": "web", "portgroups": "gold"}, "Unsupported parameters"),
-        (ATTACH, {"guest": "web", "network": "n"}, "network only selects what state absent removes"),
+        (ATTACH, {"guest": "web", "network": "n"}, "network requires state=absent, where it selects links"),
         (NETWORK, {"name": "n", "device": "eth0"}, "device is not an option here: did you mean devices or"),
         (NETWORK, {"nmae": "n", "devices": ["eth0"]}, "nmae is not an option here: did you mean name?"),
         (INFO, {"guests": "web"}, "guests is not an option here: did you mean guest?"),
@@ -192,5 +192,5 @@ def test_a_look_without_root_says_what_it_cannot_see(host):
     said = warnings(json.loads(host.run(words).stdout))
     assert any("the open files of pid" in text and "become: true" in text for text in said)
     hidden = "/etc/libvirt/qemu/networks and /run/libvirt/qemu"
-    assert any(f"what libvirt keeps in {hidden} may not be looked at" in text for text in said)
+    assert any(f"what libvirt keeps in {hidden} are not readable" in text for text in said)
     assert warnings(host.module(INFO)) == []

@@ -50,7 +50,7 @@ def test_a_guest_of_the_next_boot_is_refused_another_path(host, row):
         sentence = host.refusal(ATTACH, attachments=NICS)
         number = host.node(row["tap_path"])[1]
         assert (
-            f"gives it the path tap{row['ifindex']}, which is taken: {row['tap_path']} is device {number}" in sentence
+            f"gives it the path tap{row['ifindex']}, which is in use: {row['tap_path']} is device {number}" in sentence
         )
         assert "another network namespace" in sentence and "macvtap_persist with state=absent" in sentence
         (problem,) = host.module("macvtap_info")["boot_problems"]
@@ -89,7 +89,7 @@ def test_a_link_with_the_index_is_named(host, row):
     host.ip(f"link add link eth1 name other index {row['ifindex']} type macvlan")
     try:
         sentence = host.refusal(ATTACH, attachments=NICS)
-        assert "which is taken: other (macvlan that is not ours) has the interface index" in sentence
+        assert "which is in use: other (macvlan that is not ours) has the interface index" in sentence
         host.module(PERSIST, state="absent", guest=[WEB])
         (warning,) = warnings(host.attach(attachments=NICS))
         assert "other (macvlan that is not ours) has the interface index" in warning

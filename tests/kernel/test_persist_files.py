@@ -84,7 +84,7 @@ def test_a_failure_takes_back_what_was_written(host, effect):
     host.module(PERSIST, attachments=made["attachments"][:1])
     contents = "cat $({ %s; } | sort)" % FIND
     before = host.run(["sh", "-c", contents]).stdout
-    with pytest.raises(ModuleFailed, match=r"No space left on device\. What the run had begun was undone \(steps: "):
+    with pytest.raises(ModuleFailed, match=r"No space left on device\. The run was rolled back \(steps: "):
         host.module(PERSIST, attachments=made["attachments"], luck={"fail_at": [effect, 28]})
     assert host.run(["sh", "-c", contents]).stdout == before
     host.module(PERSIST, state="absent", guest=["a"])
@@ -97,7 +97,7 @@ def test_drift_between_what_is_live_and_what_the_next_boot_makes(host):
     host.detach(guest="b")
     told = host.module("macvtap_info")
     assert {row["guest"]: (row["persistent"], row["problems"]) for row in told["attachments"]} == {
-        "a": (True, ["the next boot makes it otherwise: mode bridge -> vepa, queues 2 -> 1"]),
+        "a": (True, ["the next boot creates it differently: mode bridge -> vepa, queues 2 -> 1"]),
         "c": (False, []),
     }
     assert [row["guest"] for row in told["boot_only"]] == ["b"]
@@ -118,7 +118,7 @@ def test_drift_between_what_is_live_and_what_the_next_boot_makes(host):
     [
         ("rm {0}/macvtap@.service", "{0}/macvtap@.service is missing"),
         ("echo Requires=x.service >>{0}/macvtap.target", "{0}/macvtap.target is not as it was written"),
-        ("ln -sf /dev/null {0}/macvtap.target", "{0}/macvtap.target is no regular file"),
+        ("ln -sf /dev/null {0}/macvtap.target", "{0}/macvtap.target is not a regular file"),
         ("echo mine >{0}/multi-user.target.d/macvtap.conf", "multi-user.target.d/macvtap.conf was not written by this"),
         ("rm /etc/macvtap/boot/eth0.up", "/etc/macvtap/boot/eth0.up is missing"),
     ],

@@ -226,4 +226,4 @@ def test_files_of_an_awkward_lower_device(host):
     assert [done.returncode for done in play_boot(host, name)] == [0, 0, 0, 0]
     again = host.attach(attachments=[{"guest": "a", "device": name}], check=True)
     # the lab's /dev is no devtmpfs
-    assert again["actions"] == [action for action in again["actions"] if action.startswith("make node")]
+    assert again["actions"] == [action for action in again["actions"] if action.startswith("create device node")]

@@ -118,7 +118,7 @@ def disguised(host, web, request):
 def test_an_exchanged_socket_is_not_spoken_to_and_the_guest_behind_it_keeps_its_nics(disguised):
     web, mail = disguised
     for check in (True, False):
-        with pytest.raises(ModuleFailed, match=r"in place of the guest's QEMU|qmp\.sock is no socket"):
+        with pytest.raises(ModuleFailed, match=r"in place of the guest's QEMU|qmp\.sock is not a socket"):
             web.started(check=check)
     assert mail.started(check=True)["actions"] == [SECURED.format("mail")]
 

@@ -136,7 +136,7 @@ def test_a_nic_with_two_queues_is_plugged_with_both(host):
 def test_a_guest_that_does_not_let_go_of_a_nic_is_named(host):
     web = paused(host, "web", nics=({}, {}))
     web.started()
-    with pytest.raises(ModuleFailed, match="the guest does not let go of NIC 1 within 1 seconds"):
+    with pytest.raises(ModuleFailed, match="the guest did not release nic 1 within 1 seconds"):
         web.started(taps=web.attachments[:1], stop_timeout=1)
 
 

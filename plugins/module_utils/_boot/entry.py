@@ -220,7 +220,7 @@ def _node_mode(value: Any) -> str:
 def merged(
     found: Iterable[Entry], wanted: Sequence[Entry], guests: Collection[str], purge: bool
 ) -> tuple[list[Entry], list[Entry]]:
-    """What the files shall hold: ``wanted``, and of ``found`` what is not in their way.
+    """The entries that the files are to hold: ``wanted``, and those of ``found`` that do not conflict with them.
 
     A name or an index is one link's at a time, so an entry that has a wanted one's is of a link that is gone.
 
@@ -293,7 +293,7 @@ def plan(found: Mapping[str, str], wanted: Mapping[str, str], is_ours: Callable[
     """What makes the files so, and ours that are not wanted gone.
 
     :arg is_ours: of path and text.
-    :raises Refused: when somebody else's file lies at a path.
+    :raises Refused: when a file that this collection did not write lies at a path.
     """
     steps = []
     for path, new in wanted.items():
@@ -302,8 +302,7 @@ def plan(found: Mapping[str, str], wanted: Mapping[str, str], is_ours: Callable[
             continue
         if old is not None and not is_ours(path, old):
             raise Refused(
-                "%s was not written by this collection and is left alone, so nothing was changed; move it away if"
-                " nothing uses it" % path
+                "nothing was changed: %s was not written by this collection; move it away if nothing uses it" % path
             )
         steps.append(WriteFile(path, old, new, WHAT))
     # what refers to other files goes before them

@@ -42,7 +42,7 @@ GUESTS = "/etc/systemd/system/qemu-guest-.service.d/macvtap.conf"
 CREATE, UP = ".create", ".up"
 _SYSCTL = re.compile(re.escape(SYSCTL_DIR) + r"/90-macvtap-.+\.conf")
 FIXED = (UDEV_RULES, LINK, NETWORK, NETWORK_MANAGER, LINKS, SERVICE, TARGET, GUESTS, BOOT)
-#: directories that nobody else has a use for: removed when empty
+#: directories of this collection alone: removed when empty
 OWN_DIRECTORIES = (BATCH_DIR, BOOT.rpartition("/")[0], GUESTS.rpartition("/")[0])
 
 #: the kernel's word for libvirt's
@@ -228,7 +228,7 @@ RemainAfterExit=yes
 # Links that could not be made are no failure here, but one below.
 ExecStart=-/bin/sh /etc/macvtap/boot/links.sh create %I
 ExecStart=/usr/lib/systemd/systemd-sysctl /etc/sysctl.d/90-macvtap-%I.conf
-# The nodes have their owners before anybody is told that they are there.
+# The nodes have their owners before any program learns that they are there.
 ExecStart=-udevadm settle --timeout=30
 ExecStart=/bin/sh /etc/macvtap/boot/links.sh up %I
 """
@@ -282,7 +282,7 @@ def read(found: Mapping[str, str]) -> list[Entry]:
     made = []
     for index, link in links.items():
         tag = read_tag(settings.get(index, {}).get("alias", ""))
-        # a file cut off in the middle: the link's next attachment writes it anew
+        # a file cut off in the middle: the link's next attachment rewrites it
         if tag is not None:
             owner, group, node_mode = owners.get(index, ("root", "root", "0600"))
             mtu = settings[index].get("mtu")

@@ -4,7 +4,7 @@
 
 # Private to this collection: may change without notice.
 
-"""The programs that read the files of a boot and run already: who is to be told of a change, and how.
+"""The programs that read the files of a boot and run already: which to reload after a change, and how.
 
 Every command here makes a program read its configuration and no more. It leaves what it has configured as it is, but
 for links that the new files speak of. dhcpcd has no such command: it would renew the leases of the host.
@@ -100,13 +100,13 @@ def would_cut(reader: Reader, names: Iterable[str]) -> list[str]:
 
 def describe(reader: Reader) -> str:
     """In words, for ``actions``."""
-    return "tell %s (%s)" % (reader.name, reader.command)
+    return "reload %s (%s)" % (reader.name, reader.command)
 
 
 def tell(readers: Sequence[Reader]) -> list[str]:
     """Tell each.
 
-    :returns: what failed, in words: the files are right all the same, and somebody has to tell later.
+    :returns: what failed, in words: the files are correct, but the reload must be repeated.
     """
     failures = []
     for reader in readers:

@@ -96,7 +96,7 @@ case $verb in
 create)
     new=$(echo "$links" | those absent)
     [ -z "$new" ] || lines "$boot/$device.create" add "$new" | ip -force -batch -
-    # Whoever opens the path would meet somebody else. Without the link no guest starts, libvirt's neither.
+    # A program that opens the path would get another tap. Without the link no guest starts, libvirt's neither.
     not_their_own "$(echo "$new" | those here)" | while read -r name index; do
         found=$(ls -ld "/dev/tap$index")
         echo "@NOT_ITS_OWN@" >&2

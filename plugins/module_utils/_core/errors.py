@@ -29,7 +29,7 @@ class InvalidInput(MacvtapError):
 
 
 class Refused(MacvtapError):
-    """What is asked would harm somebody (a running guest, a foreign link or file); nothing was changed."""
+    """The request would harm a running guest, or a link or file that is not managed here; nothing was changed."""
 
 
 class HostError(MacvtapError):
@@ -63,7 +63,7 @@ def missing_library(purpose: str, library: str, exc: ImportError | None) -> Miss
 
 
 #: begins what a message says of steps that could not be taken back
-UNDOING_MET = "Undoing what the run had begun met: "
+UNDOING_MET = "Rollback was incomplete: "
 
 
 class RaceLost(HostError):

@@ -4,7 +4,7 @@
 
 # Private to this collection: may change without notice.
 
-"""What an errno of the kernel means for somebody who attaches guests. PURE."""
+"""What an errno of the kernel means for attaching guests. PURE."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _MEANINGS = {
         "choose another MAC",
     ),
     errno.EADDRNOTAVAIL: ("the MAC is multicast or zero", "choose a unicast MAC, such as one beginning with 02"),
-    errno.ERANGE: ("the name or the mark is too long", "choose a shorter name"),
+    errno.ERANGE: ("the name or the owner tag is too long", "choose a shorter name"),
     errno.EOPNOTSUPP: ("this kernel has no macvtap", "load the module: modprobe macvtap"),
     errno.EOVERFLOW: (
         "a counter of the lower device (promiscuity or allmulticast) is full, or was driven below zero before",

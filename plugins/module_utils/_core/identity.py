@@ -4,7 +4,7 @@
 
 # Private to this collection: may change without notice.
 
-"""Who a link belongs to: the mark in its alias, and the MAC and ifindex derived from guest and nic. PURE."""
+"""Who a link belongs to: the owner tag in its alias, and the MAC and ifindex derived from guest and nic. PURE."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _READABLE = "!$&'()*+,-./:;@[]^_`{|}~"
 #: derived ifindexes: 2^30 … 2^31-1, far from those the kernel counts up from 1
 INDEX_BASE = 1 << 30
 
-#: how many derived ifindexes tell whose a link is that has lost its mark
+#: how many derived ifindexes tell whose a link is that has lost its owner tag
 _LIKELY_INDEXES = 16
 
 #: how many derived MACs of one NIC are tried; a found one among them is kept
@@ -47,14 +47,15 @@ def tag_text(tag: OwnerTag) -> str:
     text = " ".join(words)
     if len(text) > _ALIAS_BYTES:
         raise InvalidInput(
-            "guest name %r%s is too long: the mark in the link's alias would take %d of %d bytes; use a shorter name"
+            "guest name %r%s is too long: the owner tag in the link's alias would take %d of %d bytes; use a"
+            " shorter name"
             % (tag.guest, " with network name %r" % tag.network if tag.network else "", len(text), _ALIAS_BYTES)
         )
     return text
 
 
 def read_tag(alias: str) -> OwnerTag | None:
-    """The mark in an alias, or None when the link is not ours."""
+    """The owner tag in an alias, or None when the link is not ours."""
     match = _MARK.fullmatch(alias) if alias.startswith(_PREFIX) else None
     if match is None:
         return None

@@ -24,7 +24,7 @@ BOOT_DIRECTORY = "/etc/macvtap/boot"
 #: of one tap (MAX_TAP_QUEUES, linux/if_tap.h): every open is one more
 MAX_QUEUES = 256
 
-#: nic numbers are positions; more than this is a slip, and more digits than the mark of a link is read with
+#: nic numbers are positions; more than this is a slip, and more digits than the owner tag of a link is read with
 MAX_NIC = 999_999_999
 
 
@@ -83,12 +83,12 @@ IFF_PROMISC = 0x100
 IFF_ALLMULTI = 0x200
 
 
-#: link group of a link from its creation until it is marked ("mvtp"): the kernel takes no alias at creation
+#: link group of a link from its creation until it is tagged ("mvtp"): the kernel takes no alias at creation
 MAKING_GROUP = 0x6D767470
 
 
 class Link(NamedTuple):
-    """A network link as the kernel reports it, or as it shall be."""
+    """A network link as the kernel reports it, or as it is wanted."""
 
     ifindex: int
     name: str
@@ -192,7 +192,7 @@ class Holder(NamedTuple):
 
 
 class NodePolicy(NamedTuple):
-    """Where tap nodes live and whose they shall be; None = not managed."""
+    """Where tap nodes live and what owner they get; None = not managed."""
 
     directory: str = "/dev"
     uid: int | None = None
@@ -214,7 +214,7 @@ class NodePolicy(NamedTuple):
         return self._replace(uid=uid, gid=gid, mode=mode)
 
     def owner(self, now: tuple[int, int, int]) -> tuple[int, int, int]:
-        """Owner, group and permission bits that a node shall have which has ``now``."""
+        """The wanted owner, group and permission bits of a node that has ``now``."""
         return (
             now[0] if self.uid is None else self.uid,
             now[1] if self.gid is None else self.gid,
@@ -231,7 +231,7 @@ class Attachment(NamedTuple):
     #: name of the lower device
     device: str
     queues: int
-    #: the link as it shall be
+    #: the link as it is wanted
     link: Link
     #: the link as it is, None = to be made
     found: Link | None

@@ -92,7 +92,7 @@ def check_guest_name(name: str) -> str:
     _check_text(name, "guest name")
     if len(name.encode()) > MAX_GUEST_NAME_BYTES:
         raise InvalidInput(
-            f"the guest name {shown(name)} has {len(name.encode())} bytes, too long for the mark on its links;"
+            f"the guest name {shown(name)} has {len(name.encode())} bytes, too long for the owner tag on its links;"
             f" shorten it to {MAX_GUEST_NAME_BYTES} or less"
         )
     return name
@@ -136,9 +136,11 @@ def check_mac(text: str) -> str:
     """
     mac = normalize_mac(text)
     if int(mac[:2], 16) & 1:
-        raise InvalidInput(f"the MAC address {shown(text)} is multicast, no NIC can have it; make the first octet even")
+        raise InvalidInput(
+            f"the MAC address {shown(text)} is multicast, which a NIC cannot have; make the first octet even"
+        )
     if mac == "00:00:00:00:00:00":
-        raise InvalidInput(f"the MAC address {shown(text)} is all zero, no NIC can have it; leave it out to derive one")
+        raise InvalidInput(f"the MAC address {shown(text)} is all zero, which a NIC cannot have; omit it to derive one")
     return mac
 
 

@@ -47,7 +47,7 @@ class Revert:
         if failures:
             error.undone += (UNDOING_MET + "; ".join(failures),)
         elif undo and not silent:
-            error.undone += (f"What the run had begun was undone (steps: {sum(steps for _action, steps in undo)}).",)
+            error.undone += (f"The run was rolled back (steps: {sum(steps for _action, steps in undo)}).",)
         return error
 
     def __bool__(self) -> bool:

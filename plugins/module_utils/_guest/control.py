@@ -96,8 +96,8 @@ def _running(host: Host, guest: Process, need_nics: bool) -> Running:
     except (OSError, HostError) as error:
         if need_nics:
             raise HostError(
-                f"the guest runs as process {guest.pid}, but its QMP socket does not serve ({error}); end the other"
-                " client or that process"
+                f"the guest runs as process {guest.pid}, but its QMP socket does not respond ({error}); end the"
+                f" other client or that process"
             ) from error
     return Running(guest, base, nics, process.held_devices(guest.pid), files.is_open(host.paths))
 
@@ -199,7 +199,7 @@ def start(host: Host, wanted: Wanted) -> None:
     :raises StartFailed: QEMU ended at once or stays silent; the text holds its own words, and nothing of it is left.
     """
     if host.user is None:
-        raise HostError("nobody to run the guest as")
+        raise HostError("the guest has no user to run as; set user")
     files.make_log(host.paths.console, host.user.uid, host.user.gid)
     offset = files.make_log(host.paths.log, 0, 0)
     keeper = host.systemd or host.pid_file
@@ -321,7 +321,7 @@ def unplug(qmp: Qmp, number: int, seconds: float) -> None:
     qmp.execute("device_del", {"id": name})
     if not qmp.wait_deleted(name, seconds):
         raise HostError(
-            f"the guest does not let go of NIC {number} within {seconds:g} seconds: it still boots, or its system knows"
-            " no hot-unplug; try again, or stop the guest"
+            f"the guest did not release nic {number} within {seconds:g} seconds: it is still booting, or its system"
+            f" does not support hot-unplug; try again, or stop the guest"
         )
     qmp.execute("netdev_del", {"id": f"net{number}"})

@@ -38,7 +38,7 @@ class StrangerListens(HostError):
 
 
 def check_directory(option: str, path: str, group_may_write: bool) -> None:
-    """Refuse a directory that somebody else could exchange, or fill with what he likes.
+    """Refuse a directory that another user could replace or fill.
 
     It need not exist. In one above it everybody may write when it is sticky, and a group in any case: that of the
     system log may in /var/log on some distributions.
@@ -111,7 +111,7 @@ def clear(paths: Paths) -> None:
     """
     take(paths)
     try:
-        # follows no link: nobody but root gets into the directory any more, and rmtree works on open directories
+        # follows no link: only root gets into the directory any more, and rmtree works on open directories
         shutil.rmtree(paths.directory)
     except FileNotFoundError:
         return
@@ -133,7 +133,7 @@ def make_log(path: str, uid: int, gid: int) -> int:
         raise _in_the_way(path, "a log", error) from error
     try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise HostError(f"{path} is no regular file, and no place for a log; remove it")
+            raise HostError(f"{path} is not a regular file, so no log can be written there; remove it")
         os.fchown(descriptor, uid, gid)
         return os.fstat(descriptor).st_size
     finally:
@@ -153,7 +153,7 @@ def read_note(path: str) -> str | None:
         raise _in_the_way(path, "a pid file", error) from error
     try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise HostError(f"{path} is no regular file, and no place for a pid; remove it")
+            raise HostError(f"{path} is not a regular file, so no pid can be kept there; remove it")
         return os.read(descriptor, _LONGEST_NOTE).decode("ascii", "replace").strip()
     finally:
         os.close(descriptor)
@@ -189,8 +189,8 @@ def connect(paths: Paths, guest: Process, timeout: float = ANSWER_SECONDS) -> Qm
 
     :arg guest: its process.
     :arg timeout: seconds until QEMU must greet.
-    :raises FileNotFoundError, ConnectionRefusedError: nobody listens there (yet).
-    :raises StrangerListens: somebody else does, or something else lies there.
+    :raises FileNotFoundError, ConnectionRefusedError: no process listens there (yet).
+    :raises StrangerListens: another process listens there, or something else lies there.
     :raises QmpSilent: no greeting.
     """
     with _socket_of(paths) as entry:
@@ -215,7 +215,7 @@ def _check_peer(client: socket.socket, path: str, guest: Process) -> None:
     if pid != guest.pid or not process.is_alive(guest):
         raise StrangerListens(
             f"process {pid} ({process.name(pid)}) listens at {path} in place of the guest's QEMU, process {guest.pid};"
-            " it was not spoken to"
+            " nothing was sent to it"
         )
 
 
@@ -226,14 +226,14 @@ def _socket_of(paths: Paths) -> Iterator[int]:
     try:
         directory = os.open(paths.directory, flags | os.O_DIRECTORY)
     except NotADirectoryError as error:
-        raise StrangerListens(f"{paths.directory} is no directory; remove it") from error
+        raise StrangerListens(f"{paths.directory} is not a directory; remove it") from error
     try:
         entry = os.open(os.path.basename(paths.socket), flags, dir_fd=directory)
     finally:
         os.close(directory)
     try:
         if not stat.S_ISSOCK(os.fstat(entry).st_mode):
-            raise StrangerListens(f"{paths.socket} is no socket: the guest's user has replaced it")
+            raise StrangerListens(f"{paths.socket} is not a socket: the guest's user has replaced it")
         yield entry
     finally:
         os.close(entry)

@@ -199,7 +199,7 @@ def check_spec(spec: GuestSpec) -> None:
     :raises InvalidInput: naming option and value.
     """
     if not spec.image and not spec.kernel:
-        raise InvalidInput(f"guest {spec.name} has neither image nor kernel: it would have nothing to boot")
+        raise InvalidInput(f"guest {spec.name} has neither image nor kernel: it cannot boot anything")
     for option_name in ("initrd", "append"):
         if getattr(spec, option_name) and not spec.kernel:
             raise InvalidInput(f"guest {spec.name} has {option_name} but no kernel: QEMU passes it to a kernel only")

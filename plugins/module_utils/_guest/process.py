@@ -91,7 +91,7 @@ def check_taps(nics: Sequence[QemuNic], own_pid: int | None) -> None:
         if nic.tap_number is not None and (node.major, node.minor) != nic.tap_number:
             raise Refused(
                 f"NIC {nic.nic}: {nic.tap_path} is device {node.major}:{node.minor} and not {_number(nic)}, the tap of"
-                " its link: the link was made anew or belongs to another namespace; attach again"
+                " its link: the link was recreated or belongs to another namespace; attach again"
             )
         if (node.major, node.minor) not in tap_node.numbers_here(nic.ifname, nic.tap_path):
             raise Refused(
@@ -105,8 +105,8 @@ def check_taps(nics: Sequence[QemuNic], own_pid: int | None) -> None:
             nic = next(nic for nic in nics if nic.tap_number == number)
             held = ", ".join(f"process {holder.pid} ({holder.command})" for holder in others)
             raise Refused(
-                f"NIC {nic.nic}: the tap {nic.tap_path} is held open by {held}; two guests on one tap would steal each"
-                " other's frames; stop that process first"
+                f"NIC {nic.nic}: tap {nic.tap_path} is held open by {held}; two guests on one tap take each other's"
+                f" frames: stop that process first"
             )
 
 

@@ -33,7 +33,7 @@ _LONGEST_LINE = 1 << 20
 _MOST_BYTES = 4 << 20
 #: more digits take Python minutes to read, or are an error, depending on its version
 _MOST_DIGITS = 20
-#: devices that left the guest, kept until somebody asks for them
+#: devices that left the guest, kept until they are asked for
 _MOST_DELETED = 1024
 _LONGEST_ID = 256
 _CHUNK = 65536

@@ -4,7 +4,7 @@
 
 # Private to this collection: may change without notice.
 
-"""Who looks after a QEMU: systemd, or nobody but a pid file. Both answer the same questions."""
+"""The supervisor of a QEMU: systemd, or only a pid file. Both answer the same questions."""
 
 from __future__ import annotations
 
@@ -131,7 +131,7 @@ class Systemd:
     def process(self) -> Process | None:
         """The guest's process, None when the unit is not active.
 
-        :raises Refused: a unit of this name is somebody else's.
+        :raises Refused: a unit of this name was not written by this collection.
         """
         text = self.text()
         foreign = self.path if text is not None and not self.is_ours() else None

@@ -241,7 +241,7 @@ def _pool(forward: Any, where: str) -> tuple[tuple[str, ...], str | None]:
     if pf is not None:
         if "dev" in forward.attrib:
             raise InvalidInput(f"{where} has both <pf> and dev= on <forward>; remove one of them")
-        # a live dump lists the virtual functions beside it; they are found anew
+        # a live dump lists the virtual functions beside it; they are found again
         return (), _device(pf, where)
     devices = tuple(_device(node, where) for node in children(forward, "interface"))
     twice = _first_repeated(devices)
@@ -307,7 +307,9 @@ def _check_identity(root: Any, where: str) -> None:
         only_child(root, tag, where)
     for node in children(root, "uuid"):
         if not _UUID.fullmatch(text_of(node)):
-            raise InvalidInput(f"{where} has the uuid {shown(text_of(node))}, which is none; correct or remove it")
+            raise InvalidInput(
+                f"{where} has the uuid {shown(text_of(node))}, which is not a UUID; correct or remove it"
+            )
 
 
 def _check(node: Any, where: str) -> None:

@@ -46,7 +46,7 @@ _BYTE_ORDER_MARKS = (
     (codecs.BOM_UTF32_BE, "utf-32"),
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
-    # without a mark, the first "<" tells
+    # without an owner tag, the first "<" tells
     (b"<\0", "utf-16-le"),
     (b"\0<", "utf-16-be"),
 )

@@ -23,7 +23,7 @@ _ARPHRD_ETHER = 1
 
 
 class Owned(NamedTuple):
-    """A link that carries our mark."""
+    """A link that carries our owner tag."""
 
     link: Link
     tag: OwnerTag
@@ -39,7 +39,7 @@ class Host:
         self.by_name: dict[str, Link] = {}
         self.macvtaps: list[Link] = []
         self.owned: dict[tuple[str, int], Owned] = {}
-        #: links with the same mark of which no ifindex tells whose mark it is
+        #: links with the same owner tag of which no ifindex tells whose owner tag it is
         self.duplicates: dict[tuple[str, int], list[Link]] = {}
         self._tags: dict[int, OwnerTag] = {}
         self._on: dict[int, list[Link]] = {}
@@ -55,7 +55,7 @@ class Host:
                     self._claim(Owned(link, tag))
 
     def _claim(self, owned: Owned) -> None:
-        """Of links with the same mark (somebody copied an alias) the one with the likeliest ifindex is it."""
+        """Of links with the same owner tag (somebody copied an alias) the one with the likeliest ifindex is it."""
         key = (owned.tag.guest, owned.tag.nic)
         other = self.owned.setdefault(key, owned)
         if other is owned:
@@ -69,15 +69,15 @@ class Host:
             self.duplicates.pop(key, None)
 
     def tag(self, link: Link) -> OwnerTag | None:
-        """Our mark on a macvtap, None when somebody else made it."""
+        """Our owner tag on a macvtap, None when another program created it."""
         return self._tags.get(link.ifindex)
 
     def tagged(self) -> Iterable[Owned]:
-        """Every link that carries our mark (two may carry the same one)."""
+        """Every link that carries our owner tag (two may carry the same one)."""
         return (Owned(link, self._tags[link.ifindex]) for link in self.macvtaps if link.ifindex in self._tags)
 
     def on_device(self, ifindex: int) -> list[Link]:
-        """The macvtaps and macvlans on a lower device, whoever made them."""
+        """The macvtaps and macvlans on a lower device, of any creator."""
         return self._on.get(ifindex, [])
 
     def device_name(self, link: Link) -> str:
@@ -90,7 +90,7 @@ class Host:
         tag = self.tag(link)
         if tag is not None:
             return "%s (guest %s nic %d)" % (link.name, tag.guest, tag.nic)
-        return "%s (%s that is not ours)" % (link.name, link.kind or "link")
+        return "%s (%s, no owner tag)" % (link.name, link.kind or "link")
 
     def in_the_way(self, index: int) -> str | None:
         """What keeps a new link from this index or from its path, for messages; None = nothing but a stale node."""
@@ -116,8 +116,8 @@ class Host:
         link = self.by_name.get(name)
         if link is None:
             raise InvalidInput(
-                "%s: lower device %r does not exist on this host; it has: %s"
-                % (wanted_by, name, ", ".join(sorted(self._candidates())) or "no Ethernet device at all")
+                "%s: lower device %r does not exist on this host; usable devices: %s"
+                % (wanted_by, name, ", ".join(sorted(self._candidates())) or "none")
             )
         obstacle = self.obstacle(link)
         if obstacle:
@@ -130,7 +130,7 @@ class Host:
     def obstacle(self, link: Link) -> str | None:
         """Why the kernel would not put a macvtap on this link (macvlan_common_newlink), None = it would."""
         if link.flags & IFF_LOOPBACK:
-            return "is the loopback device: it has no wire; name an Ethernet device"
+            return "is the loopback device; name an Ethernet device"
         if link.kind in _SIBLINGS:
             return "is itself a %s: the kernel would silently use what is below it; name %s" % (
                 link.kind,
@@ -139,18 +139,21 @@ class Host:
         if link.kind == "tun":
             return "is a tun/tap device, on which the kernel refuses macvtap; name an Ethernet device"
         if link.hardware != _ARPHRD_ETHER:
-            return "is no Ethernet device (ARPHRD type %d); name an Ethernet device" % link.hardware
+            return "is not an Ethernet device (ARPHRD type %d); name an Ethernet device" % link.hardware
         master = self.links.get(link.master)
         if master is not None and master.kind in _PORT_MASTERS:
-            return "is a port of %s %s, which takes all its frames; name %s itself, or take the port out first" % (
-                _PORT_MASTERS[master.kind],
-                master.name,
-                master.name,
+            return (
+                "is a port of %s %s, which receives all its frames; use %s itself, or remove the port from it first"
+                % (
+                    _PORT_MASTERS[master.kind],
+                    master.name,
+                    master.name,
+                )
             )
         return None
 
     def require_alone(self, device: Link, mode: str, ignored: set[int], wanted_by: str) -> None:
-        """Passthrough wants the lower device for itself, and nobody joins one who has it (macvlan: EINVAL).
+        """Passthrough wants the lower device for itself, and no link joins one that has it (macvlan: EINVAL).
 
         :arg ignored: ifindexes of links that do not count: the NIC's own, and those about to be removed.
         """
@@ -159,7 +162,7 @@ class Host:
             others = [link for link in others if link.mode == "passthrough"]
         if others:
             raise Refused(
-                "%s: mode %s on %s is not possible: %s is on it%s; remove that one or use another device"
+                "%s: mode %s on %s is not possible: it already carries %s%s; delete that link or use another device"
                 % (
                     wanted_by,
                     mode,

@@ -25,9 +25,9 @@ _UNSEEN = (
     "a process that /proc does not show here (in another PID namespace, hidden from this user, or with the descriptor"
     " in flight)"
 )
-_NO_FILES_OF = "the open files of %s may not be looked at (Permission denied)"
+_NO_FILES_OF = "the open files of %s are not readable (Permission denied)"
 _PARKED_BY = "%s has descriptors in flight in sockets or registered with io_uring, which may be of taps"
-_UNREACHED = "%d processes were not looked at, since the others took too long"
+_UNREACHED = "%d processes were not examined, because the others took too long"
 _PARTIAL = "/proc shows only the processes of this PID namespace or user, but others share the network of the host"
 
 
@@ -86,10 +86,10 @@ class Conflict(Refused):
 
 
 def new_owner(step: ChangeLink) -> OwnerTag | None:
-    """The guest that a change gives a link to, and so whoever holds its tap, if it may not have been its before.
+    """The guest to which a change assigns a link, and so its tap, unless it surely had it before.
 
-    A link without a mark is its guest's for certain when its ifindex was derived from that guest: somebody wiped the
-    alias. Name and MAC alone are no proof. A link still in the making was handed out to nobody yet.
+    A link without an owner tag certainly belongs to its guest if its ifindex was derived from that guest: another
+    program cleared the alias. Name and MAC alone are no proof. A link that is still being created was not handed out.
     """
     before, after = read_tag(step.old.alias), read_tag(step.new.alias)
     if after is None or (before is not None and (before.guest, before.nic) == (after.guest, after.nic)):
@@ -101,7 +101,7 @@ def new_owner(step: ChangeLink) -> OwnerTag | None:
 
 
 def taps_at_stake(plan: Plan, seen: Mapping[int, Tap]) -> dict[int, tuple[int, int]]:
-    """Device numbers, by ifindex, of the taps that nobody may hold when the plan is carried out.
+    """Device numbers, by ifindex, of the taps that no process may hold when the plan is carried out.
 
     :arg seen: the taps of the links that the plan changes.
     """
@@ -122,16 +122,16 @@ def require_free(plan: Plan, holders: Mapping[int, Sequence[Holder]], policy: No
         done = "recreated" if cut_off[0].because else "removed"
         them = "it" if len(cut_off) == 1 else "them"
         raise Refused(
-            "nothing was %s: %s; stop %s first, or set force=true to cut %s off"
+            "nothing was %s: %s; stop %s first, or set force=true to disconnect %s"
             % (done, _told([step.link for step in cut_off], holders), them, them)
         )
     for step in plan.change:
         owner = new_owner(step)
         if owner is not None and step.old.ifindex in holders:
             raise Refused(
-                "nothing was changed: %s would be given to guest %s nic %d, but its tap %s is held open by %s, which"
-                " may be another guest: name and MAC alone do not tell; stop it first, choose another ifname or MAC, or"
-                " set force=true if it is this very guest"
+                "nothing was changed: %s would be assigned to guest %s nic %d, but its tap %s is held open by %s,"
+                " which may be another guest (name and MAC are no proof); stop that process, choose another ifname"
+                " or MAC, or set force=true if it runs this guest"
                 % (
                     step.old.name,
                     owner.guest,
@@ -143,13 +143,13 @@ def require_free(plan: Plan, holders: Mapping[int, Sequence[Holder]], policy: No
 
 
 def require_certainty(reasons: Sequence[str]) -> None:
-    """Refuse to touch taps that somebody may hold of whom that cannot be seen.
+    """Refuse to touch taps that an invisible process may hold.
 
     :arg reasons: see :attr:`Use.doubts`.
     """
     if reasons:
         raise Refused(
-            "nothing was changed: whether a guest holds these taps cannot be seen: %s; run as root (become: true) with"
+            "nothing was changed: cannot check whether a guest holds these taps: %s; run as root (become: true) with"
             " CAP_NET_ADMIN, or set force=true" % "; ".join(reasons)
         )
 

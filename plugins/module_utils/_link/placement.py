@@ -57,7 +57,7 @@ class Placement:
             for link in host.macvtaps
             if host.tag(link) is None and link.ifindex not in gone and link.lower_netnsid is None
         }
-        #: ifindexes of links without a mark that a NIC was given: no second NIC gets them
+        #: ifindexes of links without an owner tag that a NIC was given: no second NIC gets them
         self._adopted: set[int] = set()
         self._in_the_making = [link for link in self._untagged.values() if link.group == MAKING_GROUP]
 
@@ -93,7 +93,7 @@ class Placement:
         for (mode, pool), link in zip(wanted, found):
             keeps = link is not None and any(device.ifindex == link.lower for device in pool)
             if keeps and link is not None and mode == "passthrough":
-                # one to a device: the first of ours, when nobody else is there
+                # one to a device: the first of ours, when no other link is there
                 others = {other.ifindex for other in self._host.on_device(link.lower)} - own - self._gone
                 keeps = link.lower not in given and (not others or len(pool) == 1)
                 given.add(link.lower)
@@ -104,7 +104,7 @@ class Placement:
         if nic.device is not None:
             return nic.mode or "vepa", [self._lower(nic.device, label(nic))]
         if nic.network is None:
-            raise InvalidInput("%s names neither a network nor a device; give it one of them" % label(nic))
+            raise InvalidInput("%s names neither a network nor a device; set one of them" % label(nic))
         network = self._networks.get(nic.network)
         if network is None:
             meant = ", ".join(map(repr, similar(nic.network, self._networks)))
@@ -119,7 +119,9 @@ class Placement:
                 )
             )
         if not network.devices:
-            raise InvalidInput("%s: network %r has no lower device; give it one" % (label(nic), network.name))
+            raise InvalidInput(
+                "%s: network %r does not have a lower device; name at least one" % (label(nic), network.name)
+            )
         wanted_by = "network %r" % network.name
         return network.mode, [self._lower(device, wanted_by) for device in network.devices]
 
@@ -130,7 +132,7 @@ class Placement:
         return self._checked[key]
 
     def _existing(self, nic: Nic, pool: Sequence[Link]) -> Link | None:
-        """The NIC's link: the one with its mark, or one that a killed run had no time to mark."""
+        """The NIC's link: the one with its owner tag, or one that a killed run had no time to tag."""
         self._require_one_tag(nic)
         owned = self._host.owned.get(key(nic))
         if owned is not None and owned.link.ifindex not in self._gone:
@@ -155,8 +157,8 @@ class Placement:
         duplicates = self._host.duplicates.get(key(nic))
         if duplicates:
             raise Refused(
-                "%s: %s carry its mark, and no ifindex tells which is its link; take the alias off those that are not:"
-                " ip link set dev NAME alias ''" % (label(nic), " and ".join(link.name for link in duplicates))
+                "%s: %s carry its owner tag, and no ifindex identifies its link; clear the alias of the others: ip"
+                " link set dev NAME alias ''" % (label(nic), " and ".join(link.name for link in duplicates))
             )
 
     def _awaits_its_mac(self, link: Link, nic: Nic) -> bool:
@@ -204,6 +206,6 @@ def _require_alone_among(places: Sequence[Place]) -> None:
         other = first.setdefault(place.device.ifindex, place)
         if other is not place and "passthrough" in (other.mode, place.mode):
             raise InvalidInput(
-                "%s and %s both want device %s, which mode passthrough gives to one guest alone; use another device"
+                "%s and %s both request device %s, but mode passthrough allows one guest per device; use another device"
                 % (other.label, place.label, place.device.name)
             )

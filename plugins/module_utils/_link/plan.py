@@ -118,7 +118,7 @@ def _require_replaceable(ifname: str, tap: Tap, path: str) -> None:
         return
     is_device = tap.node.kind == "character device"
     raise Refused(
-        "%s is a %s, but the tap of link %s is device %d:%d; it was left alone: remove it if nothing uses it%s"
+        "%s is a %s, but the tap of link %s is device %d:%d; it was left unchanged: remove it if nothing uses it%s"
         % (
             path,
             _device_words(tap.node) if is_device else tap.node.kind,

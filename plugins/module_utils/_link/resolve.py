@@ -59,7 +59,9 @@ def number_nics(nics: Sequence[Nic], guest: str | None, required: bool = True) -
             numbered.append(nic)
             continue
         if owner is None:
-            raise InvalidInput("%s names no guest, and there is no guest option to name it" % (nic.origin or "a NIC"))
+            raise InvalidInput(
+                "%s does not name a guest, and the guest option is not set; set it" % (nic.origin or "a NIC")
+            )
         position = seen.get(owner, 0)
         seen[owner] = position + 1
         numbered.append(nic._replace(guest=owner, nic=position if nic.nic is None else nic.nic))
@@ -118,7 +120,7 @@ def _choose_macs(places: Sequence[Place], host: Host, others: Sequence[Link], pr
         other = taken.get((place.device.ifindex, mac))
         if other is not None:
             raise Conflict(
-                "%s: MAC %s is already on %s, where %s has it; choose another MAC, or remove that link%s"
+                "%s: MAC %s is already in use on %s by %s; choose another MAC, or delete that link%s"
                 % (
                     place.label,
                     mac,
@@ -166,7 +168,7 @@ def _choose_names(places: Sequence[Place], others: Sequence[Link]) -> list[str]:
         holder = taken.get(place.nic.ifname) if place.nic.ifname else None
         if holder is not None:
             raise Conflict(
-                "%s: the name %s is taken by another link (%s, ifindex %d); choose another ifname or leave it out"
+                "%s: the name %s belongs to another link (%s, ifindex %d); choose another ifname or omit it"
                 % (place.label, holder.name, holder.kind or "no macvtap", holder.ifindex),
                 holder,
             )
@@ -205,8 +207,9 @@ def _require_free(index: int, host: Host, place: Place) -> int:
     """The index that a NIC was promised: what starts the guest names its path, so no other will do."""
     if index in host.links or not _path_is_free(index, host, place):
         raise Refused(
-            "%s: the next boot gives it the path tap%d, which is taken: %s; a guest that others start by this path does"
-            " not move by itself. End what has it, or give the guest another path: macvtap_persist with state=absent,"
+            "%s: the next boot gives it the path tap%d, which is in use: %s; the guest is not moved, because what"
+            " starts it opens this path. Stop what uses the path, or give the guest another one: macvtap_persist"
+            " with state=absent,"
             " then attach it again" % (place.label, index, host.in_the_way(index))
         )
     return index
@@ -236,12 +239,12 @@ def _path_is_free(index: int, host: Host, place: Place) -> bool:
     if node.kind == "character device":
         return False
     raise Refused(
-        "%s: a %s lies at %s, where its tap node belongs; remove it%s"
+        "%s: cannot create the tap's device node: a %s exists at %s; remove it%s"
         % (
             place.label,
             node.kind,
             node.path,
-            " (a shell's 3<>%s makes such a file when the tap is missing)" % node.path
+            " (the shell redirection 3<>%s creates such a file if the tap does not exist)" % node.path
             if node.kind == "regular file"
             else "",
         )

@@ -18,7 +18,7 @@ from .host import Host
 class Selection(NamedTuple):
     """Selectors that are not None narrow the choice together; an empty list selects nothing."""
 
-    #: select every macvtap with such a MAC, whoever made it (the rule of 2010)
+    #: select every macvtap with such a MAC, of any creator (the rule of 2010)
     macs: Sequence[str] | None = None
     ifnames: Sequence[str] | None = None
     network: str | None = None
@@ -35,9 +35,9 @@ class Selection(NamedTuple):
 def select(host: Host, selection: Selection, foreign: bool = False) -> list[Link]:
     """The macvtaps meant, by ifindex.
 
-    Only links with our mark are, but for ``macs``, which mean any.
+    Only links with our owner tag are, but for ``macs``, which mean any.
 
-    :arg foreign: any link may be meant, whoever made it.
+    :arg foreign: any link may be meant, of any creator.
     """
     keys = {(nic.guest, nic.nic) for nic in selection.nics or () if nic.guest is not None}
     nameless = [nic for nic in selection.nics or () if nic.guest is None]

@@ -194,9 +194,9 @@ class MakeNode(NamedTuple):
     stale: Node | None = None
 
     def describe(self) -> str:
-        """``create node /dev/tap1662419871 (246:3)``."""
+        """``create device node /dev/tap1662419871 (246:3)``."""
         replacing = ", replacing a stale one" if self.stale else ""
-        return f"create node {self.path} ({_number(self.number)}){replacing}"
+        return f"create device node {self.path} ({_number(self.number)}){replacing}"
 
     def sides(self) -> tuple[Side, Side]:
         """Its device number."""

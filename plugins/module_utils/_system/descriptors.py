@@ -4,7 +4,7 @@
 
 # Private to this collection: may change without notice.
 
-"""The open descriptors of other processes, read from /proc so that nobody can make the reader wait.
+"""The open descriptors of other processes, read from /proc so that no process can make the reader wait.
 
 A file on a FUSE mount whose server is stopped hangs stat() for ever; the text of its link in /proc and statx() without
 synchronization do not ask the server.
@@ -159,7 +159,7 @@ def _share_table(one: int, other: int) -> bool:
 def _character_device(path: str) -> int | None:
     """The device number of a character device, None of anything else, and of what cannot be looked at."""
     buffer = ctypes.create_string_buffer(_STATX_BYTES)
-    # no field is asked for, so that no file system has to ask for it; these are filled in from memory all the same
+    # no field is asked for, so that no file system has to ask for it; these are nevertheless filled in from memory
     if _libc.statx(_AT_FDCWD, os.fsencode(path), _AT_NO_AUTOMOUNT | _AT_STATX_DONT_SYNC, 0, buffer):
         return None
     (mode,), (major, minor) = (shape.unpack_from(buffer, offset) for shape, offset in (_MODE, _RDEV))

@@ -131,9 +131,9 @@ class Netlink:
         """Whether anybody has the tap of each macvtap open.
 
         The kernel refuses a queue that it cannot allocate for the open files of a tap (EPERM, tap_queue_resize in
-        drivers/net/tap.c), and leaves them as they are. A tap that nobody has open takes the length, or its qdisc
+        drivers/net/tap.c), and leaves them as they are. A tap that no process has open takes the length, or its qdisc
         refuses it (ENOMEM); it gets its own length back by the next message of the same send, so that no signal comes
-        between them. What opens such a tap in between is told ENOMEM.
+        between them. What opens such a tap in between gets ENOMEM.
 
         :returns: one answer per link, in order; None = the kernel does not say, for want of CAP_NET_ADMIN.
         :raises HostError: a link kept the wrong length.
@@ -183,7 +183,7 @@ class Netlink:
             if members:
                 body = wire.body(0, wire.nla_u32(wire.IFLA_GROUP, group))
                 reply = self._exchange([Request(_RTM_DELLINK, _REQUEST | _ACK, body)])[0]
-                # ENODEV: somebody else deleted them a moment ago, or so the kernel says
+                # ENODEV: another program deleted them a moment ago, or so the kernel says
                 if reply.errno not in (0, errno.ENODEV) or (reply.errno and self._members(group)):
                     raise HostError("the kernel did not delete the links: %s" % why(*reply), reply.errno)
         except HostError as exc:
@@ -217,7 +217,7 @@ class Netlink:
             decoded = self._dump(decode)
             if decoded is not None:
                 return decoded
-        raise HostError("links came and went all the time: no consistent list of them in %d tries" % _DUMP_TRIES)
+        raise HostError("links appeared and disappeared: cannot get a consistent list in %d tries" % _DUMP_TRIES)
 
     def _dump(self, decode: Callable[[bytes, int, int], _Decoded]) -> list[_Decoded] | None:
         body = wire.body(0, wire.nla_u32(wire.IFLA_EXT_MASK, _RTEXT_FILTER_SKIP_STATS))

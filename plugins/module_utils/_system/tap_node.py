@@ -65,7 +65,7 @@ def device_number(link: Link) -> tuple[int, int] | None:
     try:
         return int(major), int(minor)
     except ValueError as exc:
-        raise HostError("/sys tells no device number for the tap of link %s, but %r" % (link.name, text)) from exc
+        raise HostError("/sys shows %r instead of a device number for the tap of link %s" % (text, link.name)) from exc
 
 
 def require_device_number(link: Link) -> tuple[int, int]:

@@ -15,7 +15,7 @@ from .._link.in_use import Use, doubts
 from . import holders, rtnetlink
 
 #: qdiscs that follow the length of the queue. They refuse ours as well, once the link is up, and then the kernel logs a
-#: line for a tap that nobody has open.
+#: line for a tap that no process has open.
 _LOUD_QDISCS = ("pfifo_fast", "mq")
 #: such lines in one run
 _MOST_LINES = 20

@@ -4,7 +4,7 @@
 
 # Private to this collection: may change without notice.
 
-"""Small text files of the host: read whole, replaced atomically, and only when nobody else changed them meanwhile."""
+"""Small text files of the host: read whole, replaced atomically, and only if no other program changed them."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def read(path: str, what: str) -> str | None:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         with open(descriptor, encoding="utf-8") as file:
             if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                raise HostError("%s %s is no regular file; remove it" % (what, path))
+                raise HostError("%s %s is not a regular file; remove it" % (what, path))
             text = file.read(_LARGEST + 1)
     except FileNotFoundError:
         return None
@@ -52,7 +52,7 @@ def replace(path: str, old: str | None, new: str | None, what: str) -> None:
     A symbolic link at ``path`` stays one: the file that it leads to is replaced, and only the link is removed.
 
     :arg what: what to call the file in messages.
-    :raises HostError: when somebody else changed the file since ``old`` was read, when it cannot be written, or
+    :raises HostError: when another program changed the file since ``old`` was read, when it cannot be written, or
         :func:`read` would not read it again; then it is as it was.
     """
     if new is not None and len(new) > _LARGEST:
@@ -64,7 +64,7 @@ def replace(path: str, old: str | None, new: str | None, what: str) -> None:
                 # what a failed run is undone with may not have happened
                 return
             if found != old:
-                raise HostError("%s %s was changed by somebody else a moment ago; run again" % (what, path))
+                raise HostError("%s %s was changed by another program a moment ago; run again" % (what, path))
             if new is None:
                 os.unlink(path)
             else:
@@ -85,7 +85,7 @@ def write(path: str, old: str | None, new: str | None, what: str, revert: Revert
 def _write(path: str, text: str, old: os.stat_result | None) -> None:
     """By way of a file that has one name, under the lock: what a killed run left of it goes with the next.
 
-    It is always a new file: what somebody put there (a link, a FIFO) is neither written to nor waited for.
+    It is always a new file: what lies there (a link, a FIFO) is neither written to nor waited for.
     """
     directory, name = os.path.split(path)
     temporary = os.path.join(directory, ".%s.new" % os.path.splitext(name)[0])
@@ -113,7 +113,7 @@ def _write(path: str, text: str, old: os.stat_result | None) -> None:
 
 
 def _make_directory(path: str) -> None:
-    """With those above it, for all to read and for nobody else to write, whatever umask the module was started with."""
+    """With those above it, readable by all and writable by the owner, whatever umask the module was started with."""
     if os.path.isdir(path):
         return
     _make_directory(os.path.dirname(path))

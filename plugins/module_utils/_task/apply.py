@@ -185,7 +185,7 @@ class Applier:
         self._delete_links(gone)
         left = [step.path for step in gone if step.tap is None and tap_node.look(step.path) is not None]
         if left:
-            raise HostError(f"/sys did not show the tap of {', '.join(left)}, so it was left; remove it")
+            raise HostError(f"/sys did not show the tap of {', '.join(left)}, so the node remains; remove it")
 
     # -- links that change -----------------------------------------------------------------------------------------
 

@@ -72,11 +72,12 @@ def _present(params: dict[str, Any], task: Task) -> dict[str, Any]:
     for selector in ("mac", "ifname", "network"):
         if params[selector] is not None:
             raise InvalidInput(
-                "%s only selects what state absent removes; with state present write it inside attachments" % selector
+                "%s requires state=absent, where it selects links; with state=present set it inside attachments"
+                % selector
             )
     nics = _asked_for(params)
     if nics is None:
-        raise InvalidInput("state present wants attachments or xml; an empty list asks for nothing")
+        raise InvalidInput("state=present requires attachments or xml; an empty list means no NICs")
     given = {row["name"]: _given_network(row) for row in params["networks"] or ()}
     networks = attachments.definitions_for(nics, params["definitions_dir"], given)
     defaults = Defaults(
@@ -92,7 +93,7 @@ def _absent(params: dict[str, Any], task: Task) -> dict[str, Any]:
     nics = _asked_for(params)
     for nic in nics or ():
         if (nic.guest, params["guest"], nic.mac, nic.ifname) == (None, None, None, None):
-            raise InvalidInput("%s selects nothing: it needs a guest, a mac or an ifname" % nic.origin)
+            raise InvalidInput("%s selects nothing: set a guest, a mac or an ifname" % nic.origin)
     selection = Selection(
         macs=None if params["mac"] is None else [names.check_mac(mac) for mac in params["mac"]],
         ifnames=None if params["ifname"] is None else [names.check_ifname(name, "ifname") for name in params["ifname"]],
@@ -102,7 +103,7 @@ def _absent(params: dict[str, Any], task: Task) -> dict[str, Any]:
     )
     if selection.is_empty():
         raise InvalidInput(
-            "state absent without a selector would remove everything; give guest, xml, attachments, mac, ifname or"
+            "state=absent without a selector would remove everything; set guest, xml, attachments, mac, ifname or"
             " network"
         )
     return attachments.detach(selection, task)

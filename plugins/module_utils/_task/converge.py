@@ -51,7 +51,7 @@ class Decision(NamedTuple):
 
     #: the host as the decision takes it
     host: Host
-    #: what shall be, and links that go
+    #: the wanted attachments, and links that go
     attachments: Sequence[Attachment] = ()
     leaving: Sequence[Link] = ()
     bring_up: Sequence[BringUp] = ()
@@ -100,8 +100,8 @@ def converge(decide: Decide, task: Task, read: Callable[[], Any] = lambda: None)
                         return (steps if task.check_mode else applier.done), view
                     if repeats == _REPEATS:
                         raise HostError(
-                            "the host does not stay as it was set: still to do after %d rounds: %s; another program (a"
-                            " network manager?) changes it back"
+                            "changes do not persist: still pending after %d rounds: %s; another program (a network"
+                            " manager?) reverts them; configure it to ignore these links"
                             % (repeats, "; ".join(step.describe() for step in steps[:3]))
                         )
                     if denied is not None:

@@ -4,7 +4,7 @@
 
 # Private to this collection: may change without notice.
 
-"""What macvtap_info tells: networks and attachments as they are, who holds the taps, and what is wrong."""
+"""What macvtap_info lists: networks and attachments as they are, who holds the taps, and what is wrong."""
 
 from __future__ import annotations
 

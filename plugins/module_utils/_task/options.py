@@ -99,7 +99,7 @@ def detached(rows: Sequence[Mapping[str, Any]] | None) -> frozenset[int] | None:
 
 
 def node_policy(params: Mapping[str, Any]) -> NodePolicy:
-    """Where tap nodes live and whose they shall be.
+    """Where tap nodes live and what owner they get.
 
     :raises InvalidInput: unknown owner or group, or a mode that is no octal text.
     """

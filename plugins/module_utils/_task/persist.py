@@ -22,7 +22,7 @@ from .._link.steps import WriteFile
 from .._system import text_file
 from .._system.lock import namespace_lock
 
-#: what the entries shall be, and which leave: from those found
+#: from the entries found: the wanted ones, and those that are removed
 Decision = Callable[[list[boot.Entry]], "tuple[list[boot.Entry], list[boot.Entry]]"]
 
 
@@ -31,7 +31,7 @@ class Found(NamedTuple):
 
     #: text by path, as the host itself calls it
     texts: dict[str, str]
-    #: the network managers that are to be told: paths of their files
+    #: the network managers that are to be reloaded: paths of their files
     managers: tuple[str, ...]
 
 
@@ -141,8 +141,8 @@ def known() -> tuple[dict[tuple[str, int], boot.Entry], list[str]]:
         entries = files.read(found.texts)
         wanted = files.files(entries, found.texts, found.managers)
         steps = boot.plan(found.texts, wanted, files.is_ours)
-        missing = "%s is missing; let macvtap_persist write it again"
-        changed = "%s is not as it was written; let macvtap_persist write it again"
+        missing = "%s is missing; run macvtap_persist to write it again"
+        changed = "%s has been changed; run macvtap_persist to write it again"
         problems = [(missing if step.old is None else changed) % step.path for step in steps]
     except MacvtapError as exc:
         problems = [str(exc)]

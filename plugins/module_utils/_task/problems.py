@@ -25,7 +25,7 @@ def of_boot(entry: Entry | None, row: Mapping[str, Any]) -> list[str]:
     :arg row: the live link as a row of a result.
     """
     changes = differences(entry, row) if entry is not None else []
-    return ["the next boot makes it otherwise: %s" % ", ".join(changes)] if changes else []
+    return ["the next boot creates it differently: %s" % ", ".join(changes)] if changes else []
 
 
 def of_path(entry: Entry, host: Host) -> list[str]:
@@ -159,9 +159,9 @@ class Survey:
     def _of_mark(self, link: Link, tag: OwnerTag) -> Iterator[str]:
         domain = self._libvirt_links.get(link.name)
         if domain is not None:
-            yield "two owners: libvirt made it too, for its domain %s, and deletes it when that ends" % domain
+            yield "two owners: libvirt also created it, for domain %s, and deletes it when the domain ends" % domain
         if self._tags[tag.guest, tag.nic] > 1:
-            yield "duplicate mark: another link is marked for guest %s nic %d too" % (tag.guest, tag.nic)
+            yield "duplicate owner tag: another link also carries the one of guest %s nic %d too" % (tag.guest, tag.nic)
         if not link.flags & IFF_NOARP or link.ipv6_disabled is False:
             yield "the host's own IP stack is not silent on this link"
         if tag.network is None:

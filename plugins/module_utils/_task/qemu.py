@@ -119,9 +119,9 @@ def _user(module: AnsibleModule, accelerator: str) -> supervisor.User | None:
         if module.check_mode:
             module.warn(f"user {name} does not exist yet: what it may read was not checked")
             return None
-        raise InvalidInput(f"user {name} does not exist; create it, or let the role qemu_guest do so") from None
+        raise InvalidInput(f"user {name} does not exist; create it, or have the role qemu_guest create it") from None
     if entry.pw_uid == 0:
-        raise InvalidInput(f"user {name} is root: guests run without its rights, name another user")
+        raise InvalidInput(f"user {name} is root, but guests run unprivileged; choose another user")
     groups = []
     if accelerator == "kvm" and os.path.exists("/dev/kvm"):
         kvm = os.stat("/dev/kvm")

@@ -76,7 +76,7 @@ _SHOWS_INVOCATION = 3
 
 
 def _as_asked(module: AnsibleModule) -> dict[str, Any]:
-    """The options that were given; those of each of a thousand NICs only where somebody gets to see them."""
+    """The options that were given; those of each of a thousand NICs only where they are shown."""
     return {
         key: value
         for key, value in module.params.items()

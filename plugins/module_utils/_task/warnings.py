@@ -4,7 +4,7 @@
 
 # Private to this collection: may change without notice.
 
-"""What the kernel allows and what will not do as expected all the same, in words. PURE.
+"""Warnings: what the kernel allows, but what does not work as expected. PURE.
 
 Warned of by the module that comes to know of it; macvtap_info tells what can be seen at any time among its problems.
 """
@@ -22,20 +22,20 @@ from .._link.steps import OwnNode, Step
 WARNINGS = {
     # an access point takes frames from the stations that associated with it only (IEEE Std 802.11, 11.3)
     "wireless": (
-        "lower device %s is wireless: access points usually drop frames from MACs other than its own, so that guests"
-        " on it reach nothing; use a wired device"
+        "lower device %s is wireless: access points usually drop frames from MACs other than its own, so guests on"
+        " it reach nothing; use a wired device"
     ),
     "no reflection": (
-        "the switch port of %s does not reflect, but %d NICs in mode vepa share it: they do not reach each other; let"
-        " the port reflect, or use mode bridge"
+        "the switch port of %s does not reflect frames, so the %d NICs in mode vepa on that device cannot reach"
+        " each other; enable reflective relay (hairpin) on the port, or use mode bridge"
     ),
     "frames too large": (
         "the switch port of %s reflects small frames, but none with the %d bytes of the MTU of the device: frames of"
         " that size are lost on the way; set the MTU of the device, or of the guests, to that of the switch"
     ),
     "path moved": (
-        "guest %s nic %d gets %s and not %s, the path derived for it: %s; whoever starts the guest by the derived path"
-        " does not find it there"
+        "guest %s nic %d gets %s and not %s, the path derived for it: %s; a program that starts the guest by the"
+        " derived path does not find the tap there"
     ),
     # proc_fd_access_allowed in fs/proc/base.c
     "unseen holders": (
@@ -43,7 +43,7 @@ WARNINGS = {
         " the host"
     ),
     "kept open": (
-        "%s changes hands, but %s has it open and keeps the NIC; stop that process, or detach with force=true"
+        "%s gets another owner, but %s has it open and keeps the NIC; stop that process, or detach with force=true"
     ),
     "no root": (
         "check mode ran as user %s: a real run needs root for links, device nodes and files that are not this user's;"
@@ -55,10 +55,10 @@ WARNINGS = {
     ),
     "no match": "there is no %s %s on this host%s, so the filter of that name matches nothing; check the spelling",
     "libvirt's files": (
-        "what libvirt keeps in %s may not be looked at (Permission denied): its links and networks are not told apart;"
+        "cannot read libvirt's files in %s (Permission denied), so its links and networks are not recognized;"
         " run as root (become: true)"
     ),
-    "no statistics": "the statistics of the attachments are left out: %s",
+    "no statistics": "the statistics of the attachments are omitted: %s",
 }
 
 

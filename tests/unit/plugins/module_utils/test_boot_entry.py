@@ -104,7 +104,7 @@ def test_what_is_written_is_read_again_whatever_the_names(guest, network, device
     ]
     if mark_bytes(guest, network) > 255:
         event("too long for an alias")
-        with pytest.raises(InvalidInput, match=r"attachments\[0\]: guest name .* is too long: the mark"):
+        with pytest.raises(InvalidInput, match=r"attachments\[0\]: guest name .* is too long: the owner tag"):
             entries(*rows)
         return
     made = boot.in_order(entries(*rows))

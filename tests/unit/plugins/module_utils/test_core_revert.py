@@ -23,7 +23,7 @@ def test_deeds_are_undone_last_first_and_once():
     revert.push(partial(undone.append, "second"))
     error = revert.run(HostError("no space left"))
     assert undone == ["second", "first"]
-    assert str(error) == "no space left. What the run had begun was undone (steps: 4)."
+    assert str(error) == "no space left. The run was rolled back (steps: 4)."
     assert str(revert.run(HostError("again"))) == "again"
 
 
@@ -34,7 +34,7 @@ def test_a_failure_does_not_stop_the_rest_and_is_named():
     revert.push(refuse)
     error = revert.run(HostError("no space left"))
     assert undone == ["first"]
-    assert str(error) == "no space left. Undoing what the run had begun met: eth0 does not come up"
+    assert str(error) == "no space left. Rollback was incomplete: eth0 does not come up"
 
 
 def test_what_is_only_put_back_is_worth_no_sentence():

@@ -82,14 +82,14 @@ def test_another_process_is_not_spoken_to(paths, heard, guest):
 )
 def test_what_is_no_socket_is_named(paths, plant):
     plant(paths.socket)
-    with pytest.raises(files.StrangerListens, match=r"qmp\.sock is no socket"):
+    with pytest.raises(files.StrangerListens, match=r"qmp\.sock is not a socket"):
         files.connect(paths, myself(), 0.1)
 
 
 def test_a_link_in_the_place_of_the_directory_is_not_followed(paths, heard):
     os.rename(paths.directory, paths.directory + "-moved")
     os.symlink("web-moved", paths.directory)
-    with pytest.raises(files.StrangerListens, match="is no directory"):
+    with pytest.raises(files.StrangerListens, match="is not a directory"):
         files.connect(paths, myself(), 0.1)
     os.remove(paths.directory)
     os.rename(paths.directory + "-moved", paths.directory)

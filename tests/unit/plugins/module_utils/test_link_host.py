@@ -48,7 +48,7 @@ def test_two_links_with_one_mark_are_both_marked():
 def test_a_link_is_described_by_its_owner():
     there = host(macvtap(10, "a", "web", 2), macvtap(11, "b"))
     assert there.describe(there.links[10]) == "a (guest web nic 2)"
-    assert there.describe(there.links[11]) == "b (macvtap that is not ours)"
+    assert there.describe(there.links[11]) == "b (macvtap, no owner tag)"
 
 
 def test_an_ethernet_device_is_a_lower_device():
@@ -71,7 +71,7 @@ def test_a_device_that_does_not_exist_is_refused_with_those_that_do():
         (macvtap(20, "x", kind="macvlan"), "eth0"),
         (nic_of_host(20, "x", kind="tun"), "tun/tap"),
         (nic_of_host(20, "x", hardware=32), "32"),
-        (nic_of_host(20, "x", master=21), "port of bridge br0.*name br0"),
+        (nic_of_host(20, "x", master=21), "port of bridge br0.*use br0"),
     ],
 )
 def test_a_device_that_cannot_carry_macvtaps_is_refused_with_the_reason(link, words):

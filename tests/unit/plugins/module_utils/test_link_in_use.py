@@ -68,7 +68,7 @@ def test_processes_that_cannot_be_looked_at_may_hold_any_tap():
     with pytest.raises(Refused) as caught:
         require_certainty(doubts(unseen))
     for words in (
-        "and 3 more may not be looked at",
+        "and 3 more are not readable",
         "pid 4712 (cat) has descriptors in flight",
         "7 processes were not looked at",
         "of this PID namespace",
@@ -133,7 +133,7 @@ def test_a_link_without_mark_that_name_and_mac_give_to_a_guest_must_not_be_held(
     plan = Plan(change=[marking(macvtap(10, "web0"))])
     assert taps_at_stake(plan, {10: Tap((246, 3), None)}) == {10: (246, 3)}
     with pytest.raises(
-        Refused, match=r"web0 would be given to guest web nic 0.* /dev/tap10 .*pid 4711 \(qemu\).*force=true"
+        Refused, match=r"web0 would be assigned to guest web nic 0.* /dev/tap10 .*pid 4711 \(qemu\).*force=true"
     ):
         require_free(plan, {10: [QEMU]}, POLICY)
     require_free(plan, {}, POLICY)
@@ -158,7 +158,7 @@ def test_whose_a_link_was_is_certain_by_its_mark_or_its_derived_index(old, is_ce
 def test_a_link_in_the_way_is_told_with_who_holds_its_tap():
     there = host(macvtap(10, "web0", "web", mac="02:00:00:00:00:01"))
     for wish in ({"mac": "02:00:00:00:00:01"}, {"ifname": "web0"}):
-        with pytest.raises(Conflict, match=r"(guest web nic 0\) has it|the name web0 is taken)") as caught:
+        with pytest.raises(Conflict, match=r"(guest web nic 0\) has it|the name web0 belongs to)") as caught:
             resolve(number_nics([Nic("db", device="eth0", **wish)], None), {}, there, Defaults())
         assert caught.value.link.name == "web0"
         assert str(caught.value.held_by([QEMU], "/dev/tap10")).endswith(
@@ -172,5 +172,5 @@ def test_of_two_links_with_one_mark_the_likelier_index_decides_and_none_decides_
     assert host(*strangers).duplicates == {("web", 0): strangers}
     for links in ([*strangers, likely, likelier], [likelier, likely, *strangers]):
         assert host(*links).owned["web", 0].link == likelier and host(*links).duplicates == {}
-    with pytest.raises(Refused, match="guest web nic 0: a0 and a1 carry its mark"):
+    with pytest.raises(Refused, match="guest web nic 0: a0 and a1 carry its owner tag"):
         resolve(number_nics([Nic("web", device="eth0")], None), {}, host(*strangers[:2]), Defaults())

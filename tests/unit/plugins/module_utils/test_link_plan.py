@@ -141,7 +141,7 @@ def test_links_go_before_others_come_and_files_are_written_last():
         (DeleteLink(LINK, "eth0", PATH, TAP), ["delete macvtap0 of guest web nic 0"]),
         (DeleteLink(LINK._replace(alias=""), "eth0", PATH, TAP), ["delete macvtap0 without an owner tag"]),
         (ChangeLink(LINK, LINK._replace(mtu=1400), ("mtu",)), ["change macvtap0", "mtu 1500 -> 1400"]),
-        (MakeNode(PATH, NUMBER), ["create node /dev/tap10", "246:3"]),
+        (MakeNode(PATH, NUMBER), ["create device node /dev/tap10", "246:3"]),
         (MakeNode(PATH, NUMBER, STALE), ["stale"]),
         (OwnNode(PATH, NUMBER, (0, 0, 0o600), (0, 108, 0o660)), [PATH, "0:0 0600", "0:108 0660"]),
         (

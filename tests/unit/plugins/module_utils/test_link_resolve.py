@@ -165,7 +165,7 @@ def test_a_derived_mac_that_was_stepped_to_is_kept():
 
 def test_a_mac_that_somebody_else_has_on_the_device_is_refused_by_name():
     there = host(macvtap(10, "x", mac="02:00:00:00:00:01"))
-    with pytest.raises(Refused, match=r"02:00:00:00:00:01.*eth0.*x \(macvtap that is not ours\)"):
+    with pytest.raises(Refused, match=r"02:00:00:00:00:01.*eth0.*x \(macvtap, no owner tag\)"):
         one(there, Nic("web", device="eth0", mac="02:00:00:00:00:01"))
 
 
@@ -232,7 +232,7 @@ def test_a_stale_node_keeps_nobody_from_its_path():
 @pytest.mark.parametrize("kind", ["regular file", "directory", "symbolic link"])
 def test_what_lies_at_the_path_and_is_no_device_is_refused(kind):
     node = Node("/dev/tap%d" % WEB_INDEX, kind)
-    with pytest.raises(Refused, match="%s lies at /dev/tap%d" % (kind, WEB_INDEX)):
+    with pytest.raises(Refused, match="%s exists at /dev/tap%d" % (kind, WEB_INDEX)):
         one(host(nodes={WEB_INDEX: node}), Nic("web", device="eth0"))
 
 
@@ -256,11 +256,11 @@ def test_a_nic_gets_the_index_that_the_next_boot_gives_it_and_nobody_else_does()
 @pytest.mark.parametrize(
     ("there", "words"),
     [
-        (host(nic_of_host(NEXT_INDEX, "x")), r"taken: x \(link that is not ours\) has the interface index"),
-        (host(nodes={NEXT_INDEX: ANOTHERS}), r"taken: /dev/tap\d+ is device 246:1, the tap of a link in another"),
+        (host(nic_of_host(NEXT_INDEX, "x")), r"in use: x \(link, no owner tag\) has the interface index"),
+        (host(nodes={NEXT_INDEX: ANOTHERS}), r"in use: /dev/tap\d+ is device 246:1, the tap of a link in another"),
         (
             host(nodes={NEXT_INDEX: ANOTHERS._replace(major=1, tap=None, is_tap=False)}),
-            r"taken: a character device lies at /dev/tap.*, device 1:1",
+            r"in use: a character device lies at /dev/tap.*, device 1:1",
         ),
     ],
     ids=["link", "tap", "device"],
@@ -274,7 +274,7 @@ def test_who_does_not_get_the_derived_index_is_told_what_has_it():
     there = host(nic_of_host(WEB_INDEX, "x"))
     made = resolved(there, Nic("web", device="eth0"), Nic("db", device="eth0"))
     assert moved(made, there, {}) == [
-        ("web", 0, NEXT_INDEX, WEB_INDEX, "x (link that is not ours) has the interface index")
+        ("web", 0, NEXT_INDEX, WEB_INDEX, "x (link, no owner tag) has the interface index")
     ]
     assert moved(made, there, PROMISED) == []
     assert moved(made, host(), {})[0][-1] == "it is promised to another NIC"

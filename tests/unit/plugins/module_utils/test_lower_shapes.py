@@ -49,7 +49,7 @@ def test_it_carries_macvtaps(name):
 @pytest.mark.parametrize("name", PORTS)
 def test_its_port_does_not_and_the_master_is_named(name):
     there = host(*LINKS)
-    with pytest.raises(InvalidInput, match=f"is a port of {PORTS[name]}, .* name {PORTS[name].split()[-1]} itself"):
+    with pytest.raises(InvalidInput, match=f"is a port of {PORTS[name]}, .* use {PORTS[name].split()[-1]} itself"):
         there.lower_device(name, "it")
     (problem,) = Survey(there, {}, {}).of_network(Network("n", "vepa", (name,)))
     assert problem.startswith(f"lower device {name} is a port of {PORTS[name]}, ")

@@ -71,6 +71,6 @@ def test_what_is_no_file_is_neither_read_nor_waited_for(tmp_path, plant):
 def test_a_change_of_somebody_else_is_seen(tmp_path):
     path = tmp_path / "n.xml"
     path.write_text("theirs")
-    with pytest.raises(HostError, match="changed by somebody else"):
+    with pytest.raises(HostError, match="changed by another program"):
         text_file.replace(str(path), "old", "new", "definition")
     assert path.read_text() == "theirs"

@@ -47,7 +47,7 @@ def test_a_wireless_device_is_a_problem_of_its_networks_and_links_and_of_no_othe
         (True, False, 0, "none with the 9000 bytes"),
         (False, None, 0, None),
         (False, None, 1, None),
-        (False, None, 2, "but 2 NICs in mode vepa share it"),
+        (False, None, 2, "the 2 NICs in mode vepa"),
     ],
 )
 def test_what_the_answer_of_a_port_means(reflects, full_mtu, vepa, words):
