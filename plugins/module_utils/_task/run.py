@@ -25,6 +25,10 @@ from . import misplaced, options
 class _Module(AnsibleModule):  # type: ignore[misc]  # Ansible has no type hints
     """Its messages reach an operator's terminal as plain text, whatever processes, links and guests are called."""
 
+    def log(self, msg: Any, log_args: Any = None) -> None:
+        """Log as Ansible does; from Python 3.13 on, syslog refuses a NUL before the option is checked."""
+        super().log(names.printable(msg) if isinstance(msg, str) else msg, log_args)
+
     def warn(self, warning: str, **more: Any) -> None:
         """Warn as Ansible does."""
         super().warn(names.printable(warning), **more)

@@ -70,7 +70,7 @@ def test_processes_that_cannot_be_looked_at_may_hold_any_tap():
     for words in (
         "and 3 more are not readable",
         "pid 4712 (cat) has descriptors in flight",
-        "7 processes were not looked at",
+        "7 processes were not examined",
         "of this PID namespace",
         "CAP_NET_ADMIN, or set force=true",
     ):
@@ -158,7 +158,7 @@ def test_whose_a_link_was_is_certain_by_its_mark_or_its_derived_index(old, is_ce
 def test_a_link_in_the_way_is_told_with_who_holds_its_tap():
     there = host(macvtap(10, "web0", "web", mac="02:00:00:00:00:01"))
     for wish in ({"mac": "02:00:00:00:00:01"}, {"ifname": "web0"}):
-        with pytest.raises(Conflict, match=r"(guest web nic 0\) has it|the name web0 belongs to)") as caught:
+        with pytest.raises(Conflict, match=r"(by web0 \(guest web nic 0\)|the name web0 belongs to)") as caught:
             resolve(number_nics([Nic("db", device="eth0", **wish)], None), {}, there, Defaults())
         assert caught.value.link.name == "web0"
         assert str(caught.value.held_by([QEMU], "/dev/tap10")).endswith(
