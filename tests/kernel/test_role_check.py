@@ -113,7 +113,8 @@ def test_two_tasks_that_hand_nothing_over_are_predicted_with_a_warning_or_stoppe
     assert play(tasks=[DETACH, remove])[:2] == (0, 2)
 
 
-EXPORTS = {"ansible.builtin.debug": {"msg": "EXPORTS={{ [vepa_network_taps, vepa_network_tap_paths] | to_json | b64encode }}="}}
+SHOWN = "EXPORTS={{ [vepa_network_taps, vepa_network_tap_paths] | to_json | b64encode }}="
+EXPORTS = {"ansible.builtin.debug": {"msg": SHOWN}}
 
 
 def exports(output):

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from .._boot import index
-from .._core.model import Link, Network, Nic
+from .._core.model import Network, Nic
 from .._libvirt import definitions
 from .._link.host import Host
 from .._link.resolve import Defaults, moved, number_nics, resolve

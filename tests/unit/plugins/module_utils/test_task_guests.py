@@ -13,7 +13,8 @@ from ansible_collections.linuxnet.macvtap.plugins.module_utils._link.select impo
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._task import guests
 from ansible_collections.linuxnet.macvtap.tests.unit.plugins.module_utils.test_task_options import entry
 
-DOMAIN = "<domain><name>%s</name><devices><interface type='network'><source network='x'/></interface></devices></domain>"
+NIC = "<interface type='network'><source network='x'/></interface>"
+DOMAIN = f"<domain><name>%s</name><devices>{NIC}</devices></domain>"
 EMPTY = "<domain><name>%s</name></domain>"
 
 
