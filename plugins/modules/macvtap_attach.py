@@ -56,59 +56,92 @@ options:
       guest:
         description: Name of the guest, instead of O(guest).
         type: str
-      nic:
+      # the options of a NIC wherever one is described
+      <<: &nic
+        nic:
+          description:
+            - Position of the NIC in its guest.
+            - Default is the order of appearance within the guest, from V(0).
+          type: int
+        network:
+          description:
+            - Name of a network defined with M(linuxnet.macvtap.macvtap_network), which gives mode and lower device.
+            - Default is O(default_network), unless C(device) or C(mode) is given.
+            - Mutually exclusive with C(device) and C(mode).
+          type: str
+        device:
+          description: Lower device of the link.
+          type: str
+        mode:
+          description:
+            - How frames travel between guests on the same lower device. Default is V(vepa).
+            - V(vepa) sends all frames to the switch, which must reflect those for the same device.
+            - V(bridge) delivers between guests on the host, V(private) never does.
+            - V(passthrough) gives the whole lower device, its MAC included, to one guest.
+          type: str
+          choices: [vepa, bridge, private, passthrough]
+        mac:
+          description:
+            - MAC of the NIC.
+            - Default is derived from guest and position, see O(mac_prefix).
+          type: str
+        ifname:
+          description:
+            - Name of the link, at most 15 bytes.
+            - Default is the first free C(macvtap%d). An existing link keeps its name.
+          type: str
+        mtu:
+          description:
+            - MTU in bytes, from 68 to that of the lower device.
+            - Default is to follow the lower device.
+          type: int
+        queues:
+          description: How often the VMM opens the tap, from 1 to 256.
+          type: int
+          default: 1
+        allmulticast:
+          description: Receive all multicast frames. IPv6 in the guest requires this.
+          type: bool
+          default: true
+        promiscuous:
+          description: Set the link promiscuous.
+          type: bool
+          default: false
+  guests:
+    description:
+      - The wanted guests, each with a list of its NICs or with its libvirt domain XML, in any mixture.
+      - Mutually exclusive with O(guest), O(attachments) and O(xml).
+      - With O(state=absent), selects the NICs that V(present) would attach. An entry with only a C(name) selects all
+        NICs of that guest. V(present) refuses such an entry.
+    type: list
+    elements: dict
+    version_added: 1.1.0
+    suboptions:
+      name:
         description:
-          - Position of the NIC in its guest.
-          - Default is the order of appearance within the guest, from V(0).
-        type: int
-      network:
-        description:
-          - Name of a network defined with M(linuxnet.macvtap.macvtap_network), which gives mode and lower device.
-          - Mutually exclusive with O(attachments[].device) and O(attachments[].mode).
+          - Name of the guest.
+          - Optional with O(guests[].xml) that has a C(<name>). If both are given, they must be the same.
         type: str
-      device:
-        description: Lower device of the link.
+      xml:
+        description: libvirt domain XML of the guest, as for O(xml). Mutually exclusive with NICs in O(guests[].nics).
         type: str
-      mode:
+      nics:
         description:
-          - How frames travel between guests on the same lower device. Default is V(vepa).
-          - V(vepa) sends all frames to the switch, which must reflect those for the same device.
-          - V(bridge) delivers between guests on the host, V(private) never does.
-          - V(passthrough) gives the whole lower device, its MAC included, to one guest.
-        type: str
-        choices: [vepa, bridge, private, passthrough]
-      mac:
-        description:
-          - MAC of the NIC.
-          - Default is derived from guest and position, see O(mac_prefix).
-        type: str
-      ifname:
-        description:
-          - Name of the link, at most 15 bytes.
-          - Default is the first free C(macvtap%d). An existing link keeps its name.
-        type: str
-      mtu:
-        description:
-          - MTU in bytes, from 68 to that of the lower device.
-          - Default is to follow the lower device.
-        type: int
-      queues:
-        description: How often the VMM opens the tap, from 1 to 256.
-        type: int
-        default: 1
-      allmulticast:
-        description: Let all multicast through. IPv6 in the guest needs it.
-        type: bool
-        default: true
-      promiscuous:
-        description: Set the link promiscuous.
-        type: bool
-        default: false
+          - The wanted NICs of the guest. An empty list means no NICs, so O(purge=true) removes all NICs of the guest.
+        type: list
+        elements: dict
+        suboptions: *nic
+  default_network:
+    description:
+      - Name of the network for NICs in O(guests) and O(attachments) that name neither a network nor a device.
+      - Interfaces in XML always name one.
+    type: str
+    version_added: 1.1.0
   state:
     description:
       - V(present) makes links and nodes as asked for.
-      - V(absent) removes the links selected by O(guest), O(xml), O(attachments), O(mac), O(ifname) and O(network), of
-        which at least one must be given. Several narrow the choice. An empty list selects nothing.
+      - V(absent) removes the links selected by O(guest), O(guests), O(xml), O(attachments), O(mac), O(ifname) and
+        O(network), of which at least one must be given. Several narrow the choice. An empty list selects nothing.
     type: str
     choices: [present, absent]
     default: present
@@ -126,9 +159,23 @@ options:
     description: With O(state=absent), selects the links of this network.
     type: str
   purge:
-    description: With O(state=present), remove other attachments of the guests named, so that the list is exact.
+    description:
+      - With O(state=present), remove the attachments that the task does not list, within O(purge_scope).
+      - A tap that a process holds open is refused without O(force=true), and check mode predicts this.
     type: bool
     default: false
+  purge_scope:
+    description:
+      - For which attachments O(purge=true) makes the list of NICs exact. Never removes a link without the owner tag of
+        this collection.
+      - V(guests) are those of the guests named.
+      - V(network) are those on the networks named, of every guest. These are O(default_network) and the networks of the
+        NICs. All NICs of a guest with an empty list are removed from other networks too.
+      - V(host) are all attachments of this collection on the host.
+    type: str
+    choices: [guests, network, host]
+    default: guests
+    version_added: 1.1.0
   force:
     description:
       - Also recreate or delete a link whose tap a process holds open. That process is disconnected permanently.
@@ -219,6 +266,32 @@ seealso:
 """
 
 EXAMPLES = r"""
+- name: Attach all guests of a network, and remove every other attachment on it
+  linuxnet.macvtap.macvtap_attach:
+    default_network: vepanet
+    guests:
+      - name: web
+        nics:
+          - {}
+          - mac: "52:54:00:12:34:57"
+            queues: 4
+      - name: mail
+        xml: "{{ lookup('ansible.builtin.file', 'mail.xml') }}"
+    purge: true
+    purge_scope: network
+  register: attached
+
+- name: Show the tap paths of guest web
+  ansible.builtin.debug:
+    var: attached.guest_tap_paths.web
+
+- name: Remove all NICs of two guests
+  linuxnet.macvtap.macvtap_attach:
+    state: absent
+    guests:
+      - name: web
+      - name: mail
+
 - name: Attach two guests to a network
   linuxnet.macvtap.macvtap_attach:
     attachments:
@@ -391,6 +464,47 @@ tap_paths:
   type: list
   elements: str
   sample: [/dev/tap1602838528]
+guests:
+  description:
+    - The RV(attachments) by guest. Each guest that the task names has an entry, also one without NICs.
+    - With O(state=absent), what was removed, except links without an owner tag.
+  returned: success
+  type: dict
+  version_added: 1.1.0
+  sample:
+    web:
+      - guest: web
+        nic: 0
+        network: vepanet
+        ifname: macvtap0
+        ifindex: 1602838528
+        mac: 02:9c:1a:5e:40:77
+        mode: vepa
+        device: eth0
+        mtu: 1500
+        queues: 1
+        link_state: up
+        allmulticast: true
+        promiscuous: false
+        isolate_host: true
+        tap_path: /dev/tap1602838528
+        tap_major: 246
+        tap_minor: 1
+        tap_owner: root
+        tap_group: kvm
+        tap_mode: "0660"
+        libvirt_xml: >-
+          <interface type='ethernet'><mac address='02:9c:1a:5e:40:77'/><target dev='macvtap0' managed='no'/><model
+          type='virtio'/></interface>
+    mail: []
+guest_tap_paths:
+  description: The RV(attachments[].tap_path) by guest, in the order of RV(guests).
+  returned: success
+  type: dict
+  version_added: 1.1.0
+  sample:
+    web: [/dev/tap1602838528]
+    mail: []
 actions:
   description: What was done, or would be done in check mode, step by step.
   returned: success
@@ -404,32 +518,43 @@ from ansible_collections.linuxnet.macvtap.plugins.module_utils._task.attach impo
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._task.run import run
 
 _MODE = {"type": "str", "choices": list(MODES)}
+#: of a NIC, wherever a task describes one
+_NIC = {
+    "nic": {"type": "int"},
+    "network": {"type": "str"},
+    "device": {"type": "str"},
+    "mode": _MODE,
+    "mac": {"type": "str"},
+    "ifname": {"type": "str"},
+    "mtu": {"type": "int"},
+    "queues": {"type": "int", "default": 1},
+    "allmulticast": {"type": "bool", "default": True},
+    "promiscuous": {"type": "bool", "default": False},
+}
+
+
+def _nics(**more):
+    """A list of NICs, each with ``more`` options."""
+    exclusive = [("network", "device"), ("network", "mode")]
+    return {"type": "list", "elements": "dict", "options": {**_NIC, **more}, "mutually_exclusive": exclusive}
+
+
 ARGUMENT_SPEC = {
     "guest": {"type": "str"},
     "xml": {"type": "raw"},
-    "attachments": {
+    "guests": {
         "type": "list",
         "elements": "dict",
-        "options": {
-            "guest": {"type": "str"},
-            "nic": {"type": "int"},
-            "network": {"type": "str"},
-            "device": {"type": "str"},
-            "mode": _MODE,
-            "mac": {"type": "str"},
-            "ifname": {"type": "str"},
-            "mtu": {"type": "int"},
-            "queues": {"type": "int", "default": 1},
-            "allmulticast": {"type": "bool", "default": True},
-            "promiscuous": {"type": "bool", "default": False},
-        },
-        "mutually_exclusive": [("network", "device"), ("network", "mode")],
+        "options": {"name": {"type": "str"}, "xml": {"type": "str"}, "nics": _nics()},
     },
+    "attachments": _nics(guest={"type": "str"}),
+    "default_network": {"type": "str"},
     "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
     "mac": {"type": "list", "elements": "str"},
     "ifname": {"type": "list", "elements": "str"},
     "network": {"type": "str"},
     "purge": {"type": "bool", "default": False},
+    "purge_scope": {"type": "str", "choices": ["guests", "network", "host"], "default": "guests"},
     "force": {"type": "bool", "default": False},
     "link_state": {"type": "str", "choices": ["up", "down"], "default": "up"},
     "isolate_host": {"type": "bool", "default": True},
@@ -454,7 +579,8 @@ ARGUMENT_SPEC = {
 
 
 def main():
-    run(work, argument_spec=ARGUMENT_SPEC, mutually_exclusive=[("xml", "attachments")])
+    exclusive = [("xml", "attachments", "guests"), ("guest", "guests")]
+    run(work, argument_spec=ARGUMENT_SPEC, mutually_exclusive=exclusive)
 
 
 if __name__ == "__main__":

@@ -245,7 +245,7 @@ class ModuleHost:
             assert (again["changed"], again["actions"]) == (False, [])
             assert again["diff"] == {"before": {}, "after": {}}
             if options.get("state") != "absent":
-                shown = ("attachments", "tap_paths") if name == ATTACH else ("network",)
+                shown = ("attachments", "tap_paths", "guests", "guest_tap_paths") if name == ATTACH else ("network",)
                 first, second = without_operstate(done), without_operstate(again)
                 assert [second[key] for key in shown] == [first[key] for key in shown]
         assert self.snapshot(directory) == after
@@ -326,8 +326,12 @@ def warnings(result):
 
 def without_numbers(result):
     """A result without what check mode cannot know: device numbers, and what a lower device says once it is up."""
-    rows = [{**row, "tap_major": None, "tap_minor": None} for row in result.get("attachments", ())]
-    return without_operstate({**result, "attachments": rows})
+
+    def without(rows):
+        return [{**row, "tap_major": None, "tap_minor": None} for row in rows]
+
+    guests = {guest: without(rows) for guest, rows in result.get("guests", {}).items()}
+    return without_operstate({**result, "attachments": without(result.get("attachments", ())), "guests": guests})
 
 
 def without_operstate(result):

@@ -4,7 +4,9 @@
 
 """Check mode predicts what depends on an earlier task: guests on a network that is not defined yet, and its removal."""
 
+import base64
 import json
+import re
 
 import pytest
 
@@ -50,9 +52,9 @@ def test_a_fresh_host_is_predicted(host, play, how):
     status, _changed, output = run("silver", check=True)
     assert status and "silver" in output and "gold" in output
     status, changed, output = run("gold", check=True)
-    assert (status, changed) == (0, 3), output
+    assert (status, changed) == (0, 2), output
     assert host.snapshot() == before
-    assert run("gold", check=False)[:2] == (0, 3)
+    assert run("gold", check=False)[:2] == (0, 2)
     assert run("gold", check=True)[:2] == (0, 0)
 
 
@@ -68,9 +70,9 @@ def test_the_removal_is_predicted(host, play, how):
         assert (status != 0, changed) == (True, 1), output
         assert "has 1 live attachments" in output and "WARNING" not in output
     status, changed, output = play(how, roles=[ROLE], vars=absent)
-    assert (status, changed, "WARNING" in output) == (0, 3, False), output
+    assert (status, changed, "WARNING" in output) == (0, 2, False), output
     assert host.snapshot() == before
-    assert play(roles=[ROLE], vars=absent)[:2] == (0, 3)
+    assert play(roles=[ROLE], vars=absent)[:2] == (0, 2)
     assert play(how, roles=[ROLE], vars=absent)[:2] == (0, 0)
     assert host.links() == {}
 
@@ -111,20 +113,60 @@ def test_two_tasks_that_hand_nothing_over_are_predicted_with_a_warning_or_stoppe
     assert play(tasks=[DETACH, remove])[:2] == (0, 2)
 
 
-@pytest.mark.parametrize("state", ["present", "absent"])
-def test_guests_that_do_not_say_once_which_nics_they_have_are_refused_by_name(host, play, state):
-    guests = [
-        {"name": "good", "nics": [{}]},
-        {"name": "silent"},
-        {"name": "unset", "nics": None, "xml": ""},
-        {"name": "both", "nics": [{}], "xml": DOMAIN % "gold"},
-    ]
-    variables = {"vepa_network_xml": NETWORK, "vepa_network_state": state, "vepa_network_guests": guests}
-    before = host.snapshot()
+SHOWN = "EXPORTS={{ [vepa_network_taps, vepa_network_tap_paths] | to_json | b64encode }}="
+EXPORTS = {"ansible.builtin.debug": {"msg": SHOWN}}
+
+
+def exports(output):
+    """The facts that the role exports, as EXPORTS shows them."""
+    return json.loads(base64.b64decode(re.search(r"EXPORTS=([\w+/]+=*)", output)[1] + "=="))
+
+
+def test_new_guests_of_both_kinds_are_predicted_to_the_last_name_and_device(host, play):
+    variables = {
+        "vepa_network_name": "vepanet",
+        "vepa_network_devices": ["eth0", "eth1"],
+        "vepa_network_guests": [
+            {"name": "bare", "nics": []},
+            {"name": "db", "xml": (DOMAIN % "gold").replace(" portgroup='gold'", "")},
+            {"name": "web", "nics": [{}, {"device": "eth1"}]},
+        ],
+    }
+    told = []
+    for check in ("option", False, False):
+        status, _changed, output = play(check, roles=[ROLE], post_tasks=[EXPORTS], vars=variables)
+        assert status == 0, output
+        taps, paths = exports(output)
+        assert list(taps) == list(paths) == ["bare", "db", "web"]
+        rows = {guest: [{**row, "tap_major": 0, "tap_minor": 0} for row in taps[guest]] for guest in taps}
+        told.append((rows, paths))
+    assert told[0] == told[1] == told[2]
+    rows, paths = told[0]
+    assert [(row["network"], row["device"]) for row in rows["db"] + rows["web"]] == [
+        ("vepanet", "eth0"), ("vepanet", "eth1"), (None, "eth1"),
+    ]  # fmt: skip
+    assert paths == {guest: [row["tap_path"] for row in rows[guest]] for guest in rows}
+
+
+def test_a_guest_with_a_name_only_is_refused_and_with_absent_loses_all_its_nics(host, play):
+    guests = [{"name": "good", "nics": [{}]}, {"name": "silent"}, {"name": "unset", "nics": None, "xml": ""}]
+    variables = {"vepa_network_xml": NETWORK, "vepa_network_guests": guests}
     status, _changed, output = play(roles=[ROLE], vars=variables)
-    assert status and "needs either nics (a list of NICs, which may be empty) or xml" in output
-    assert "Neither: silent, unset. Both: both." in output, output
-    assert host.snapshot() == before
+    assert status and "guests names only these: 'silent', 'unset'; write nics: []" in output, output
+    assert host.links() == {}
+    host.attach(attachments=[{"guest": guest, "network": "vepanet"} for guest in ("silent", "unset", "other")])
+    status, _changed, output = play(roles=[ROLE], vars={**variables, "vepa_network_state": "absent"})
+    assert status and "has 1 live attachments" in output and "(guest other nic 0)" in output, output
+    assert [row["guest"] for row in host.module("macvtap_info")["attachments"]] == ["other"]
+
+
+@pytest.mark.parametrize("state", ["present", "absent"])
+def test_a_guest_with_nics_and_xml_is_refused_by_name(host, play, state):
+    guests = [{"name": "both", "nics": [{}], "xml": DOMAIN % "gold"}]
+    variables = {"vepa_network_xml": NETWORK, "vepa_network_state": state, "vepa_network_guests": guests}
+    status, _changed, output = play(roles=[ROLE], vars=variables)
+    assert status and "guests[0] (guest 'both') has both nics and xml" in output, output
+    assert host.links() == {}
 
 
 def test_guests_that_leave_one_way_empty_are_not_refused(host, play):

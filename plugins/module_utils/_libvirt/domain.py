@@ -75,17 +75,21 @@ def parse_domain(text: str | bytes, guest: str | None = None, origin: str = "xml
 
 
 def parse_domains(
-    documents: str | bytes | Sequence[str | bytes], guest: str | None = None, origin: str = "xml"
+    documents: str | bytes | Sequence[str | bytes],
+    guest: str | None = None,
+    origin: str = "xml",
+    counts: dict[str | None, int] | None = None,
 ) -> list[Nic]:
     """The NICs of one or several documents; positions go on counting over the documents of a guest.
 
+    :arg counts: how many interfaces of each guest were seen before; kept up to date, guests without one too.
     :raises InvalidInput: as :func:`parse_domain`.
     """
+    counts = {} if counts is None else counts
     if isinstance(documents, (str, bytes)):
-        return parse_domain(documents, guest, origin)
+        return _parse(documents, guest, origin, counts)
     if not isinstance(documents, (list, tuple)):
         raise InvalidInput(f"{origin} is {shown(documents)}; give one XML document or a list of them")
-    counts: dict[str | None, int] = {}
     nics: list[Nic] = []
     for index, document in enumerate(documents):
         nics += _parse(document, guest, f"{origin}[{index}]", counts)
@@ -93,12 +97,13 @@ def parse_domains(
 
 
 def _parse(text: str | bytes, guest: str | None, origin: str, counts: dict[str | None, int]) -> list[Nic]:
-    """:arg counts: how many interfaces of each guest were seen before; kept up to date."""
+    """:arg counts: as for :func:`parse_domains`."""
     root = parse_xml(text, origin)
     guest = _settle_guest(root, guest, origin)
+    counts.setdefault(guest, 0)
     nics = []
     for interface in _interfaces(root, origin):
-        position = counts.get(guest, 0)
+        position = counts[guest]
         counts[guest] = position + 1
         of = f"domain {shown(guest)}" if guest is not None else origin
         nic = _read_interface(interface, guest, position, f"interface {position} of {of}")

@@ -8,7 +8,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 from .._core.model import Link, Nic, OwnerTag
@@ -25,6 +25,8 @@ class Selection(NamedTuple):
     guest: str | None = None
     #: numbered as for ``present`` where they name a guest
     nics: Sequence[Nic] | None = None
+    #: beside ``nics``: guests of which every link is selected
+    whole_guests: Collection[str] | None = None
     device: str | None = None
 
     def is_empty(self) -> bool:
@@ -66,6 +68,35 @@ def _is_among(link: Link, tag: OwnerTag | None, selection: Selection, keys: set,
         return True
     if tag is None:
         return False
-    return (tag.guest, tag.nic) in keys or any(
-        (nic.mac or nic.ifname) and nic.mac in (None, link.mac) and nic.ifname in (None, link.name) for nic in nameless
+    return (
+        (tag.guest, tag.nic) in keys
+        or tag.guest in (selection.whole_guests or ())
+        or any(_is_named(link, nic) for nic in nameless)
     )
+
+
+def _is_named(link: Link, nic: Nic) -> bool:
+    return bool(nic.mac or nic.ifname) and nic.mac in (None, link.mac) and nic.ifname in (None, link.name)
+
+
+class Purge(NamedTuple):
+    """Which attachments ``purge`` removes unless the task asks for them; any of these is enough."""
+
+    guests: Collection[str] = ()
+    networks: Collection[str] = ()
+    #: every attachment on the host
+    everything: bool = False
+
+    def covers(self, tag: OwnerTag) -> bool:
+        """Whether an attachment with this owner tag must be one that the task asks for."""
+        return self.everything or tag.guest in self.guests or tag.network in self.networks
+
+
+def to_purge(host: Host, nics: Sequence[Nic], purge: Purge) -> list[Link]:
+    """The links that ``purge`` removes.
+
+    :arg nics: what the task asks for, from :func:`_link.resolve.number_nics`.
+    """
+    keys = {(nic.guest, nic.nic) for nic in nics}
+    kept = {owned.link.ifindex for key, owned in host.owned.items() if key in keys}
+    return [owned.link for owned in host.tagged() if owned.link.ifindex not in kept and purge.covers(owned.tag)]

@@ -14,13 +14,13 @@ from ansible.module_utils.basic import AnsibleModule
 
 from .._core import names
 from .._core.errors import InvalidInput
-from .._core.model import Network, Nic
+from .._core.model import Network
 from .._libvirt import definitions
 from .._link.resolve import Defaults, number_nics
 from .._link.select import Selection
 from .._system import sysfs
 from .._system.selinux import relabel
-from . import attachments, options, warnings
+from . import attachments, guests, options, warnings
 from .converge import Task
 
 
@@ -33,8 +33,13 @@ def work(module: AnsibleModule) -> dict[str, Any]:
     params = module.params
     if params["guest"] is not None:
         names.check_guest_name(params["guest"])
+    if params["default_network"] is not None:
+        names.check_network_name(params["default_network"])
     task = Task(options.node_policy(params), params["force"], module.check_mode)
-    result = _absent(params, task) if params["state"] == "absent" else _present(params, task)
+    is_present = params["state"] == "present"
+    named = guests.named(params)
+    result = _present(params, named, task) if is_present else _absent(params, named, task)
+    result |= guests.by_guest(result["attachments"], named.guests)
     for warning in result.pop("warnings"):
         module.warn(warning)
     if params["state"] == "absent":
@@ -52,14 +57,6 @@ def work(module: AnsibleModule) -> dict[str, Any]:
     }
 
 
-def _asked_for(params: dict[str, Any]) -> list[Nic] | None:
-    if params["xml"] is not None:
-        from .._libvirt.domain import parse_domains
-
-        return parse_domains(params["xml"], params["guest"])
-    return None if params["attachments"] is None else options.nics(params["attachments"])
-
-
 def _given_network(row: dict[str, Any]) -> Network:
     """An entry of the option ``networks``, also as macvtap_network returns it."""
     if row["xml"]:
@@ -68,42 +65,46 @@ def _given_network(row: dict[str, Any]) -> Network:
     return options.network(row["name"], row["mode"], devices)
 
 
-def _present(params: dict[str, Any], task: Task) -> dict[str, Any]:
+def _present(params: dict[str, Any], named: guests.Named, task: Task) -> dict[str, Any]:
     for selector in ("mac", "ifname", "network"):
         if params[selector] is not None:
             raise InvalidInput(
                 "%s requires state=absent, where it selects links; with state=present set it inside attachments"
                 % selector
             )
-    nics = _asked_for(params)
-    if nics is None:
-        raise InvalidInput("state=present requires attachments or xml; an empty list means no NICs")
+    if named.nics is None:
+        raise InvalidInput("state=present requires attachments, guests or xml; an empty list means no NICs")
+    if named.bare:
+        raise InvalidInput(
+            f"state=present requires nics or xml of every guest, but guests names only these:"
+            f" {', '.join(map(names.shown, named.bare))}; write nics: [] for a guest without NICs"
+        )
     given = {row["name"]: _given_network(row) for row in params["networks"] or ()}
-    networks = attachments.definitions_for(nics, params["definitions_dir"], given)
+    networks = attachments.definitions_for(named.nics, params["definitions_dir"], given)
     defaults = Defaults(
         params["link_state"],
         params["isolate_host"],
         params["stable_index"],
         names.check_mac_prefix(params["mac_prefix"]),
     )
-    return attachments.attach(nics, params["guest"], networks, defaults, params["purge"], task)
+    return attachments.attach(named.nics, networks, defaults, guests.purge_of(params, named), task)
 
 
-def _absent(params: dict[str, Any], task: Task) -> dict[str, Any]:
-    nics = _asked_for(params)
-    for nic in nics or ():
-        if (nic.guest, params["guest"], nic.mac, nic.ifname) == (None, None, None, None):
+def _absent(params: dict[str, Any], named: guests.Named, task: Task) -> dict[str, Any]:
+    for nic in named.nics or ():
+        if (nic.guest, nic.mac, nic.ifname) == (None, None, None):
             raise InvalidInput("%s selects nothing: set a guest, a mac or an ifname" % nic.origin)
     selection = Selection(
         macs=None if params["mac"] is None else [names.check_mac(mac) for mac in params["mac"]],
         ifnames=None if params["ifname"] is None else [names.check_ifname(name, "ifname") for name in params["ifname"]],
         network=None if params["network"] is None else names.check_network_name(params["network"]),
-        guest=params["guest"] if nics is None else None,
-        nics=None if nics is None else number_nics(nics, params["guest"], required=False),
+        guest=params["guest"] if named.nics is None else None,
+        nics=None if named.nics is None else number_nics(named.nics, None, required=False),
+        whole_guests=frozenset(named.bare) or None,
     )
     if selection.is_empty():
         raise InvalidInput(
-            "state=absent without a selector would remove everything; set guest, xml, attachments, mac, ifname or"
-            " network"
+            "state=absent without a selector would remove everything; set guest, guests, xml, attachments, mac, ifname"
+            " or network"
         )
     return attachments.detach(selection, task)

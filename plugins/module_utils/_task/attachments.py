@@ -8,15 +8,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from .._boot import index
-from .._core.model import Link, Network, Nic
+from .._core.model import Network, Nic
 from .._libvirt import definitions
 from .._link.host import Host
 from .._link.resolve import Defaults, moved, number_nics, resolve
-from .._link.select import Selection, select
+from .._link.select import Purge, Selection, select, to_purge
 from .._link.steps import CreateLink, DeleteLink, Step
 from .._system import sriov
 from .converge import Decision, Task, converge, report
@@ -26,24 +26,22 @@ from .warnings import of_kept_taps
 
 def attach(
     nics: Sequence[Nic],
-    guest: str | None,
     networks: Mapping[str, Network | None],
     defaults: Defaults,
-    purge: bool,
+    purge: Purge | None,
     task: Task,
 ) -> dict[str, Any]:
-    """Converge attachments to ``nics``; with ``purge`` remove what else the guests named have.
+    """Converge attachments to ``nics``, and remove what else ``purge`` covers.
 
     :returns: the result of the module, and under ``moved`` the guest, NIC and reason of each new link whose path is not
         the one derived for it.
     """
-    nics = number_nics(nics, guest)
-    guests = {nic.guest for nic in nics} | ({guest} if guest is not None else set())
+    nics = number_nics(nics, None)
     # read before the first change: a file that cannot be read later would leave a run neither done nor undone
     promised = index.promised()
 
     def decide(host: Host, _read: None) -> Decision:
-        leaving = _to_purge(host, nics, guests) if purge else []
+        leaving = to_purge(host, nics, purge) if purge else []
         return Decision(host, resolve(nics, networks, host, defaults, leaving, promised), leaving)
 
     steps, last = converge(decide, task)
@@ -51,13 +49,6 @@ def attach(
     created = {step.link.ifindex for step in steps if isinstance(step, CreateLink) and not step.because}
     new = [attachment for attachment in last.attachments if attachment.link.ifindex in created]
     return {**result, "moved": moved(new, last.host, promised) if new and defaults.stable_index else []}
-
-
-def _to_purge(host: Host, nics: Sequence[Nic], guests: Collection[str | None]) -> list[Link]:
-    """Links of these guests that are not the link of a wanted NIC."""
-    keys = {(nic.guest, nic.nic) for nic in nics}
-    kept = {owned.link.ifindex for key, owned in host.owned.items() if key in keys}
-    return [owned.link for owned in host.tagged() if owned.tag.guest in guests and owned.link.ifindex not in kept]
 
 
 def detach(selection: Selection, task: Task) -> dict[str, Any]:

@@ -29,20 +29,25 @@ SHARED: dict[str, dict[str, Any]] = {
 _OCTAL = re.compile(r"0[0-7]{3}")
 
 
-def nics(entries: Sequence[Mapping[str, Any]]) -> list[Nic]:
-    """The option ``attachments`` as NICs.
+def nics(
+    entries: Sequence[Mapping[str, Any]], default_network: str | None = None, origin: str = "attachments"
+) -> list[Nic]:
+    """A list of NICs, as the options describe them.
 
+    :arg default_network: of NICs that name neither a network nor a device.
+    :arg origin: what to call the list in messages.
     :raises InvalidInput: naming the entry and the value.
     """
-    return [_nic(entry, "attachments[%d]" % number) for number, entry in enumerate(entries)]
+    return [_nic(entry, default_network, f"{origin}[{number}]") for number, entry in enumerate(entries)]
 
 
-def _nic(entry: Mapping[str, Any], origin: str) -> Nic:
+def _nic(entry: Mapping[str, Any], default_network: str | None, origin: str) -> Nic:
+    is_placed = any(entry[key] is not None for key in ("network", "device", "mode"))
     try:
         return Nic(
             guest=_checked(entry, "guest", names.check_guest_name),
             nic=_in_range(entry, "nic", 0, MAX_NIC),
-            network=_checked(entry, "network", names.check_network_name),
+            network=_checked(entry, "network", names.check_network_name) if is_placed else default_network,
             device=_checked(entry, "device", lambda name: names.check_ifname(name, "device")),
             mode=entry["mode"],
             mac=_checked(entry, "mac", names.check_mac),

@@ -33,7 +33,7 @@ from ansible_collections.linuxnet.macvtap.plugins.module_utils._core.model impor
     OwnerTag,
 )
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._link.resolve import Defaults, number_nics
-from ansible_collections.linuxnet.macvtap.plugins.module_utils._link.select import Selection
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._link.select import Purge, Selection
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._task import attachments
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._task.converge import Task
 from ansible_collections.linuxnet.macvtap.tests.unit.plugins.module_utils.kernel_model import (
@@ -195,7 +195,7 @@ def host_with(history) -> KernelModel:
 
 
 def _attach_before(kernel, wanted, how, policy):
-    attachments.attach(wanted, None, NETWORKS, how, False, Task(policy, True, False))
+    attachments.attach(wanted, NETWORKS, how, None, Task(policy, True, False))
 
 
 def _drift(kernel, number, change):
@@ -295,7 +295,8 @@ class Ask:
         task = Task(self.policy, self.force, check)
         try:
             with kernel.installed():
-                return attachments.attach(self.wanted, None, NETWORKS, self.how, self.purge, task)
+                purge = Purge(guests={nic.guest for nic in self.wanted}) if self.purge else None
+                return attachments.attach(self.wanted, NETWORKS, self.how, purge, task)
         except MacvtapError as exc:
             return exc
 

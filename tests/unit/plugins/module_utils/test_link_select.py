@@ -9,7 +9,7 @@ from __future__ import annotations
 import pytest
 
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._core.model import Nic
-from ansible_collections.linuxnet.macvtap.plugins.module_utils._link.select import Selection, select
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._link.select import Purge, Selection, select, to_purge
 from ansible_collections.linuxnet.macvtap.tests.unit.plugins.module_utils.scene import ETH1, host, macvtap
 
 OURS = macvtap(10, "macvtap0", "web", 0, "vepanet", mac="02:00:00:00:00:01")
@@ -68,6 +68,11 @@ def test_nics_are_meant_by_guest_and_position():
     assert names(nics=[Nic("web", 1), Nic("db", 5)]) == ["macvtap1"]
 
 
+def test_of_a_whole_guest_every_link_is_meant():
+    assert names(nics=[Nic("db", 0)], whole_guests={"web"}) == ["macvtap0", "macvtap1", "macvtap2"]
+    assert names(nics=[], whole_guests={"web"}, network="vepanet") == ["macvtap0"]
+
+
 def test_nics_without_a_guest_are_meant_by_mac_and_name():
     assert names(nics=[Nic(None, mac="02:00:00:00:00:01")]) == ["macvtap0"]
     assert names(nics=[Nic(None, ifname="macvtap2")]) == ["macvtap2"]
@@ -77,3 +82,19 @@ def test_nics_without_a_guest_are_meant_by_mac_and_name():
 def test_for_a_look_links_of_others_may_be_meant_too():
     chosen = select(HOST, Selection(device="eth0"), foreign=True)
     assert [link.name for link in chosen] == ["macvtap0", "macvtap2", "macvtap3"]
+
+
+@pytest.mark.parametrize(
+    ("purge", "leaving"),
+    [
+        (Purge(), []),
+        (Purge(guests={"web"}), ["macvtap1"]),
+        (Purge(guests={"web", "db"}), ["macvtap1", "macvtap2"]),
+        (Purge(networks={"vepanet"}), ["macvtap2"]),
+        (Purge(guests={"web"}, networks={"vepanet"}), ["macvtap1", "macvtap2"]),
+        (Purge(everything=True), ["macvtap1", "macvtap2"]),
+    ],
+    ids=str,
+)
+def test_a_purge_means_links_of_ours_that_it_covers_and_that_are_not_asked_for(purge, leaving):
+    assert sorted(link.name for link in to_purge(HOST, [Nic("web", 0)], purge)) == leaving

@@ -46,7 +46,7 @@ class RecordingKernel(KernelModel):
 
     def attach(self, *nics: Nic) -> dict:
         with self.installed():
-            return attachments.attach(nics, None, {}, WISHES, False, Task(NodePolicy(), False, False))
+            return attachments.attach(nics, {}, WISHES, None, Task(NodePolicy(), False, False))
 
     def names(self) -> dict[str, str]:
         """Guest → name of its link."""
