@@ -15,8 +15,8 @@ description:
   - Converges the NICs of one or of many virtual machines, each a macvtap link on a lower device and the tap device node
     C(/dev/tapN) that the VMM opens.
   - Creates a link with its MAC, mode and interface index, writes its owner tag into the alias, silences the host's own
-    IP stack on it, and only then brings it up. Repairs drift in place. Recreates a link only if the kernel cannot change
-    it.
+    IP stack on it, and only then brings it up. Repairs drift in place. Recreates a link only if the kernel cannot
+    change it.
   - Never disconnects a process that holds a tap open, unless O(force=true).
   - Compares the wanted and the current state once. Check mode shows the resulting plan; a normal run carries out the
     same plan.
@@ -28,8 +28,8 @@ attributes:
   check_mode:
     support: full
     details:
-      - RV(attachments[].tap_major) and RV(attachments[].tap_minor) of a link that would be created are V(null), because the
-        kernel assigns the numbers at creation.
+      - RV(attachments[].tap_major) and RV(attachments[].tap_minor) of a link that would be created are V(null),
+        because the kernel assigns the numbers at creation.
   diff_mode:
     support: full
   idempotent:

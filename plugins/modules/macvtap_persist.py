@@ -12,8 +12,8 @@ author:
   - linuxnet.macvtap maintainers (@linuxnet)
 version_added: 1.0.0
 description:
-  - Writes the files from which a boot creates the links that M(linuxnet.macvtap.macvtap_attach) created, before any guest
-    starts, with the same names, MACs and interface indexes, and so the same C(/dev/tapN), owners and permissions. The
+  - Writes the files from which a boot creates the links that M(linuxnet.macvtap.macvtap_attach) created, before any
+    guest starts, with the same names, MACs and interface indexes, and so the same C(/dev/tapN), owners and permissions. The
     boot needs no Ansible, no Python and no network.
   - These are batch files for C(ip), a sysctl.d file and an instance of the systemd unit C(macvtap@.service) for each
     lower device, the unit C(macvtap.target) after which guests start, and a udev rule for the owner of each tap and a
@@ -44,8 +44,8 @@ options:
     elements: dict
   state:
     description:
-      - V(present) has the next boot create O(attachments), in addition to what earlier tasks wrote. Updates the entry of
-        a NIC that already has one.
+      - V(present) has the next boot create O(attachments), in addition to what earlier tasks wrote. Updates the
+        entry of a NIC that already has one.
       - V(absent) removes the entries that O(attachments), O(guest) and O(network) select, of which at least one must be
         set. Several narrow the choice. An empty list selects nothing. When no entry remains, all files are removed.
     type: str

@@ -38,7 +38,7 @@ PATIENCE = 60
 def remove_links(*kept):
     """A script that removes all links of a namespace but lo, its uplinks and those called like the patterns ``kept``.
 
-    By index, since a name may be anything. What is no link (bonding_masters) is not a directory there, and what a driver
+    By index, since a name may be anything. What is no link (bonding_masters) is no directory there, and what a driver
     does not let go (gre0, sit0) keeps no other link.
     """
     patterns = "|".join(f"*/{name}/" for name in ("lo", "eth0", "eth1", *kept))
