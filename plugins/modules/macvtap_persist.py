@@ -13,8 +13,8 @@ author:
 version_added: 1.0.0
 description:
   - Writes the files from which a boot creates the links that M(linuxnet.macvtap.macvtap_attach) created, before any
-    guest starts, with the same names, MACs and interface indexes, and so the same C(/dev/tapN), owners and permissions. The
-    boot needs no Ansible, no Python and no network.
+    guest starts, with the same names, MACs and interface indexes, and so the same C(/dev/tapN), owners and permissions.
+    The boot needs no Ansible, no Python and no network.
   - These are batch files for C(ip), a sysctl.d file and an instance of the systemd unit C(macvtap@.service) for each
     lower device, the unit C(macvtap.target) after which guests start, and a udev rule for the owner of each tap and a
     name for it, C(/dev/macvtap/IFNAME).

@@ -19,7 +19,7 @@ import time
 import pytest
 from module_host import ModuleFailed
 
-SWAPPER = pathlib.Path(__file__).with_name("path_swapper.py")
+SWAPPER = pathlib.Path(__file__).with_name("support") / "path_swapper.py"
 EVERY_CALL = SWAPPER.with_name("swap_at_every_call.py")
 #: seconds for each decoy; the torture gives more
 SECONDS = 60 * float(os.environ.get("TORTURE_MINUTES", "0")) / 40 or 0.8

@@ -12,7 +12,7 @@ import pytest
 from module_host import ATTACH, ModuleFailed, end, warnings
 
 INFO = "macvtap_info"
-KEEPERS = pathlib.Path(__file__).with_name("tap_keepers.py")
+KEEPERS = pathlib.Path(__file__).with_name("support") / "tap_keepers.py"
 WEB = {"guest": "web", "device": "eth0"}
 #: ways to keep a tap open that /proc shows, and those that it does not
 SHOWN = ("plain", "own_table", "without_leader")
@@ -173,7 +173,7 @@ def test_a_look_that_takes_too_long_says_how_much_it_left_out(host, row):
 def test_a_file_on_a_dead_fuse_mount_makes_nobody_wait(host, row, user):
     """A user's own mount refuses root; one of root, or with allow_other, asks the server that does not answer."""
     host.run(["sh", "-c", "rm -f /dev/fuse; mknod -m 666 /dev/fuse c 10 229; mkdir -p -m 777 /run/lock/mine"])
-    script = str(pathlib.Path(__file__).with_name("dead_fuse.py"))
+    script = str(KEEPERS.with_name("dead_fuse.py"))
     command = [*user, sys.executable, "-I", script, "/run/lock/mine"]
     server = host.spawn(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert server.stdout.readline() == "ready\n"

@@ -14,7 +14,7 @@ import time
 import pytest
 
 CHECKOUT = pathlib.Path(__file__).resolve().parents[2]
-HERE = pathlib.Path(__file__).parent
+SUPPORT = pathlib.Path(__file__).with_name("support")
 #: how many random sequences are tried, and from which seed
 SEQUENCES = int(os.environ.get("LINUXNET_SEQUENCES", "100"))
 SEED = int(os.environ.get("LINUXNET_SEED", "1"))
@@ -50,7 +50,7 @@ def run_inside(hypervisor, collection):
     def run(script, question):
         paths = [str(collection), *filter(None, [os.environ.get("PYTHONPATH")])]
         environment = dict(os.environ, PYTHONPATH=os.pathsep.join(paths))
-        command = [sys.executable, str(HERE / script)]
+        command = [sys.executable, str(SUPPORT / script)]
         return json.loads(hypervisor.run(command, input=json.dumps(question), env=environment, timeout=900).stdout)
 
     return run
@@ -126,7 +126,7 @@ def model_of(links):
 
 
 def test_the_model_does_what_the_kernel_does(hypervisor, run_inside):
-    sys.path.insert(0, str(HERE))
+    sys.path.insert(0, str(SUPPORT))
     import sequence_player
 
     from ansible_collections.linuxnet.macvtap.plugins.module_utils._system.rtnetlink import Netlink

@@ -59,7 +59,7 @@ def test_the_facts_of_a_device_are_the_kernels(host):
 def test_a_device_that_is_down_is_brought_up_and_not_touched_otherwise(host):
     host.ip("link set eth1 mtu 1400 down", "address replace 198.51.100.1/24 dev eth1")
     result = host.converges(NETWORK, name="vepanet", devices=["eth1"])
-    assert any("eth1 up" in action for action in result["actions"])
+    assert "bring up lower device eth1" in result["actions"]
     assert host.link("eth1")["mtu"] == 1400 and "UP" in host.link("eth1")["flags"]
     assert "198.51.100.1/24" in host.run(["ip", "address", "show", "dev", "eth1"]).stdout
     host.ip("address flush dev eth1")

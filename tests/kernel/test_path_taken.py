@@ -89,10 +89,10 @@ def test_a_link_with_the_index_is_named(host, row):
     host.ip(f"link add link eth1 name other index {row['ifindex']} type macvlan")
     try:
         sentence = host.refusal(ATTACH, attachments=NICS)
-        assert "which is in use: other (macvlan that is not ours) has the interface index" in sentence
+        assert "which is in use: other (macvlan, no owner tag) has the interface index" in sentence
         host.module(PERSIST, state="absent", guest=[WEB])
         (warning,) = warnings(host.attach(attachments=NICS))
-        assert "other (macvlan that is not ours) has the interface index" in warning
+        assert "other (macvlan, no owner tag) has the interface index" in warning
     finally:
         host.ip("link del other")
 

@@ -26,7 +26,7 @@ from lab import Lab, open_tap
 from lab.controller import Controller
 from lab.namespace import Namespace
 
-CHECKOUT = pathlib.Path(__file__).resolve().parents[2]
+CHECKOUT = pathlib.Path(__file__).resolve().parents[3]
 RUNNER = pathlib.Path(__file__).with_name("module_runner.py")
 ATTACH, NETWORK = "macvtap_attach", "macvtap_network"
 DEFINITIONS = "/etc/macvtap/networks"

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import yaml
 
-CHECKOUT = pathlib.Path(__file__).resolve().parents[2]
+CHECKOUT = pathlib.Path(__file__).resolve().parents[3]
 PAGES = ("README.md", "roles/*/README.md", "docs/docsite/rst/*.rst")
 
 #: What is only shown: (page, beginning of the snippet) → why it is not run. An entry that fits nothing fails.
