@@ -341,11 +341,7 @@ boot_problems:
   elements: str
   sample: []
 """
-
-from ansible_collections.linuxnet.macvtap.plugins.module_utils._core import names
-from ansible_collections.linuxnet.macvtap.plugins.module_utils._core.model import NodePolicy
-from ansible_collections.linuxnet.macvtap.plugins.module_utils._link.select import Selection
-from ansible_collections.linuxnet.macvtap.plugins.module_utils._task.info import survey
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._task.info import work
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._task.run import run
 
 ARGUMENT_SPEC = {
@@ -355,21 +351,6 @@ ARGUMENT_SPEC = {
     "device": {"type": "str"},
     "all": {"type": "bool", "default": False},
 }
-
-
-def work(module):
-    params = module.params
-    selection = Selection(
-        macs=None if params["mac"] is None else [names.check_mac(mac) for mac in params["mac"]],
-        network=params["network"],
-        guest=params["guest"],
-        device=params["device"],
-    )
-    policy = NodePolicy(params["device_dir"])
-    result, warnings = survey(selection, params["all"], policy, params["definitions_dir"])
-    for warning in warnings:
-        module.warn(warning)
-    return result
 
 
 def main():

@@ -209,17 +209,8 @@ actions:
   elements: str
   sample: ["write definition of network vepanet (/etc/macvtap/networks/vepanet.xml)"]
 """
-
-import os
-
-from ansible_collections.linuxnet.macvtap.plugins.module_utils._core import names
-from ansible_collections.linuxnet.macvtap.plugins.module_utils._core.model import BOOT_DIRECTORY, MODES, NodePolicy
-from ansible_collections.linuxnet.macvtap.plugins.module_utils._libvirt import state
-from ansible_collections.linuxnet.macvtap.plugins.module_utils._libvirt.network import parse_network
-from ansible_collections.linuxnet.macvtap.plugins.module_utils._system import sysfs
-from ansible_collections.linuxnet.macvtap.plugins.module_utils._task import network as task_network
-from ansible_collections.linuxnet.macvtap.plugins.module_utils._task import options, warnings
-from ansible_collections.linuxnet.macvtap.plugins.module_utils._task.converge import Task
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._core.model import MODES
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._task.network import work
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._task.run import run
 
 ARGUMENT_SPEC = {
@@ -231,33 +222,6 @@ ARGUMENT_SPEC = {
     "force": {"type": "bool", "default": False},
     "detached": {"type": "list", "elements": "dict"},
 }
-
-
-def work(module):
-    params = module.params
-    directory = params["definitions_dir"]
-    task = Task(NodePolicy(params["device_dir"]), params["force"], module.check_mode)
-    detached = options.detached(params["detached"])
-    if params["xml"] is not None:
-        network = parse_network(params["xml"], params["name"])
-        name = network.name
-    else:
-        name = names.check_network_name(params["name"])
-    boot = {"boot_files": os.path.isdir(BOOT_DIRECTORY)}
-    if params["state"] == "absent":
-        result, unsure = task_network.undefine(name, directory, task, detached)
-        for warning in unsure:
-            module.warn(warning)
-        return {**result, **boot}
-    if params["xml"] is None:
-        network = options.network(name, params["mode"], params["devices"])
-    result = task_network.define(network, directory, task, detached)
-    if result["changed"]:
-        for problem in state.conflicts(name, result["network"]["xml"], network, state.networks()):
-            module.warn(problem)
-        for warning in warnings.of_devices(sysfs.wireless(device["name"] for device in result["network"]["devices"])):
-            module.warn(warning)
-    return {**result, **boot}
 
 
 def main():

@@ -229,15 +229,7 @@ actions:
   elements: str
   sample: ["write /etc/macvtap/boot/eth0.create"]
 """
-
-from functools import partial
-
-from ansible_collections.linuxnet.macvtap.plugins.module_utils._boot import entry as boot
-from ansible_collections.linuxnet.macvtap.plugins.module_utils._boot import readers
-from ansible_collections.linuxnet.macvtap.plugins.module_utils._core import names
-from ansible_collections.linuxnet.macvtap.plugins.module_utils._core.errors import InvalidInput, Refused
-from ansible_collections.linuxnet.macvtap.plugins.module_utils._system.selinux import relabel
-from ansible_collections.linuxnet.macvtap.plugins.module_utils._task import options, persist
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._task.persist import work
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._task.run import run
 
 ARGUMENT_SPEC = {
@@ -249,88 +241,6 @@ ARGUMENT_SPEC = {
     "root": {"type": "path", "default": "/"},
     "reload": {"type": "bool", "default": True},
 }
-
-
-def _present(params):
-    rows = params["attachments"]
-    if rows is None:
-        raise InvalidInput("state=present requires attachments; an empty list adds nothing")
-    if rows and params["root"] == "/" and not persist.is_namespace_of_boot():
-        raise Refused(
-            "this task runs in a network namespace of its own, but a boot creates links in that of process 1; have"
-            " the service that creates the namespace attach its guests, or set root to the file system of its own boot"
-        )
-    if params["network"] is not None:
-        raise InvalidInput("network requires state=absent: it selects the entries to remove")
-    if params["guest"] is not None and not params["purge"]:
-        raise InvalidInput("guest requires state=absent or purge=true")
-    entries = boot.entries(rows)
-    if params["root"] == "/":
-        persist.require_own_names(entry.ifname for entry in entries)
-    return partial(boot.merged, wanted=entries, guests=params["guest"] or (), purge=params["purge"])
-
-
-def _absent(params):
-    rows, guests, network = params["attachments"], params["guest"], params["network"]
-    if rows is None and guests is None and network is None:
-        raise InvalidInput(
-            "state=absent without a selector would remove every entry; set attachments, guest or network"
-        )
-    if params["purge"]:
-        raise InvalidInput("purge requires state=present")
-    return partial(boot.without, keys=None if rows is None else boot.keys_of(rows), guests=guests, network=network)
-
-
-def work(module):
-    params = module.params
-    for guest in params["guest"] or ():
-        names.check_guest_name(guest)
-    root = options.directory(params["root"], "root")
-    decide = (_present if params["state"] == "present" else _absent)(params)
-    result = persist.persist(decide, root, module.check_mode)
-    steps = result.pop("steps")
-    if root == "/":
-        if not module.check_mode:
-            relabel(module, [step.path for step in steps if step.new is not None])
-        if params["reload"]:
-            result["actions"] += _tell(module, [step.path for step in steps], result["entries"])
-    _warn(module, result, params)
-    return result
-
-
-def _tell(module, changed, entries):
-    """Tell who runs; returns what was done, in words."""
-    told = []
-    for reader in readers.due(changed):
-        cut = readers.would_cut(reader, [row["ifname"] for row in entries])
-        if cut:
-            module.warn(
-                "%s manages %s and would bring it down on reload, so it was not reloaded; run '%s' when the guests"
-                " can lose these links, then attach them again" % (reader.name, ", ".join(cut), reader.command)
-            )
-        else:
-            told.append(reader)
-    if not module.check_mode:
-        for failure in readers.tell(told):
-            module.warn("the files are written, but a running program could not be reloaded: %s" % failure)
-    return [readers.describe(reader) for reader in told]
-
-
-def _warn(module, result, params):
-    if params["state"] == "absent" or not result["entries"]:
-        return
-    if params["root"] == "/" and not readers.is_systemd_running():
-        module.warn(
-            "systemd does not run on this host: the files are written, but nothing creates links from them; have"
-            " your own boot scripts run 'ip -force -batch' on those in /etc/macvtap/boot"
-        )
-    elsewhere = sorted(
-        {row["tap_path"] for row in params["attachments"] if not row.get("tap_path", "/dev/").startswith("/dev/")}
-    )
-    if elsewhere:
-        module.warn(
-            "the kernel creates nodes in /dev only, so the next boot does not create %s" % ", ".join(elsewhere[:5])
-        )
 
 
 def main():

@@ -84,31 +84,13 @@ full_mtu:
   type: bool
   sample: true
 """
-
-from ansible_collections.linuxnet.macvtap.plugins.module_utils._core import names
-from ansible_collections.linuxnet.macvtap.plugins.module_utils._core.errors import InvalidInput
-from ansible_collections.linuxnet.macvtap.plugins.module_utils._task import warnings
-from ansible_collections.linuxnet.macvtap.plugins.module_utils._task.probe import probe
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._task.probe import work
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._task.run import run
 
 ARGUMENT_SPEC = {
     "device": {"type": "str", "required": True},
     "timeout": {"type": "float", "default": 1.0},
 }
-_LONGEST = 60
-
-
-def work(module):
-    timeout = module.params["timeout"]
-    if not 0 < timeout <= _LONGEST:
-        raise InvalidInput(
-            "timeout %s is not possible; it must be more than 0 and at most %d seconds" % (timeout, _LONGEST)
-        )
-    device = names.check_ifname(module.params["device"], "device")
-    result = probe(device, timeout)
-    for warning in warnings.of_probe(device, result, result.pop("vepa"), result.pop("mtu")):
-        module.warn(warning)
-    return result
 
 
 def main():

@@ -86,7 +86,7 @@ def due(changed: Collection[str]) -> list[Reader]:
     return [reader for reader in _READERS if reader.paths.intersection(changed) and reader.is_running()]
 
 
-def would_cut(reader: Reader, names: Iterable[str]) -> list[str]:
+def would_bring_down(reader: Reader, names: Iterable[str]) -> list[str]:
     """The links among ``names`` that a program has in its hands and would set down when it lets go of them.
 
     NetworkManager does that with what it has configured (_set_state_full in nm-device.c), which are links of other
@@ -103,7 +103,7 @@ def describe(reader: Reader) -> str:
     return "reload %s (%s)" % (reader.name, reader.command)
 
 
-def tell(readers: Sequence[Reader]) -> list[str]:
+def reload(readers: Sequence[Reader]) -> list[str]:
     """Tell each.
 
     :returns: what failed, in words: the files are correct, but the reload must be repeated.

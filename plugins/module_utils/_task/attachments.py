@@ -17,7 +17,7 @@ from .._libvirt import definitions
 from .._link.host import Host
 from .._link.resolve import Defaults, moved, number_nics, resolve
 from .._link.select import Purge, Selection, select, to_purge
-from .._link.steps import CreateLink, DeleteLink, Step
+from .._link.steps import CreateLink, DeleteLink, OwnNode, Step
 from .._system import sriov
 from .converge import Decision, Task, converge, report
 from .report import deleted_row, wanted_row
@@ -66,7 +66,7 @@ def _result(steps: list[Step], rows: list[dict[str, Any]]) -> dict[str, Any]:
         **report(steps),
         "attachments": rows,
         "tap_paths": [row["tap_path"] for row in rows],
-        "warnings": of_kept_taps(steps),
+        "warnings": of_kept_taps((step.path, step.kept) for step in steps if isinstance(step, OwnNode)),
     }
 
 

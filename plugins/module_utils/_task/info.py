@@ -11,7 +11,11 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any
 
+from ansible.module_utils.basic import AnsibleModule
+
+from .._boot import store
 from .._boot.entry import Entry, as_row
+from .._core import names
 from .._core.errors import InvalidInput, MissingLibrary
 from .._core.model import Network, NodePolicy
 from .._libvirt import definitions, state
@@ -20,9 +24,28 @@ from .._link.in_use import doubts
 from .._link.select import Selection, select
 from .._system import holders, rtnetlink, sriov, sysfs
 from .._system.look import look_at_host, look_at_taps
-from . import persist, warnings
+from . import warnings
 from .problems import Survey, of_boot, of_path
 from .report import found_row, holder_row, network_row
+
+
+def work(module: AnsibleModule) -> dict[str, Any]:
+    """List what the options select.
+
+    :returns: the result of the module.
+    """
+    params = module.params
+    selection = Selection(
+        macs=None if params["mac"] is None else [names.check_mac(mac) for mac in params["mac"]],
+        network=params["network"],
+        guest=params["guest"],
+        device=params["device"],
+    )
+    policy = NodePolicy(params["device_dir"])
+    result, warned = survey(selection, params["all"], policy, params["definitions_dir"])
+    for warning in warned:
+        module.warn(warning)
+    return result
 
 
 def survey(
@@ -47,7 +70,7 @@ def survey(
         counters = rtnetlink.statistics(link.ifindex for link in links) if links else {}
     except MissingLibrary as exc:
         left_out = warnings.of_statistics(exc)
-    boot, boot_problems = persist.known()
+    boot, boot_problems = store.known()
     attachments = []
     for link in links:
         tap = seen.get(link.ifindex)

@@ -8,22 +8,58 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
+from ansible.module_utils.basic import AnsibleModule
+
+from .._core import names
 from .._core.errors import MissingLibrary, Refused
-from .._core.model import Attachment, Network, Nic
-from .._libvirt import definitions, network_plain
-from .._libvirt.network import network_xml, same_definition, update_network_xml
+from .._core.model import BOOT_DIRECTORY, Attachment, Network, Nic, NodePolicy
+from .._libvirt import definitions, network_plain, state
+from .._libvirt.network import network_xml, parse_network, same_definition, update_network_xml
 from .._link.host import Host, Owned
 from .._link.plan import predict
 from .._link.resolve import Defaults, resolve
 from .._link.steps import BringUp, WriteFile
-from .._system import sriov
-from . import warnings
+from .._system import sriov, sysfs
+from . import options, warnings
 from .converge import Decision, Task, converge, report
 from .report import network_row
+
+
+def work(module: AnsibleModule) -> dict[str, Any]:
+    """Define or undefine the network.
+
+    :returns: the result of the module.
+    :raises MacvtapError: naming the option and its value, or what the host refused.
+    """
+    params = module.params
+    directory = params["definitions_dir"]
+    task = Task(NodePolicy(params["device_dir"]), params["force"], module.check_mode)
+    detached = options.detached(params["detached"])
+    if params["xml"] is not None:
+        network = parse_network(params["xml"], params["name"])
+        name = network.name
+    else:
+        name = names.check_network_name(params["name"])
+    boot = {"boot_files": os.path.isdir(BOOT_DIRECTORY)}
+    if params["state"] == "absent":
+        result, unsure = undefine(name, directory, task, detached)
+        for warning in unsure:
+            module.warn(warning)
+        return {**result, **boot}
+    if params["xml"] is None:
+        network = options.network(name, params["mode"], params["devices"])
+    result = define(network, directory, task, detached)
+    if result["changed"]:
+        for problem in state.conflicts(name, result["network"]["xml"], network, state.networks()):
+            module.warn(problem)
+        for warning in warnings.of_devices(sysfs.wireless(device["name"] for device in result["network"]["devices"])):
+            module.warn(warning)
+    return {**result, **boot}
 
 
 def define(wanted: Network, directory: str, task: Task, detached: Collection[int] | None = None) -> dict[str, Any]:

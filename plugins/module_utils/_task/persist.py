@@ -10,88 +10,116 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterable, Sequence
-from typing import Any, Callable, NamedTuple
+from collections.abc import Sequence
+from functools import partial
+from typing import Any, Callable
+
+from ansible.module_utils.basic import AnsibleModule
 
 from .._boot import entry as boot
-from .._boot import files
+from .._boot import files, readers, store
 from .._boot.index import is_namespace_of_boot
-from .._core.errors import MacvtapError, Refused, host_error
+from .._core import names
+from .._core.errors import InvalidInput, MacvtapError, Refused
 from .._core.revert import Revert
 from .._link.steps import WriteFile
 from .._system import text_file
 from .._system.lock import namespace_lock
+from .._system.selinux import relabel
+from . import options
 
 #: from the entries found: the wanted ones, and those that are removed
-Decision = Callable[[list[boot.Entry]], "tuple[list[boot.Entry], list[boot.Entry]]"]
+Decide = Callable[[list[boot.Entry]], "tuple[list[boot.Entry], list[boot.Entry]]"]
 
 
-class Found(NamedTuple):
-    """The files of a host that matter here."""
-
-    #: text by path, as the host itself calls it
-    texts: dict[str, str]
-    #: the network managers that are to be reloaded: paths of their files
-    managers: tuple[str, ...]
-
-
-def look(root: str = "/") -> Found:
-    """Read what there is.
-
-    :arg root: where the host's file system is mounted.
-    :raises HostError: a file that cannot be read.
-    """
-    texts = {}
-    for directory in (files.BATCH_DIR, files.SYSCTL_DIR):
-        for name in _names(_below(root, directory)):
-            path = "%s/%s" % (directory, name)
-            if files.is_candidate(path):
-                texts[path] = text_file.read(_below(root, path), boot.WHAT)
-    for path in (*files.FIXED, files.DHCPCD):
-        texts[path] = text_file.read(_below(root, path), boot.WHAT)
-    managers = [files.DHCPCD] if texts[files.DHCPCD] is not None else []
-    if os.path.isdir(_below(root, os.path.dirname(os.path.dirname(files.NETWORK_MANAGER)))):
-        managers.append(files.NETWORK_MANAGER)
-    return Found({path: text for path, text in texts.items() if text is not None}, tuple(managers))
-
-
-def _names(directory: str) -> list[str]:
-    try:
-        return sorted(os.listdir(directory))
-    except FileNotFoundError:
-        return []
-    except OSError as exc:
-        raise host_error("cannot list %s" % directory, exc) from exc
-
-
-def _below(root: str, path: str) -> str:
-    """Where ``path`` of the host lies here; never outside of ``root``, wherever links in there lead."""
-    if root == "/":
-        return path
-    below = root.rstrip("/") + path
-    top = os.path.realpath(root)
-    if os.path.commonpath([top, os.path.realpath(below)]) != top:
+def _present(params: dict[str, Any]) -> Decide:
+    rows = params["attachments"]
+    if rows is None:
+        raise InvalidInput("state=present requires attachments; an empty list adds nothing")
+    if rows and params["root"] == "/" and not is_namespace_of_boot():
         raise Refused(
-            "nothing was changed: %s is a symbolic link that leads out of root %s, to %s; make it a relative link"
-            % (below, root, os.path.realpath(below))
+            "this task runs in a network namespace of its own, but a boot creates links in that of process 1; have"
+            " the service that creates the namespace attach its guests, or set root to the file system of its own boot"
         )
-    return below
+    if params["network"] is not None:
+        raise InvalidInput("network requires state=absent: it selects the entries to remove")
+    if params["guest"] is not None and not params["purge"]:
+        raise InvalidInput("guest requires state=absent or purge=true")
+    entries = boot.entries(rows)
+    if params["root"] == "/":
+        store.require_own_names(entry.ifname for entry in entries)
+    return partial(boot.merged, wanted=entries, guests=params["guest"] or (), purge=params["purge"])
 
 
-def require_own_names(names: Iterable[str]) -> None:
-    """Refuse names of this host's own links: the boot turns IPv6 off by name, before it makes a link.
+def _absent(params: dict[str, Any]) -> Decide:
+    rows, guests, network = params["attachments"], params["guest"], params["network"]
+    if rows is None and guests is None and network is None:
+        raise InvalidInput(
+            "state=absent without a selector would remove every entry; set attachments, guest or network"
+        )
+    if params["purge"]:
+        raise InvalidInput("purge requires state=present")
+    return partial(boot.without, keys=None if rows is None else boot.keys_of(rows), guests=guests, network=network)
 
-    :raises Refused: a link of that name exists and is not a macvtap.
+
+def work(module: AnsibleModule) -> dict[str, Any]:
+    """Write what the next boot reads.
+
+    :returns: the result of the module.
+    :raises MacvtapError: naming the option and its value, or the file.
     """
-    for name in names:
-        if os.path.exists("/sys/class/net/" + name) and not os.path.isdir("/sys/class/net/%s/macvtap" % name):
-            raise Refused(
-                "nothing was changed: ifname %r is the name of a link of this host that is not a macvtap, and the next"
-                " boot would disable IPv6 on it; pass attachments as macvtap_attach returns them" % name
+    params = module.params
+    for guest in params["guest"] or ():
+        names.check_guest_name(guest)
+    root = options.directory(params["root"], "root")
+    decide = (_present if params["state"] == "present" else _absent)(params)
+    result = persist(decide, root, module.check_mode)
+    steps = result.pop("steps")
+    if root == "/":
+        if not module.check_mode:
+            relabel(module, [step.path for step in steps if step.new is not None])
+        if params["reload"]:
+            result["actions"] += _reload(module, [step.path for step in steps], result["entries"])
+    _warn(module, result, params)
+    return result
+
+
+def _reload(module: AnsibleModule, changed: list[str], entries: list[dict[str, Any]]) -> list[str]:
+    """Reload the programs that read the files; returns what was done, in words."""
+    reloaded = []
+    for reader in readers.due(changed):
+        cut = readers.would_bring_down(reader, [row["ifname"] for row in entries])
+        if cut:
+            module.warn(
+                "%s manages %s and would bring it down on reload, so it was not reloaded; run '%s' when the guests"
+                " can lose these links, then attach them again" % (reader.name, ", ".join(cut), reader.command)
             )
+        else:
+            reloaded.append(reader)
+    if not module.check_mode:
+        for failure in readers.reload(reloaded):
+            module.warn("the files are written, but a running program could not be reloaded: %s" % failure)
+    return [readers.describe(reader) for reader in reloaded]
 
 
-def persist(decide: Decision, root: str, check_mode: bool) -> dict[str, Any]:
+def _warn(module: AnsibleModule, result: dict[str, Any], params: dict[str, Any]) -> None:
+    if params["state"] == "absent" or not result["entries"]:
+        return
+    if params["root"] == "/" and not readers.is_systemd_running():
+        module.warn(
+            "systemd does not run on this host: the files are written, but nothing creates links from them; have"
+            " your own boot scripts run 'ip -force -batch' on those in /etc/macvtap/boot"
+        )
+    elsewhere = sorted(
+        {row["tap_path"] for row in params["attachments"] if not row.get("tap_path", "/dev/").startswith("/dev/")}
+    )
+    if elsewhere:
+        module.warn(
+            "the kernel creates nodes in /dev only, so the next boot does not create %s" % ", ".join(elsewhere[:5])
+        )
+
+
+def persist(decide: Decide, root: str, check_mode: bool) -> dict[str, Any]:
     """Make the files so that they hold what ``decide`` says.
 
     :returns: the result of the module, and under ``steps`` what was written, as the host itself calls it.
@@ -99,7 +127,7 @@ def persist(decide: Decision, root: str, check_mode: bool) -> dict[str, Any]:
     """
     with contextlib.ExitStack() as stack:
         denied = None if check_mode else stack.enter_context(namespace_lock())
-        found = look(root)
+        found = store.look(root)
         entries, leaving = decide(files.read(found.texts))
         wanted = files.files(entries, found.texts, found.managers)
         steps = boot.plan(found.texts, wanted, files.is_ours)
@@ -121,29 +149,11 @@ def _apply(steps: Sequence[WriteFile], root: str) -> None:
     revert = Revert()
     try:
         for step in steps:
-            text_file.write(_below(root, step.path), step.old, step.new, step.what, revert)
+            text_file.write(store.below(root, step.path), step.old, step.new, step.what, revert)
     except MacvtapError as exc:
         raise revert.run(exc) from exc
     finally:
         # also what an undone step had created
         for directory in files.OWN_DIRECTORIES:
             with contextlib.suppress(OSError):
-                os.rmdir(_below(root, directory))
-
-
-def known() -> tuple[dict[tuple[str, int], boot.Entry], list[str]]:
-    """What the next boot makes in this network namespace, by guest and NIC, and what is wrong with the files."""
-    if not is_namespace_of_boot():
-        return {}, []
-    entries: list[boot.Entry] = []
-    try:
-        found = look()
-        entries = files.read(found.texts)
-        wanted = files.files(entries, found.texts, found.managers)
-        steps = boot.plan(found.texts, wanted, files.is_ours)
-        missing = "%s is missing; run macvtap_persist to write it again"
-        changed = "%s has been changed; run macvtap_persist to write it again"
-        problems = [(missing if step.old is None else changed) % step.path for step in steps]
-    except MacvtapError as exc:
-        problems = [str(exc)]
-    return {entry.key: entry for entry in entries}, problems
+                os.rmdir(store.below(root, directory))

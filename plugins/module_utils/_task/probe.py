@@ -25,11 +25,15 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
+from ansible.module_utils.basic import AnsibleModule
+
+from .._core import names
 from .._core.errors import HostError, InvalidInput
 from .._core.explain import explain
 from .._core.model import IFF_NOARP, IFF_UP, Link
 from .._link.host import Host
 from .._system import rtnetlink, tap_node
+from . import warnings
 
 #: IEEE Std 802 local experimental EtherType 1: no host or switch acts on it
 _ETHERTYPE = 0x88B5
@@ -43,6 +47,24 @@ _TUNSETIFF, _IFF_TAP, _IFF_NO_PI = 0x400454CA, 0x0002, 0x1000
 _PAUSE = 0.1
 #: seconds to wait for a large frame, once a small one has come back
 _PATIENCE = 1.0
+#: seconds
+_LONGEST = 60
+
+
+def work(module: AnsibleModule) -> dict[str, Any]:
+    """Ask the switch port of the device.
+
+    :returns: the result of the module.
+    :raises MacvtapError: naming the option and its value, or what keeps the device from asking.
+    """
+    timeout = module.params["timeout"]
+    if not 0 < timeout <= _LONGEST:
+        raise InvalidInput(f"timeout {timeout} is not possible; it must be more than 0 and at most {_LONGEST} seconds")
+    device = names.check_ifname(module.params["device"], "device")
+    result = probe(device, timeout)
+    for warning in warnings.of_probe(device, result, result.pop("vepa"), result.pop("mtu")):
+        module.warn(warning)
+    return result
 
 
 def probe(device: str, timeout: float) -> dict[str, Any]:

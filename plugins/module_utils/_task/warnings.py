@@ -16,7 +16,6 @@ from typing import Any
 
 from .._core.model import NodePolicy
 from .._core.names import similar
-from .._link.steps import OwnNode, Step
 
 #: all of them; the documentation lists them by these names
 WARNINGS = {
@@ -129,9 +128,12 @@ def of_doubts(doubts: Sequence[str]) -> list[str]:
     return [WARNINGS["unseen holders"] % "; ".join(doubts)] if doubts else []
 
 
-def of_kept_taps(steps: Iterable[Step]) -> list[str]:
-    """What is to be said of taps that a process keeps although their nodes get another owner."""
-    return [WARNINGS["kept open"] % (step.path, step.kept) for step in steps if isinstance(step, OwnNode) and step.kept]
+def of_kept_taps(kept: Iterable[tuple[str, str]]) -> list[str]:
+    """What is to be said of taps that a process keeps although their nodes get another owner.
+
+    :arg kept: path of each node, and the processes in words; "" = none.
+    """
+    return [WARNINGS["kept open"] % (path, processes) for path, processes in kept if processes]
 
 
 def of_statistics(reason: Exception) -> list[str]:

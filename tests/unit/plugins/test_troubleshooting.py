@@ -28,7 +28,7 @@ PARTS = {
     "_libvirt/domain.py": {"_REFUSED"},
     "_boot/script.py": {"_NOT_ITS_OWN", "_NOT_UP"},
     "_task/problems.py": {"of_boot", "of_path", "Survey"},
-    "_task/persist.py": {"known"},
+    "_boot/store.py": {"known"},
     "_system/tap_guard.py": {"_REFUSAL"},
     "_libvirt/state.py": {"conflicts"},
     "_task/warnings.py": {"WARNINGS"},
@@ -43,10 +43,10 @@ ELSEWHERE = {
     ("_task/run.py", "names.printable(warning)"),
     ("_task/run.py", "str(as_error(exc))"),
     ("_task/run.py", "warning"),
-    ("modules/macvtap_info.py", "warning"),
-    ("modules/macvtap_network.py", "problem"),
-    ("modules/macvtap_network.py", "warning"),
-    ("modules/macvtap_probe.py", "warning"),
+    ("_task/info.py", "warning"),
+    ("_task/network.py", "problem"),
+    ("_task/network.py", "warning"),
+    ("_task/probe.py", "warning"),
 }
 #: messages that only say where another one holds
 FRAMES = {

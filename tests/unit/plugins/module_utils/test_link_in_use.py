@@ -112,7 +112,7 @@ def test_a_change_of_owner_names_who_keeps_the_tap(holders, kept):
     assert taps_that_change_hands(plan, {10: Tap((246, 10), None), 11: Tap((246, 11), None)}) == {10: (246, 10)}
     (known,) = with_keepers(plan, {(246, 10): holders}).nodes
     assert known.kept.startswith(kept) and bool(known.kept) == bool(kept)
-    assert [kept in warning for warning in of_kept_taps([known])] == ([True] if kept else [])
+    assert [kept in warning for warning in of_kept_taps([(known.path, known.kept)])] == ([True] if kept else [])
     assert ("keeps open" in known.describe()) == bool(kept)
     assert with_keepers(plan, {}) == plan
 
