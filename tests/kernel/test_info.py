@@ -67,7 +67,7 @@ def test_holders_are_told_and_two_of_them_are_a_problem(host, row):
         ),
         (
             "ip link add copy link eth1 type macvtap; ip link set copy alias 'linuxnet.macvtap guest=web nic=0'",
-            "duplicate mark",
+            "duplicate owner tag",
         ),
     ],
     ids=str,

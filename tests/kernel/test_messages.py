@@ -72,8 +72,8 @@ def test_a_path_in_the_place_of_xml_is_refused_with_the_way_to_read_it(host, mod
 @pytest.mark.parametrize(
     ("module", "options", "advice"),
     [
-        (ATTACH, {"guest": "web", "device": "eth0"}, "device belongs in attachments. Unsupported"),
-        (ATTACH, {"guest": "web", "queues": 2, "mtu": 1400}, "mtu belongs in attachments; queues belongs in"),
+        (ATTACH, {"guest": "web", "device": "eth0"}, "device belongs in guests.nics or in attachments. Unsupported"),
+        (ATTACH, {"guest": "web", "queues": 2, "mtu": 1400}, "mtu belongs in guests.nics or in attachments; queues belongs in"),
         (ATTACH, {"guest": "web", "devices": ["eth0"]}, "devices belongs in networks"),
         (ATTACH, {"attachments": [{**WEB, "definitions_dir": "/x"}]}, "definitions_dir belongs beside attachments"),
         (ATTACH, {"attachments": [{**WEB, "que": 2}]}, "que is not an option here: did you mean queues?"),
@@ -192,5 +192,5 @@ def test_a_look_without_root_says_what_it_cannot_see(host):
     said = warnings(json.loads(host.run(words).stdout))
     assert any("the open files of pid" in text and "become: true" in text for text in said)
     hidden = "/etc/libvirt/qemu/networks and /run/libvirt/qemu"
-    assert any(f"what libvirt keeps in {hidden} are not readable" in text for text in said)
+    assert any(f"cannot read libvirt's files in {hidden} (Permission denied)" in text for text in said)
     assert warnings(host.module(INFO)) == []

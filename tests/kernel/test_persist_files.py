@@ -117,7 +117,7 @@ def test_drift_between_what_is_live_and_what_the_next_boot_makes(host):
     ("script", "problem"),
     [
         ("rm {0}/macvtap@.service", "{0}/macvtap@.service is missing"),
-        ("echo Requires=x.service >>{0}/macvtap.target", "{0}/macvtap.target is not as it was written"),
+        ("echo Requires=x.service >>{0}/macvtap.target", "{0}/macvtap.target has been changed"),
         ("ln -sf /dev/null {0}/macvtap.target", "{0}/macvtap.target is not a regular file"),
         ("echo mine >{0}/multi-user.target.d/macvtap.conf", "multi-user.target.d/macvtap.conf was not written by this"),
         ("rm /etc/macvtap/boot/eth0.up", "/etc/macvtap/boot/eth0.up is missing"),

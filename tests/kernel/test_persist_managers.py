@@ -173,7 +173,7 @@ def test_a_running_networkd_lets_go_of_our_links_and_of_nothing_else(host):
     foretold = host.module(PERSIST, attachments=[row], check=True)["actions"]
     assert addresses(row["ifname"]) == 1
     assert host.module(PERSIST, attachments=[row])["actions"] == foretold
-    assert {"tell udev (udevadm control --reload)", "tell systemd-networkd (networkctl reload)"} <= set(foretold)
+    assert {"reload udev (udevadm control --reload)", "reload systemd-networkd (networkctl reload)"} <= set(foretold)
     wait_for(lambda: not addresses(row["ifname"]), "networkd without our link")
     # the guest keeps its link, and the host its address
     assert "UP" in host.link(row["ifname"])["flags"] and addresses("eth1") == 1
@@ -189,7 +189,7 @@ def test_a_stopped_networkd_is_not_started(host):
     start_bus(host)
     made = host.attach(attachments=[{"guest": "a", "device": "eth0"}])
     actions = host.module(PERSIST, attachments=made["attachments"])["actions"]
-    assert [action for action in actions if action.startswith("tell ")] == []
+    assert [action for action in actions if action.startswith("reload ")] == []
 
 
 #: A profile of the host for a macvtap, without which NetworkManager leaves the links of others alone.
@@ -231,7 +231,7 @@ def test_a_running_network_manager_is_told_unless_it_would_set_a_link_down(host)
 
     host.run(["udevadm", "trigger", "--settle", "--action=add", "--subsystem-match=net"])
     wait_for(lambda: state(free) == "connected (externally)" and state(taken) == "unmanaged", "NetworkManager")
-    told = "tell NetworkManager (nmcli general reload conf)"
+    told = "reload NetworkManager (nmcli general reload conf)"
     assert told in host.module(PERSIST, attachments=[free])["actions"]
     wait_for(lambda: state(free) == "unmanaged", "NetworkManager without the link")
     assert "UP" in host.link(free["ifname"])["flags"]
@@ -241,7 +241,7 @@ def test_a_running_network_manager_is_told_unless_it_would_set_a_link_down(host)
     for check in (True, False):
         done = host.module(PERSIST, attachments=[taken], check=check)
         assert told not in done["actions"]
-        assert f"NetworkManager has taken {taken['ifname']} in hand" in " ".join(warnings(done))
+        assert f"NetworkManager manages {taken['ifname']} and would bring it down" in " ".join(warnings(done))
     assert "UP" in host.link(taken["ifname"])["flags"]
     # what the warning says: it sets the link down, and then leaves it alone
     host.run(["nmcli", "general", "reload", "conf"])
@@ -256,11 +256,11 @@ def test_a_program_that_cannot_be_told_is_a_warning_and_reload_false_tells_none(
     made = host.attach(attachments=[{"guest": "a", "device": "eth0"}, {"guest": "b", "device": "eth0"}])
     ours, other = (row_of(made, guest) for guest in "ab")
     silent = host.module(PERSIST, attachments=[ours], reload=False)
-    assert [action for action in silent["actions"] if action.startswith("tell ")] == []
+    assert [action for action in silent["actions"] if action.startswith("reload ")] == []
     host.run(["mount", "--bind", "/usr/bin/false", "/usr/bin/udevadm"])
     try:
         done = host.module(PERSIST, attachments=[other])
     finally:
         host.run(["umount", "/usr/bin/udevadm"])
-    assert any("could not be told: udevadm control --reload: exit code 1" in words for words in warnings(done))
+    assert any("could not be reloaded: udevadm control --reload: exit code 1" in words for words in warnings(done))
     assert done["changed"] and [row["guest"] for row in done["entries"]] == ["a", "b"]

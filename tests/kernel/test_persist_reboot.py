@@ -192,7 +192,7 @@ def test_systemd_boots_the_links_before_the_guests_and_names_the_instance_that_f
             # one more guest on one more device: systemd knows of it at once
             more = host.attach(attachments=[{"guest": "more" + RUN, "device": "eth2"}])
             done = host.module(PERSIST, attachments=more["attachments"], runner=runner)
-            assert "tell systemd (systemctl daemon-reload)" in done["actions"]
+            assert "reload systemd (systemctl daemon-reload)" in done["actions"]
             assert "warnings" not in done, done["warnings"]
             assert "macvtap@eth2.service" in beside("systemctl", "show", "--property=Wants", "macvtap.target")
             host.detach(guest="more" + RUN)

@@ -73,7 +73,7 @@ def test_guests_that_do_not_reach_each_other_are_warned_of(lab, prober):
         prober.attach(attachments=[{"guest": guest, "device": "eth0"}])
         told.append(warnings(prober.module(PROBE, device="eth0", timeout=0.3)))
     lab.switch.set_hairpin(True)
-    assert told[0] == [] and ["but 2 the 2 NICs in mode vepa" in warning for warning in told[1]] == [True]
+    assert told[0] == [] and ["so the 2 NICs in mode vepa" in warning for warning in told[1]] == [True]
     prober.reset()
 
 
