@@ -54,14 +54,14 @@ options:
     default: 3
   vhost:
     description:
-      - Let the kernel move the frames, C(/dev/vhost-net), which is faster.
+      - Let the kernel move the frames, C(/dev/vhost-net).
       - Adds as many descriptors of C(/dev/vhost-net) to each NIC as it has queues, after those of its tap.
     type: bool
     default: false
   driver:
     description:
       - The QEMU device that the guest sees.
-      - V(virtio-net-pci) suits all machine types but C(microvm), which takes V(virtio-net-device).
+      - V(virtio-net-pci) needs a machine type with a PCI bus. C(microvm) takes V(virtio-net-device).
     type: str
     default: virtio-net-pci
 notes:

@@ -452,7 +452,7 @@ attachments:
       returned: success
       sample: "0660"
     libvirt_xml:
-      description: The interface element with which libvirt (5.7 or newer) uses this tap and leaves the link alone.
+      description: The interface element with which libvirt uses this tap and leaves the link alone.
       type: str
       returned: success
       sample: >-

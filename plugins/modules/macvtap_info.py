@@ -44,7 +44,7 @@ requirements:
     python3-lxml on Debian, Ubuntu, Fedora and EL, lxml on PyPI
   - >-
     pyroute2 0.7.2 or later for statistics, which are omitted with a warning without it;
-    python3-pyroute2 on Debian, Ubuntu, Fedora and EPEL for EL, pyroute2 on PyPI
+    python3-pyroute2 on Debian, Ubuntu and Fedora, pyroute2 on PyPI
 notes:
   - Warns when a filter names a guest, network, device or MAC that does not exist on the host.
   - Warns when it does not run as root and so cannot see which processes hold taps or read libvirt's files.
@@ -246,7 +246,7 @@ attachments:
       returned: success
       sample: "0660"
     libvirt_xml:
-      description: The interface element with which libvirt (5.7 or newer) uses this tap and leaves the link alone.
+      description: The interface element with which libvirt uses this tap and leaves the link alone.
       type: str
       returned: success
       sample: >-

@@ -85,7 +85,7 @@ requirements:
     python3-lxml on Debian, Ubuntu, Fedora and EL, lxml on PyPI
   - >-
     pyroute2 0.7.2 or later to bring up a lower device that is down;
-    python3-pyroute2 on Debian, Ubuntu, Fedora and EPEL for EL, pyroute2 on PyPI
+    python3-pyroute2 on Debian, Ubuntu and Fedora, pyroute2 on PyPI
 notes:
   - Warns when it defines a network that libvirt also has, by name or UUID. libvirt's own network stays unchanged.
 seealso:

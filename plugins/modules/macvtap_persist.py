@@ -82,8 +82,7 @@ requirements:
   - ip (iproute2) and systemd on the host that boots, not for the module itself
 notes:
   - Without systemd, the module writes the files and warns. Nothing needs to be enabled.
-  - A running dhcpcd reads its file when it is started again, or with C(dhcpcd --rebind), which renews the leases of the
-    host. That is left to you.
+  - A running dhcpcd reads its file when it is started again. That is left to you.
   - A boot creates links in the network namespace of process 1. In another one the module refuses to write.
   - Links created with O(linuxnet.macvtap.macvtap_attach#module:stable_index=false) are refused, since another link can
     have their interface index after a boot.

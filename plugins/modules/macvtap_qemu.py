@@ -58,7 +58,7 @@ options:
     elements: dict
     default: []
   vhost:
-    description: Let the kernel move the frames (C(/dev/vhost-net)), which is faster.
+    description: Let the kernel move the frames (C(/dev/vhost-net)).
     type: bool
     default: false
   driver:

@@ -211,6 +211,7 @@ def test_random_definition_comes_back_the_same(libvirt, number):
                 "<ip address='192.0.2.9' netmask='255.255.255.0'/>",
                 "<mac address='52:54:00:00:00:01'/>",
                 "<domain name='x'/>",
+                "<dns><txt name='a' value='b'/></dns>",
                 "<mtu size='1400'/>",
                 "<bandwidth><inbound average='1'/></bandwidth>",
                 "<vlan><tag id='4'/></vlan>",

@@ -53,6 +53,8 @@ def client():
 
 
 def test_a_domain_runs_unprivileged_on_our_tap_and_leaves_it_as_it_was(client):
+    link = client.attachment["ifname"]
+    client.host.run(["tc", "qdisc", "replace", "dev", link, "root", "pfifo"])
     before = client.facts()
     client.start()
     client.web.wait_for("ready")
@@ -71,6 +73,7 @@ def test_a_domain_runs_unprivileged_on_our_tap_and_leaves_it_as_it_was(client):
 
     client.shut_down()
     assert client.changed_since(before) == {}
+    assert (before["qdisc"], client.facts()["qdisc"]) == ("pfifo", "noqueue")
     again = client.host.attach(guest="web", attachments=[{"device": "eth0", "queues": 2}], check=True)
     assert again["changed"] is False
 

@@ -4,8 +4,6 @@
 
 """libvirt's own networks and links beside ours: told apart, left alone, reported."""
 
-import sys
-
 import pytest
 from libvirt_lab import Libvirtd
 from module_host import ATTACH, NETWORK, warnings
@@ -28,36 +26,18 @@ DOMAIN = """\
   </devices>
 </domain>
 """
-#: Does udev's work in the lab's /dev, for links that libvirt made.
-MAKE_NODES = r"""
-import glob, os, time
-while True:
-    for path in glob.glob("/sys/class/net/macvtap*/macvtap/tap*/dev"):
-        node = "/dev/" + path.split("/")[-2]
-        try:
-            with open(path) as file:
-                os.mknod(node, 0o20600, os.makedev(*map(int, file.read().split(":"))))
-        except OSError:
-            pass
-    time.sleep(0.01)
-"""
 
 
 @pytest.fixture(scope="module")
 def libvirt():
     with lone_host() as host:
-        host.spawn([sys.executable, "-I", "-c", MAKE_NODES])
-        yield Libvirtd(host)
+        yield Libvirtd(host, make_nodes=True)
 
 
 @pytest.fixture
 def host(libvirt):
     libvirt.host.run(["sh", "-c", "rm -rf /etc/macvtap"])
     return libvirt.host
-
-
-def define(libvirt, name, inside, command="net-define"):
-    libvirt.virsh(command, "/dev/stdin", input=f"<network><name>{name}</name>{inside}</network>")
 
 
 def problems(host, name):
@@ -79,7 +59,7 @@ def problems(host, name):
     ],
 )
 def test_a_network_that_libvirt_has_too_is_told_and_left_alone(libvirt, host, name, command, theirs, difference):
-    define(libvirt, name.replace("<", "&lt;"), theirs, command)
+    libvirt.define(name.replace("<", "&lt;"), theirs, command)
     before = libvirt.virsh("net-dumpxml", "--network", name).stdout
     warned = warnings(host.network(name=name, devices=["eth0"], check=True))
     assert warnings(host.network(name=name, devices=["eth0"])) == warned
@@ -96,7 +76,7 @@ def test_a_network_that_libvirt_has_too_is_told_and_left_alone(libvirt, host, na
 
 
 def test_the_same_uuid_is_told_since_virsh_would_refuse_it(libvirt, host):
-    define(libvirt, "theirs", f"<uuid>{UUID}</uuid><forward mode='vepa' dev='eth9'/>")
+    libvirt.define("theirs", f"<uuid>{UUID}</uuid><forward mode='vepa' dev='eth9'/>")
     uuid = UUID.upper().replace("-", "")
     xml = f"<network><name>n</name><uuid>{uuid}</uuid><forward mode='vepa' dev='eth0'/></network>"
     (warning,) = warnings(host.network(xml=xml))
@@ -108,7 +88,7 @@ def test_the_same_uuid_is_told_since_virsh_would_refuse_it(libvirt, host):
 
 
 def test_links_that_libvirt_made_are_told_from_ours_and_left_alone(libvirt, host):
-    define(libvirt, "theirs", "<forward mode='vepa' dev='eth0'/>", "net-create")
+    libvirt.define("theirs", "<forward mode='vepa' dev='eth0'/>", "net-create")
     host.network(name="n", devices=["eth0"])
     ours = host.attach(attachments=[{"guest": "web", "network": "n", "ifname": "ours0"}])["attachments"][0]
     # it waits for its nodes, but not long
@@ -153,50 +133,3 @@ def test_links_that_libvirt_made_are_told_from_ours_and_left_alone(libvirt, host
         libvirt.virsh("destroy", "--domain", "R&D <x>")
         host.detach(mac=[ours["mac"]])
         libvirt.virsh("net-destroy", "theirs")
-
-
-FILTER = "<filterref filter='clean-traffic'/>"
-#: what libvirt refuses on a NIC of type direct → what it says when the domain is created
-REFUSED_BY_LIBVIRT = {
-    "<mtu size='1400'/>": "setting MTU on interface type direct is not supported",
-    "<port isolated='yes'/>": "<port isolated='yes'/> is not supported for network interfaces with type='direct'",
-    "<vlan><tag id='4'/></vlan>": "vlan tag not supported for this connection type",
-    "<coalesce><rx><frames max='7'/></rx></coalesce>": "coalesce settings on interface type direct are not supported",
-    "<script path='/bin/true'/>": "scripts are not supported on interfaces of type direct",
-    "<ip address='192.0.2.1'/>": "guest-side IP route and/or address info, not supported by QEMU",
-}
-
-
-def create(libvirt, nic):
-    """Have libvirt run a domain with this NIC; return how that ended, and what libvirt knows of the NIC."""
-    text = f"""<domain type='qemu'><name>tried</name><memory unit='MiB'>64</memory>
-        <os><type arch='x86_64'>hvm</type></os><devices><emulator>/usr/bin/qemu-system-x86_64</emulator>{nic}</devices>
-        </domain>"""
-    tried = libvirt.virsh("create", "/dev/stdin", input=text, check=False)
-    known = libvirt.virsh("dumpxml", "tried", check=False).stdout
-    libvirt.virsh("destroy", "tried", check=False)
-    return tried, known
-
-
-@pytest.mark.parametrize("element", REFUSED_BY_LIBVIRT)
-def test_what_libvirt_refuses_on_a_macvtap(libvirt, element):
-    tried, _known = create(libvirt, f"<interface type='direct'><source dev='eth0'/>{element}</interface>")
-    assert tried.returncode and REFUSED_BY_LIBVIRT[element] in tried.stderr
-
-
-def test_libvirt_drops_the_filter_of_a_direct_nic_and_refuses_that_of_a_macvtap_network(libvirt):
-    tried, known = create(libvirt, f"<interface type='direct'><source dev='eth0'/>{FILTER}</interface>")
-    assert tried.returncode == 0 and "type='direct'" in known and "filterref" not in known
-    define(libvirt, "filtered", "<forward mode='vepa' dev='eth0'/>")
-    libvirt.virsh("net-start", "filtered")
-    tried, _known = create(libvirt, f"<interface type='network'><source network='filtered'/>{FILTER}</interface>")
-    libvirt.virsh("net-destroy", "filtered")
-    libvirt.virsh("net-undefine", "filtered")
-    assert tried.returncode and "filterref is not supported for network interfaces of type direct" in tried.stderr
-
-
-def test_libvirt_makes_an_isolated_bridge_of_the_form_of_2010(libvirt):
-    define(libvirt, "old", "<extbridge mode='vepa' dev='eth0'/>")
-    text = libvirt.virsh("net-dumpxml", "old").stdout
-    libvirt.virsh("net-undefine", "old")
-    assert "extbridge" not in text and "<bridge name='virbr" in text and "<forward" not in text

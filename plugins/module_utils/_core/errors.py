@@ -50,7 +50,7 @@ class MissingLibrary(HostError):
 #: library → what brings it; README and documentation say the same (tests/unit/plugins/test_requirements.py)
 PACKAGES = {
     "lxml": "python3-lxml (Debian, Ubuntu, Fedora, EL) or lxml (PyPI)",
-    "pyroute2": "python3-pyroute2 (Debian, Ubuntu, Fedora, EPEL for EL) or pyroute2 (PyPI)",
+    "pyroute2": "python3-pyroute2 (Debian, Ubuntu, Fedora) or pyroute2 (PyPI)",
 }
 
 

@@ -37,29 +37,26 @@ _LINK_ELEMENTS = {"source", "mac", "target", "driver", "mtu", "link"}
 _GUEST_ELEMENTS = {"acpi", "address", "alias", "backend", "boot", "guest", "model", "rom", "teaming", "tune"}
 
 _BRIDGE_ONLY = "which libvirt does for bridged interfaces only; remove it"
-_HOST_TAP_ONLY = "which needs a tap device of the host's own network stack and not a macvtap; remove it"
+_NOT_DONE = "which this collection does not do on a macvtap; remove it"
 #: elements that would change the link, and cannot on a macvtap → why, and what to do
 _REFUSED = {
     "vlan": (
-        "which the adapter of an SR-IOV virtual function would have to carry out; put the guest on a VLAN interface"
-        " (<source dev='eth0.4'/>) and remove it"
+        "a VLAN tag, which this collection does not set; put the guest on a VLAN interface (<source dev='eth0.4'/>)"
+        " and remove it"
     ),
-    "virtualport": (
-        "which needs lldpad (802.1Qbg), a VM-FEX adapter (802.1Qbh) or another kind of switch; configure the switch"
-        " port by hand and remove it"
-    ),
+    "virtualport": "which this collection does not carry out; configure the switch port by hand and remove it",
     "filterref": (
         "a network filter, which neither this collection nor libvirt carries out on a macvtap; filter at the switch and"
         " remove it"
     ),
     "bandwidth": "traffic shaping, which is not done here; shape at the switch or the lower device and remove it",
-    "coalesce": f"interrupt coalescing, {_HOST_TAP_ONLY}",
-    "script": f"a script, {_HOST_TAP_ONLY}",
-    "downscript": f"a script, {_HOST_TAP_ONLY}",
-    "ip": f"an address for the guest, {_HOST_TAP_ONLY}",
-    "route": f"a route for the guest, {_HOST_TAP_ONLY}",
-    "portForward": f"port forwarding, {_HOST_TAP_ONLY}",
-    "backenddomain": f"a Xen driver domain, {_HOST_TAP_ONLY}",
+    "coalesce": f"interrupt coalescing, {_NOT_DONE}",
+    "script": f"a script, {_NOT_DONE}",
+    "downscript": f"a script, {_NOT_DONE}",
+    "ip": f"an address for the guest, {_NOT_DONE}",
+    "route": f"a route for the guest, {_NOT_DONE}",
+    "portForward": f"port forwarding, {_NOT_DONE}",
+    "backenddomain": f"a Xen driver domain, {_NOT_DONE}",
 }
 
 

@@ -12,7 +12,7 @@ _ESCAPES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", "'": "&apos;",
 
 
 def interface_xml(mac: str, ifname: str, queues: int = 1) -> str:
-    """The domain XML element, on one line, that makes libvirt (5.7 or newer) open our tap and leave the link alone.
+    """The domain XML element, on one line, that makes libvirt open our tap and leave the link alone.
 
     ``type='direct'`` would make libvirt create a link of its own. ``name='vhost'`` is spelled out beside ``queues``
     because several queues without it are a different, slower thing.

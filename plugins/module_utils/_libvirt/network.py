@@ -46,30 +46,20 @@ _KNOWN: dict[str, tuple[set[str], set[str]]] = {
 _IDENTITY = ("name", "uuid", "title", "description", "metadata")
 
 #: an address, a name service, a limit: done by the bridge that libvirt makes, and a macvtap has none
-_NEEDS_A_BRIDGE = (
-    "belongs to a bridge that libvirt makes, and a macvtap network has none (libvirt refuses it as well); remove it"
-)
-_NEEDS_SRIOV = (
-    "is carried out by the adapter of an SR-IOV virtual function in mode passthrough only, which this collection does"
-    " not configure; put the guest on a VLAN interface (<interface dev='eth0.4'/>) and remove it"
-)
-_NEEDS_SWITCH_DAEMON = (
-    "needs lldpad (802.1Qbg) or a VM-FEX adapter (802.1Qbh), or is for another kind of switch; configure the switch"
-    " port by hand and remove it"
-)
-_NEEDS_SHAPING = (
-    "would need traffic shaping, which a macvtap network does not do (libvirt refuses it as well); remove it"
-)
+_NEEDS_A_BRIDGE = "belongs to a bridge that libvirt makes, and a macvtap network has none; remove it"
+_VLAN = "is not carried out by this collection; put the guest on a VLAN interface (<interface dev='eth0.4'/>) and remove it"
+_VIRTUALPORT = "is not carried out by this collection; configure the switch port by hand and remove it"
+_NEEDS_SHAPING = "would need traffic shaping, which this collection does not do; remove it"
 
 #: (parent, element) → why it is refused and what to do
 _REFUSED = {
     **{("network", tag): _NEEDS_A_BRIDGE for tag in ("bridge", "ip", "mac", "dns", "domain", "mtu", "route")},
     ("network", "bandwidth"): _NEEDS_SHAPING,
-    ("network", "vlan"): _NEEDS_SRIOV,
-    ("network", "virtualport"): _NEEDS_SWITCH_DAEMON,
+    ("network", "vlan"): _VLAN,
+    ("network", "virtualport"): _VIRTUALPORT,
     ("portgroup", "bandwidth"): _NEEDS_SHAPING,
-    ("portgroup", "vlan"): _NEEDS_SRIOV,
-    ("portgroup", "virtualport"): _NEEDS_SWITCH_DAEMON,
+    ("portgroup", "vlan"): _VLAN,
+    ("portgroup", "virtualport"): _VIRTUALPORT,
     ("forward", "nat"): "is for mode='nat', which is not a macvtap network; remove it",
     ("forward", "address"): (
         "lists PCI devices, which only mode='hostdev' takes; name the network interfaces: <interface dev='eth0'/>"

@@ -128,7 +128,7 @@ class Host:
         return [link.name for link in self.links.values() if self.obstacle(link) is None]
 
     def obstacle(self, link: Link) -> str | None:
-        """Why the kernel would not put a macvtap on this link (macvlan_common_newlink), None = it would."""
+        """Why no macvtap can be on this link, or be of use there (macvlan_common_newlink), None = it can."""
         if link.flags & IFF_LOOPBACK:
             return "is the loopback device; name an Ethernet device"
         if link.kind in _SIBLINGS:
@@ -137,7 +137,7 @@ class Host:
                 self.device_name(link),
             )
         if link.kind == "tun":
-            return "is a tun/tap device, on which the kernel refuses macvtap; name an Ethernet device"
+            return "is a tun/tap device, whose other end is a program and no wire; name an Ethernet device"
         if link.hardware != _ARPHRD_ETHER:
             return "is not an Ethernet device (ARPHRD type %d); name an Ethernet device" % link.hardware
         master = self.links.get(link.master)

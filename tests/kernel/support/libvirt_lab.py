@@ -6,6 +6,7 @@
 
 import os
 import subprocess
+import sys
 import time
 
 CONSOLE = "/var/log/libvirt/qemu/web.console"
@@ -32,12 +33,31 @@ DOMAIN = """\
 </domain>
 """
 
+#: Does udev's work in the lab's /dev, for links that libvirt made.
+MAKE_NODES = r"""
+import glob, os, time
+while True:
+    for path in glob.glob("/sys/class/net/macvtap*/macvtap/tap*/dev"):
+        node = "/dev/" + path.split("/")[-2]
+        try:
+            with open(path) as file:
+                os.mknod(node, 0o20600, os.makedev(*map(int, file.read().split(":"))))
+        except OSError:
+            pass
+    time.sleep(0.01)
+"""
+
 
 class Libvirtd:
-    """libvirtd in a hypervisor; it ends with the lab."""
+    """libvirtd in a hypervisor; it ends with the lab.
 
-    def __init__(self, host):
+    :arg make_nodes: whether something has to make the nodes that libvirt waits for.
+    """
+
+    def __init__(self, host, make_nodes=False):
         self.host = host
+        if make_nodes:
+            host.spawn([sys.executable, "-I", "-c", MAKE_NODES])
         # A lab's mounts cannot be moved, and it has no control groups; neither has to do with links.
         host.run(["tee", "-a", "/etc/libvirt/qemu.conf"], input="namespaces = []\ncgroup_controllers = []\n")
         quiet = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.DEVNULL)
@@ -54,6 +74,10 @@ class Libvirtd:
 
     def virsh(self, *words, **options):
         return self.host.run(["virsh", "--quiet", "--connect", "qemu:///system", *words], **options)
+
+    def define(self, name, inside, command="net-define"):
+        """Give libvirt a network."""
+        self.virsh(command, "/dev/stdin", input=f"<network><name>{name}</name>{inside}</network>")
 
     def shut_down(self):
         """Press the power button of *web* and wait for its end."""

@@ -37,6 +37,7 @@ def guest_image():
 def lone_host():
     """A ModuleHost, the only hypervisor of a lab on a reflecting switch."""
     with Lab(subnets=("192.0.2.0/24", "2001:db8::/64")) as lab, ModuleHost(lab.hypervisors[0], lab.directory) as host:
+        host.switch = lab.switch
         yield host
 
 

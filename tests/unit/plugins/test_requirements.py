@@ -69,17 +69,5 @@ def test_every_place_names_the_same_package_and_version(library):
     assert "%s==%s" % (library, OLDEST[library]) in text_of("tools/matrix.sh")
 
 
-def test_every_place_that_names_pyroute2_of_el_names_epel():
-    pages = (
-        "README.md",
-        "roles/vepa_network/README.md",
-        "roles/vepa_network/meta/argument_specs.yml",
-        "docs/docsite/rst/guide_quickstart.rst",
-    )
-    assert "EPEL for EL" in PACKAGES["pyroute2"] and "EPEL" not in PACKAGES["lxml"]
-    for page in pages:
-        assert "EPEL" in text_of(page), page
-
-
 def install_of(library):
     return str(missing_library("this", library, None)).rpartition("; install ")[2]

@@ -245,7 +245,7 @@ REFUSED = {
     "link": (direct("<link state='unplugged'/>"), "state='unplugged' on <link>"),
     "trust": (direct(attributes=" trustGuestRxFilters='maybe'"), "trustGuestRxFilters='maybe'"),
     "isolated": (direct("<port isolated='yes'/>"), "mode='private'"),
-    "802.1Qbg": (direct("<virtualport type='802.1Qbg'/>"), "lldpad"),
+    "802.1Qbg": (direct("<virtualport type='802.1Qbg'/>"), "switch port by hand"),
     "typo": (direct("<modle type='virtio'/>"), "<modle>, which is not an element"),
     **{
         f"<{tag}>": (direct(f"<{tag}/>"), f"interface 0 of xml has <{tag}>, ")

@@ -250,9 +250,9 @@ REFUSED = {
         network("<vlan><tag id='4'/></vlan>", "<forward mode='passthrough' dev='a'/>"),
         "VLAN interface",
     ),
-    "802.1Qbg": (network("<virtualport type='802.1Qbg'/>"), "lldpad"),
-    "802.1Qbh": (network("<virtualport type='802.1Qbh'/>"), "VM-FEX"),
-    "openvswitch": (network("<virtualport type='openvswitch'/>"), "another kind of switch"),
+    "802.1Qbg": (network("<virtualport type='802.1Qbg'/>"), "switch port by hand"),
+    "802.1Qbh": (network("<virtualport type='802.1Qbh'/>"), "switch port by hand"),
+    "openvswitch": (network("<virtualport type='openvswitch'/>"), "switch port by hand"),
     **{
         f"portgroup {tag}": (network(f"<portgroup name='a'><{tag}/></portgroup>"), f"<{tag}> in <portgroup>")
         for tag in ("vlan", "virtualport", "bandwidth", "nonsense")
