@@ -7,7 +7,7 @@
 """The programs that read the files of a boot and run already: which to reload after a change, and how.
 
 Every command here makes a program read its configuration and no more. It leaves what it has configured as it is, but
-for links that the new files speak of. dhcpcd has no such command: it would renew the leases of the host.
+for links that the new files speak of. dhcpcd has no such command.
 """
 
 from __future__ import annotations
