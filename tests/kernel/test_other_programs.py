@@ -41,6 +41,21 @@ def test_the_kernel_puts_a_macvtap_beside_the_one_that_is_named_and_on_ethernet_
         host.ip("link delete tun0", "link delete first", "link delete second")
 
 
+def test_the_kernel_logs_each_queue_length_that_it_refuses(host):
+    if subprocess.run(["dmesg"], capture_output=True, check=False).returncode:
+        pytest.skip("the kernel's log is not for this user")
+    names = {kind: f"{kind}{os.getpid()}" for kind in ("held", "loud", "calm")}
+    nics = [{"guest": kind, "device": "eth0", "ifname": name} for kind, name in names.items()]
+    rows = host.attach(attachments=nics)["attachments"]
+    for kind, qdisc in (("held", "pfifo"), ("loud", "pfifo_fast"), ("calm", "pfifo")):
+        host.run(["tc", "qdisc", "replace", "dev", names[kind], "root", qdisc])
+    host.hold(rows[0]["tap_path"])
+    host.refusal("macvtap_attach", state="absent", ifname=list(names.values()))
+    log = said_by("dmesg")
+    logged = [kind for kind, name in names.items() if f"{name}: refused to change device tx_queue_len" in log]
+    assert logged == ["held", "loud"]
+
+
 def test_lengths_that_the_kernel_allows(tmp_path):
     (tmp_path / ("x" * 255)).touch()
     with pytest.raises(OSError, match="too long"):
