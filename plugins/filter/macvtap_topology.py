@@ -35,9 +35,9 @@ options:
     required: true
   format:
     description:
-      - V(mermaid) gives a flowchart for places that render it. By Mermaid's documentation (C(maxTextSize)) a diagram has
-        at most 50000 characters unless configured otherwise, so that many healthy guests share a box, and more than
-        about a thousand guests do not fit.
+      - V(mermaid) gives a flowchart for places that render it. By Mermaid's documentation (C(maxTextSize)) a diagram
+        has at most 50000 characters unless configured otherwise, so that many healthy guests share a box, and more
+        than about a thousand guests do not fit.
       - V(svg) gives a picture of its own layout, without scripts and external resources, which fits into a page of HTML
         as it is. It is light or dark as the page around it is, and as the reader's system is where it stands alone.
         Guests stand in as many columns as fit.

@@ -143,14 +143,14 @@ def libvirt():
 #: what libvirt refuses on a NIC → what it says when the domain is started
 REFUSED = {
     direct("<mtu size='1400'/>"): "setting MTU on interface type direct is not supported",
-    direct("<port isolated='yes'/>"): "<port isolated='yes'/> is not supported for network interfaces with type='dire",
+    direct("<port isolated='yes'/>"): "<port isolated='yes'/> is not supported for network interfaces with type='",
     direct("<vlan><tag id='4'/></vlan>"): "vlan tag not supported for this connection type",
     direct("<coalesce><rx><frames max='7'/></rx></coalesce>"): "coalesce settings on interface type direct are not",
     direct("<script path='/bin/true'/>"): "scripts are not supported on interfaces of type direct",
     direct("<ip address='192.0.2.1'/>"): "guest-side IP route and/or address info, not supported by QEMU",
     direct("<route address='192.0.2.0' prefix='24' gateway='192.0.2.1'/>"): "guest-side IP route and/or address info",
-    direct("<target dev='web-0' managed='no'/>"): "unmanaged target dev is not supported on interfaces of type 'direct'",
-    of_network("<filterref filter='clean-traffic'/>"): "filterref is not supported for network interfaces of type dire",
+    direct("<target dev='web-0' managed='no'/>"): "unmanaged target dev is not supported on interfaces",
+    of_network("<filterref filter='clean-traffic'/>"): "filterref is not supported for network interfaces of type",
     of_network(name="empty"): "uses a direct mode, but has no forward dev and no interface pool",
 }
 
@@ -192,7 +192,7 @@ def test_links_of_libvirts_making(libvirt):
     host = libvirt.host
     nics = [
         direct("<mac address='52:54:00:00:00:01'/>"),
-        # carried out on a NIC of a network, though not on one of type direct; a port group that the network does not have
+        # set on a NIC of a network, though refused on one of type direct; a port group that the network does not have
         of_network("<mac address='52:54:00:00:00:02'/><mtu size='1400'/>", source=" portgroup='nowhere'"),
         # no use on a macvtap, and no reason not to start
         direct(

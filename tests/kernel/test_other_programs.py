@@ -98,7 +98,8 @@ def test_microvm_takes_virtio_net_device():
 
 def test_systemd_passes_descriptors_from_3_on(tmp_path):
     path = tmp_path / "socket"
-    command = ["systemd-socket-activate", f"--listen={path}", "/bin/sh", "-c", "readlink /proc/$$/fd/3; echo $LISTEN_FDS"]
+    script = "readlink /proc/$$/fd/3; echo $LISTEN_FDS"
+    command = ["systemd-socket-activate", f"--listen={path}", "/bin/sh", "-c", script]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
         wait_for(path.exists, "the socket")
         with socket.socket(socket.AF_UNIX) as client:

@@ -47,7 +47,7 @@ _IDENTITY = ("name", "uuid", "title", "description", "metadata")
 
 #: an address, a name service, a limit: done by the bridge that libvirt makes, and a macvtap has none
 _NEEDS_A_BRIDGE = "belongs to a bridge that libvirt makes, and a macvtap network has none; remove it"
-_VLAN = "is not carried out by this collection; put the guest on a VLAN interface (<interface dev='eth0.4'/>) and remove it"
+_VLAN = "is not carried out by this collection; use a VLAN interface (<interface dev='eth0.4'/>) and remove it"
 _VIRTUALPORT = "is not carried out by this collection; configure the switch port by hand and remove it"
 _NEEDS_SHAPING = "would need traffic shaping, which this collection does not do; remove it"
 

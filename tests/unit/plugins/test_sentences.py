@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A sentence of README or a guide about what libvirt does has a test in tests/kernel that shows it, with libvirt itself.
+"""A sentence of README or a guide about what libvirt does has a test in tests/kernel that shows it with libvirt.
 
 The guide to security names its tests itself (test_security_page).
 """
@@ -78,12 +78,12 @@ SHOWN = {
     "test_libvirt_accepts.py::test_definition_of_any_name_comes_back_the_same": ("libvirt writes UTF-8.",),
     "test_libvirt_client.py::test_a_domain_runs_unprivileged_on_our_tap_and_leaves_it_as_it_was": (
         "libvirt then opens the tap and makes no link of its own (seen with 9.0).",
-        "libvirt opens the tap, hands it to QEMU, and leaves the link where it is when the domain ends (seen with 9.0).",
+        "libvirt opens the tap, hands it to QEMU, and leaves the link where it is when the domain ends",
         "is the queueing discipline of the link, to ``noqueue``.",
         "libvirt leaves such a link as it is.",
     ),
     "test_libvirt_wrong_tap.py::test_libvirt_opens_the_tap_of_a_user_when_the_link_is_there_and_its_node_is_not": (
-        "libvirt opens ``/dev/tapN`` by the index of the link that the domain names, and does not compare device numbers",
+        "libvirt opens ``/dev/tapN`` by the index of the link that the domain names, and does not compare device",
         "libvirt opens whatever device has the path, if the link exists and its node does not.",
     ),
     "test_libvirt_neighbour.py::test_links_that_libvirt_made_are_told_from_ours_and_left_alone": (
@@ -101,8 +101,8 @@ OTHER = (
     "Guests that libvirt attaches get links that libvirt makes.",
 )
 DOES = re.compile(
-    r"\blibvirt (?:then |still )?(?:accepts|defines|deletes|does not|drops|gives|ignores|leaves|loses|made|makes|notices"
-    r"|opens|refuses|sets|starts|takes|writes)\b[^.;:]*"
+    r"\blibvirt (?:then |still )?(?:accepts|defines|deletes|does not|drops|gives|ignores|leaves|loses|made|makes"
+    r"|notices|opens|refuses|sets|starts|takes|writes)\b[^.;:]*"
 )
 
 
