@@ -89,6 +89,12 @@ def test_the_machine_that_qemu_takes_by_default_is_pc():
     assert f"(alias of {default.split()[0]})" in said_by(QEMU, "-machine", "help")
 
 
+def test_what_qemu_says_without_kvm(host):
+    host.run(["rm", "-f", "/dev/kvm"])
+    said = host.run([QEMU, "-accel", "kvm", "-display", "none"], check=False).stderr
+    assert "Could not access KVM kernel module" in said
+
+
 def test_microvm_takes_virtio_net_device():
     for driver, works in (("virtio-net-device", True), ("virtio-net-pci", False)):
         options = ["-machine", "microvm", "-accel", "tcg", "-nodefaults", "-display", "none", "-S", "-monitor", "stdio"]

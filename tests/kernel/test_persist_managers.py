@@ -57,6 +57,19 @@ def test_udev_that_wakes_late_does_not_overwrite_the_owner(waits):
         assert owner == (f"{GROUP} 640" if waits else f"{OTHER_GROUP} 666")
 
 
+def test_a_tap_that_is_there_gets_its_name_when_udev_is_asked():
+    with three_uplinks() as host:
+        start_udev(host)
+        row = row_of(host.attach(attachments=[{"guest": "a" + RUN, "device": "eth0"}]), "a" + RUN)
+        host.module(PERSIST, attachments=[row])
+        name = "/dev/macvtap/" + row["ifname"]
+        assert host.run(["test", "-e", name], check=False).returncode == 1
+        host.run(["udevadm", "trigger", "--settle", "--subsystem-match=macvtap"])
+        found = host.run(["readlink", "-f", name]).stdout.strip()
+        host.detach(guest="a" + RUN)
+        assert found == row["tap_path"]
+
+
 def test_macs_are_not_rewritten_by_a_policy():
     with three_uplinks() as host:
         host.run(["mkdir", "-p", "/etc/systemd/network"])
