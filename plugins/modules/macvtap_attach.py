@@ -542,12 +542,12 @@ def _nics(**more):
 ARGUMENT_SPEC = {
     "guest": {"type": "str"},
     "xml": {"type": "raw"},
+    "attachments": _nics(guest={"type": "str"}),
     "guests": {
         "type": "list",
         "elements": "dict",
         "options": {"name": {"type": "str"}, "xml": {"type": "str"}, "nics": _nics()},
     },
-    "attachments": _nics(guest={"type": "str"}),
     "default_network": {"type": "str"},
     "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
     "mac": {"type": "list", "elements": "str"},

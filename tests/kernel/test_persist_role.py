@@ -59,3 +59,15 @@ def test_persist_false_after_true_takes_out_what_is_the_roles_and_says_so(host, 
         told = [[line for line in output.splitlines() if words in line] for output in (foretold, said)]
         assert told[0] == told[1] and told[0]
     host.module("macvtap_persist", state="absent", guest=["other"])
+
+
+def test_purge_and_absent_take_out_what_is_listed_also_where_the_links_are_gone(host, role):
+    role(persist=True)
+    assert booted(host) == {"web", "db", "xml"}
+    web, db, xml = VARIABLES["vepa_network_guests"]
+    role(persist=True, purge=True, guests=[{**web, "nics": []}, xml])
+    assert booted(host) == {"db", "xml"}
+    for guest in ("db", "xml"):
+        host.detach(guest=guest)
+    role(state="absent", guests=[db])
+    assert booted(host) == set()

@@ -70,7 +70,7 @@ def _present(params: dict[str, Any], named: guests.Named, task: Task) -> dict[st
         if params[selector] is not None:
             raise InvalidInput(
                 "%s requires state=absent, where it selects links; with state=present set it inside attachments"
-                % selector
+                " or guests" % selector
             )
     if named.nics is None:
         raise InvalidInput("state=present requires attachments, guests or xml; an empty list means no NICs")
