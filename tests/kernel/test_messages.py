@@ -72,13 +72,8 @@ def test_a_path_in_the_place_of_xml_is_refused_with_the_way_to_read_it(host, mod
 @pytest.mark.parametrize(
     ("module", "options", "advice"),
     [
-<<<<<<< HEAD
-        (ATTACH, {"guest": "web", "device": "eth0"}, "device belongs in guests.nics or in attachments. Unsupported"),
-        (ATTACH, {"guest": "web", "queues": 2, "mtu": 1400}, "mtu belongs in guests.nics or in attachments; queues belongs in"),
-=======
         (ATTACH, {"guest": "web", "device": "eth0"}, "device belongs in attachments or in guests.nics. Unsupported"),
         (ATTACH, {"guest": "web", "queues": 2, "mtu": 1400}, "mtu belongs in attachments or in guests.nics; queues"),
->>>>>>> 7e3daac505e6db16153e9bbb510b532b194898ba
         (ATTACH, {"guest": "web", "devices": ["eth0"]}, "devices belongs in networks"),
         (ATTACH, {"attachments": [{**WEB, "definitions_dir": "/x"}]}, "definitions_dir belongs beside attachments"),
         (ATTACH, {"attachments": [{**WEB, "que": 2}]}, "que is not an option here: did you mean queues?"),
