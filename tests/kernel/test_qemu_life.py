@@ -208,7 +208,7 @@ def test_a_tap_that_another_guest_holds_is_refused(host, web):
     mail = paused(host, "mail")
     mail.started()
     said = refused(web, taps=[dict(mail.attachments[0], guest="web")])
-    assert f"is held open by process {mail.pid()} (qemu-system-x86)" in said
+    assert f"is held open by pid {mail.pid()} (qemu-system-x86)" in said
 
 
 def test_the_attachments_of_another_guest_are_refused(host, web):

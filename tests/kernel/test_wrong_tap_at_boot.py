@@ -17,9 +17,15 @@ from test_wrong_tap import MAC, MONITOR, frame, send
 
 runpy.run_path(str(pathlib.Path(__file__).resolve().parents[1] / "unit" / "conftest.py"))
 
+from ansible_collections.linuxnet.macvtap.plugins.filter.qemu_netdev import qemu_netdev  # noqa: E402
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._guest.plan import paths_of  # noqa: E402
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._guest.qemu import nics_of  # noqa: E402
-from ansible_collections.linuxnet.macvtap.plugins.module_utils._guest.unit import UnitSpec, unit_text  # noqa: E402
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._guest.unit import (  # noqa: E402
+    OPEN_FILE_VERSION,
+    UnitSpec,
+    unit_text,
+    unit_words,
+)
 
 pytestmark = pytest.mark.usefixtures("clean_boot")
 
@@ -105,11 +111,22 @@ def test_a_restart_never_removes_a_link_that_was_there(host):
     assert host.snapshot()["links"] == before
 
 
+def filter_unit(row, token):
+    """A unit as the documentation of the filter shows it."""
+    netdev = qemu_netdev([row])
+    monitor = unit_words(["/usr/bin/python3", "-I", "-c", MONITOR, frame(token).hex()])
+    return (
+        f"[Service]\nType=oneshot\nUser=nobody\nStandardError=append:/var/log/made-with-the-filter.log\n"
+        f"OpenFile={netdev['open_files'][0]}\nExecStart={netdev['unit_guard']} {monitor}\n"
+    )
+
+
 def test_a_guest_fails_at_boot_rather_than_start_on_the_tap_of_a_user():
-    """The unit that macvtap_qemu writes, in a systemd that boots while a user has the path."""
-    name = f"qemu-guest-{WEB}.service"
-    spec = UnitSpec(WEB, "nobody", "nogroup", None, 252, False, "/usr/bin/python3", 5, 5, False)
+    """The unit that macvtap_qemu writes, and one made with the filter, while a user has the path as systemd boots."""
+    name, other = f"qemu-guest-{WEB}.service", "made-with-the-filter.service"
     with three_uplinks() as host:
+        version = int(host.run(["systemctl", "--version"]).stdout.split()[1])
+        spec = UnitSpec(WEB, "nobody", "nogroup", None, version, False, "/usr/bin/python3", 5, 5, False)
         made = persisted(host, NICS[:1])
         (row,) = made["attachments"]
         host.run(["sh", "-c", "cat >/root/monitor.py && chmod 644 /root/monitor.py"], input=MONITOR)
@@ -124,6 +141,8 @@ def test_a_guest_fails_at_boot_rather_than_start_on_the_tap_of_a_user():
                     f"/usr/bin/python3 -I /root/monitor.py {command[-1]}",
                 )
             host.run(["tee", f"/etc/systemd/system/{guest}"], input=unit)
+        made_with_filter = version >= OPEN_FILE_VERSION
+        host.run(["tee", f"/etc/systemd/system/{other}"], input=filter_unit(row, b"mine"))
         wants = "/etc/systemd/system/multi-user.target.d/guests.conf"
         with squatter(host, row["ifindex"]) as attacker:
             host.run(["tee", wants], input=f"[Unit]\nWants={name}\n")
@@ -132,6 +151,8 @@ def test_a_guest_fails_at_boot_rather_than_start_on_the_tap_of_a_user():
                 assert beside("systemctl", "is-active", "macvtap@eth0", name).split() == ["failed", "failed"]
                 assert host.links() == {}
                 assert "macvtap guard: descriptor 3" in host.read(f"/var/log/{WEB}.log")
+                beside("systemctl", "start", other)
+                assert "macvtap guard: descriptor 3" in host.read("/var/log/made-with-the-filter.log")
                 # a unit without a guard is what the guard is for
                 beside("systemctl", "start", "qemu-guest-careless.service")
                 assert b"careless" in attacker.receive(20, EXPERIMENTAL, source=MAC)
@@ -141,4 +162,8 @@ def test_a_guest_fails_at_boot_rather_than_start_on_the_tap_of_a_user():
                     beside("systemctl", "restart", "macvtap@eth0")
                     beside("systemctl", "start", name)
                     assert wire.receive(20, EXPERIMENTAL, source=MAC, contains=b"kept") is not None
+                    beside("systemctl", "start", other)
+                    # an older systemd opens nothing, and the guard says so
+                    heard = wire.receive(20 if made_with_filter else 0, EXPERIMENTAL, source=MAC, contains=b"mine")
+                    assert (heard is not None) == made_with_filter
         host.detach(guest=WEB)

@@ -32,6 +32,8 @@ _LARGEST_MTU = 65535
 _PRESS_EVERY = 5.0
 #: seconds for QEMU itself to end when it is told to
 _QUIT_SECONDS = 10.0
+#: seconds for one that was killed a moment ago to be gone: its threads end one by one
+_ENDING_SECONDS = 1.0
 
 
 class StartFailed(HostError):
@@ -68,13 +70,13 @@ class Host(NamedTuple):
         return (self.systemd is not None and self.systemd.is_ours()) or self.pid_file.is_named()
 
 
-def observe(host: Host, need_nics: bool) -> Found:
+def observe(host: Host, wanted: Sequence[QemuNic] | None) -> Found:
     """What is there of the guest.
 
-    :arg need_nics: whether the NICs matter so much that a QEMU that does not tell them is an error.
+    :arg wanted: its NICs, to which a QEMU that does not tell those it has is an error; None = they do not matter.
     """
     guest = host.process()
-    running = _running(host, guest, need_nics) if guest else None
+    running = _running(host, guest, wanted) if guest else None
     paths = (
         *(host.paths.directory, host.paths.pid_file, host.paths.start_file),
         *(host.paths.console, host.paths.log),
@@ -87,19 +89,22 @@ def observe(host: Host, need_nics: bool) -> Found:
     )
 
 
-def _running(host: Host, guest: Process, need_nics: bool) -> Running:
+def _running(host: Host, guest: Process, wanted: Sequence[QemuNic] | None) -> Running | None:
     base = tuple(without_nics(process.command_line(guest.pid)))
     nics: dict[int, LiveNic] = {}
     try:
         with files.connect(host.paths, guest) as qmp:
             nics = _live_nics(qmp)
     except (OSError, HostError) as error:
-        if need_nics:
+        if process.wait_until(lambda: not process.is_alive(guest), _ENDING_SECONDS):
+            return None
+        if wanted is not None:
             raise HostError(
                 f"the guest runs as process {guest.pid}, but its QMP socket does not respond ({error}); end the"
                 f" other client or that process"
             ) from error
-    return Running(guest, base, nics, process.held_devices(guest.pid), files.is_open(host.paths))
+    held = process.held_taps(guest.pid, [nic.tap_number for nic in wanted or () if nic.tap_number is not None])
+    return Running(guest, base, nics, held, files.is_open(host.paths))
 
 
 def _live_nics(qmp: Qmp) -> dict[int, LiveNic]:
@@ -292,7 +297,9 @@ def _remove(host: Host) -> None:
 
 def plug(qmp: Qmp, nic: QemuNic, driver: str, vhost: bool) -> None:
     """Give a running guest a NIC: the descriptors travel over the socket, so QEMU needs no right on the node."""
-    descriptors = process.open_descriptors(nic, vhost)
+    with lock.hold("guests"):
+        process.check_taps([nic], None)
+        descriptors = process.open_descriptors(nic, vhost)
     names = [f"{nic.netdev_id}-{position}" for position in range(len(descriptors))]
     try:
         for name, descriptor in zip(names, descriptors):

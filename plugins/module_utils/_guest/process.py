@@ -15,11 +15,13 @@ import shutil
 import signal
 import stat
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from .._core.errors import HostError, InvalidInput, Refused
 from .._core.names import printable
-from .._system import command, holders, tap_node
+from .._link.in_use import first_of, require_certainty
+from .._system import command, holders, rtnetlink, tap_node, tap_use
+from .._system.descriptors import OutOfTime
 from .plan import Process
 from .qemu import QemuNic, fd_paths
 
@@ -80,34 +82,51 @@ def check_taps(nics: Sequence[QemuNic], own_pid: int | None) -> None:
 
     :arg own_pid: the guest itself, which may hold them.
     """
-    for nic in nics:
-        node = tap_node.look(nic.tap_path)
-        if node is None:
-            raise HostError(
-                f"NIC {nic.nic}: the tap {nic.tap_path} is not there; attach the guest (macvtap_attach) first"
-            )
-        if node.kind != "character device":
-            raise Refused(f"NIC {nic.nic}: {nic.tap_path} is a {node.kind} and not a tap; remove it and attach again")
-        if nic.tap_number is not None and (node.major, node.minor) != nic.tap_number:
+    taps = {_checked_number(nic): nic for nic in nics}
+    if not taps:
+        return
+    with rtnetlink.Netlink() as netlink:
+        macvtaps = [link for link in netlink.links().values() if link.is_macvtap]
+        numbers = {link.ifindex: number for link in macvtaps if (number := tap_node.device_number(link)) in taps}
+        use = tap_use.use_of(netlink, [link for link in macvtaps if link.ifindex in numbers], numbers)
+    indexes = {number: index for index, number in numbers.items()}
+    for number, nic in taps.items():
+        if number not in indexes:
+            raise _stranger(nic, number)
+        users = use.holders.get(indexes[number])
+        others = [user for user in users or () if user.pid != own_pid]
+        # one that is open, and by nobody that can be seen, is not the guest's either
+        if others or users == []:
             raise Refused(
-                f"NIC {nic.nic}: {nic.tap_path} is device {node.major}:{node.minor} and not {_number(nic)}, the tap of"
-                " its link: the link was recreated or belongs to another namespace; attach again"
+                f"NIC {nic.nic}: tap {nic.tap_path} is held open by {first_of(others)}; two guests on one tap take each"
+                " other's frames: stop that process first"
             )
-        if (node.major, node.minor) not in tap_node.numbers_here(nic.ifname, nic.tap_path):
-            raise Refused(
-                f"NIC {nic.nic}: {nic.tap_path} is device {node.major}:{node.minor}, and that is not the tap of"
-                f" {nic.ifname or 'any link'} in this network namespace; attach the guest (macvtap_attach) first"
-            )
-    numbers = [nic.tap_number for nic in nics if nic.tap_number is not None]
-    for number, users in holders.find(numbers).items():
-        others = [holder for holder in users if holder.pid != own_pid]
-        if others:
-            nic = next(nic for nic in nics if nic.tap_number == number)
-            held = ", ".join(f"process {holder.pid} ({holder.command})" for holder in others)
-            raise Refused(
-                f"NIC {nic.nic}: tap {nic.tap_path} is held open by {held}; two guests on one tap take each other's"
-                f" frames: stop that process first"
-            )
+    require_certainty(use.doubts, can_force=False)
+
+
+def _checked_number(nic: QemuNic) -> tuple[int, int]:
+    """Device number of a NIC's tap, which is one of this network namespace."""
+    node = tap_node.look(nic.tap_path)
+    if node is None:
+        raise HostError(f"NIC {nic.nic}: the tap {nic.tap_path} is not there; attach the guest (macvtap_attach) first")
+    if node.kind != "character device":
+        raise Refused(f"NIC {nic.nic}: {nic.tap_path} is a {node.kind} and not a tap; remove it and attach again")
+    number = (node.major, node.minor)
+    if nic.tap_number not in (None, number):
+        raise Refused(
+            f"NIC {nic.nic}: {nic.tap_path} is device {node.major}:{node.minor} and not {_number(nic)}, the tap of its"
+            " link: the link was recreated or belongs to another namespace; attach again"
+        )
+    if number not in tap_node.numbers_here(nic.ifname, nic.tap_path):
+        raise _stranger(nic, number)
+    return number
+
+
+def _stranger(nic: QemuNic, number: tuple[int, int]) -> Refused:
+    return Refused(
+        f"NIC {nic.nic}: {nic.tap_path} is device {number[0]}:{number[1]}, and that is not the tap of"
+        f" {nic.ifname or 'any link'} in this network namespace; attach the guest (macvtap_attach) first"
+    )
 
 
 def open_descriptors(nic: QemuNic, vhost: bool) -> list[int]:
@@ -189,7 +208,8 @@ def look(pid: int) -> Process | None:
         with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as file:
             # the name, in parentheses, may hold anything
             words = file.read().rpartition(")")[2].split()
-        return Process(pid, int(words[19])) if words[0] not in "ZX" else None
+        # the state is that of its first thread, which other threads outlive
+        return Process(pid, int(words[19])) if words[0] not in "ZX" or int(words[17]) > 1 else None
     except (OSError, IndexError):
         return None
 
@@ -231,24 +251,20 @@ def command_line(pid: int) -> list[str]:
         return []
 
 
-def held_devices(pid: int) -> dict[tuple[int, int], int]:
-    """Character devices that a process has open: number → how often. Nodes that were removed since do not count."""
-    held: dict[tuple[int, int], int] = {}
-    directory = f"/proc/{pid}/fd"
+def held_taps(
+    pid: int, numbers: Iterable[tuple[int, int]], patience: float = holders.PATIENCE
+) -> dict[tuple[int, int], int]:
+    """How often a guest's process has each of these taps open.
+
+    :raises HostError: that cannot be seen.
+    """
     try:
-        names = os.listdir(directory)
-    except OSError:
-        return held
-    for name in names:
-        try:
-            found = os.stat(f"{directory}/{name}")
-            gone = os.readlink(f"{directory}/{name}").endswith(" (deleted)")
-        except OSError:
-            continue
-        if stat.S_ISCHR(found.st_mode) and not gone:
-            number = (os.major(found.st_rdev), os.minor(found.st_rdev))
-            held[number] = held.get(number, 0) + 1
-    return held
+        return holders.queues(pid, numbers, patience)
+    except PermissionError as error:
+        reason = f"{error.strerror}; run as root (become: true) with CAP_SYS_PTRACE"
+    except OutOfTime:
+        reason = f"it has more open files than can be examined in {patience:g} s, as no QEMU has; stop the guest"
+    raise HostError(f"cannot see which taps the guest's process {pid} ({name(pid)}) has open: {reason}")
 
 
 def wait_until(condition: Callable[[], bool], seconds: float) -> bool:

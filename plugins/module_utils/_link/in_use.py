@@ -28,6 +28,7 @@ _UNSEEN = (
 _NO_FILES_OF = "the open files of %s are not readable (Permission denied)"
 _PARKED_BY = "%s has descriptors in flight in sockets or registered with io_uring, which may be of taps"
 _UNREACHED = "%d processes were not examined, because the others took too long"
+_UNACCOUNTED = "%d openings of macvtap devices are of processes that /proc does not show here"
 _PARTIAL = "/proc shows only the processes of this PID namespace or user, but others share the network of the host"
 
 
@@ -55,10 +56,15 @@ class _Look(Protocol):
     @property
     def is_partial(self) -> bool: ...
 
+    @property
+    def unaccounted(self) -> int | None: ...
+
 
 def doubts(look: _Look) -> list[str]:
     """Why a tap may be open although no holder was found, in words."""
-    found = []
+    if look.unaccounted == 0:
+        return []
+    found = [_UNACCOUNTED % look.unaccounted] if look.unaccounted else []
     if look.hidden:
         found.append(_NO_FILES_OF % first_of(look.hidden))
     if look.parked:
@@ -142,15 +148,17 @@ def require_free(plan: Plan, holders: Mapping[int, Sequence[Holder]], policy: No
             )
 
 
-def require_certainty(reasons: Sequence[str]) -> None:
+def require_certainty(reasons: Sequence[str], can_force: bool = True) -> None:
     """Refuse to touch taps that an invisible process may hold.
 
     :arg reasons: see :attr:`Use.doubts`.
+    :arg can_force: whether the module has an option ``force``.
     """
     if reasons:
         raise Refused(
-            "nothing was changed: cannot check whether a guest holds these taps: %s; run as root (become: true) with"
-            " CAP_NET_ADMIN, or set force=true" % "; ".join(reasons)
+            "nothing was changed: cannot check whether a guest holds these taps: %s; stop the guest, or run as root"
+            " (become: true) with CAP_NET_ADMIN on the host%s"
+            % ("; ".join(reasons), ", or set force=true" if can_force else "")
         )
 
 

@@ -15,12 +15,13 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import errno
+import functools
 import os
 import re
 import stat
 import struct
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -28,7 +29,7 @@ _libc = ctypes.CDLL(None, use_errno=True)
 _SYS_PIDFD_GETFD = 438
 #: linux/kcmp.h; its numbers: arch/*/entry/syscalls, include/uapi/asm-generic/unistd.h
 _SYS_KCMP = {"x86_64": 312, "aarch64": 272, "riscv64": 272, "loongarch64": 272, "ppc64le": 354, "s390x": 343}
-_KCMP_FILES = 2
+_KCMP_FILE, _KCMP_FILES = 0, 2
 #: linux/pidfd.h (Linux 6.9): a pidfd of a thread
 _PIDFD_THREAD = os.O_EXCL
 # linux/fcntl.h, and where struct statx of linux/stat.h has mode and device number
@@ -40,6 +41,7 @@ _REMOTE = frozenset(("nfs", "nfs4", "cifs", "smb3", "9p", "ceph", "afs"))
 #: descriptors that a unix socket (Linux 5.11) or an io_uring instance holds beside the table
 _PARKED = re.compile(rb"(?:scm_fds|UserFiles):\s*[1-9]")
 _MOUNT = re.compile(rb"mnt_id:\s*(\d+)")
+_FLAGS = re.compile(rb"flags:\s*([0-7]+)")
 _FDINFO_BYTES = 4096
 
 
@@ -140,6 +142,29 @@ def borrowed(thread: int, number: int) -> Iterator[tuple[int | None, int]]:
         os.close(descriptor)
 
 
+def is_opened(pid: int, thread: int, number: int) -> bool:
+    """False for a descriptor with O_PATH, and for one that is gone."""
+    found = _FLAGS.search(_information("/proc/%d/task/%d/fd" % (pid, thread), str(number)))
+    return found is not None and not int(found.group(1), 8) & os.O_PATH
+
+
+def count_files(places: Iterable[tuple[int, int]]) -> int | None:
+    """How many open files these descriptors (thread, number) are, of which dup() and fork() make more than one each.
+
+    :returns: those that are gone do not count; None = the kernel does not say.
+    """
+
+    def order(one: tuple[int, int], other: tuple[int, int]) -> int:
+        return {1: -1, 2: 1}.get(_compare(one[0], other[0], _KCMP_FILE, one[1], other[1]), 0)
+
+    given = list(places)
+    there = [(thread, number) for thread, number in given if not _compare(thread, thread, _KCMP_FILE, number, number)]
+    if given and not there:
+        return None
+    there.sort(key=functools.cmp_to_key(order))
+    return sum(order(one, other) != 0 for one, other in zip(there, there[1:])) + bool(there)
+
+
 def _pidfd(thread: int) -> int:
     try:
         return os.pidfd_open(thread, _PIDFD_THREAD)
@@ -152,8 +177,13 @@ def _pidfd(thread: int) -> int:
 
 def _share_table(one: int, other: int) -> bool:
     """Whether two threads have the same table; where the kernel does not say, no."""
+    return _compare(one, other, _KCMP_FILES) == 0
+
+
+def _compare(one: int, other: int, what: int, first: int = 0, second: int = 0) -> int:
+    """kcmp(2): 0 = the same, 1 and 2 = an order, -1 = the kernel does not say."""
     number = _SYS_KCMP.get(os.uname().machine)
-    return number is not None and _libc.syscall(number, one, other, _KCMP_FILES, 0, 0) == 0
+    return -1 if number is None else _libc.syscall(number, one, other, what, first, second)
 
 
 def _character_device(path: str) -> int | None:

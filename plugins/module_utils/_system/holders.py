@@ -31,8 +31,11 @@ _INIT = 1
 _HOST_PIDS = "pid:[4026531836]"
 #: there in the network namespace of the host only (net_core_table, net/core/sysctl_net_core.c)
 _HOST_NETWORK = "/proc/sys/net/core/default_qdisc"
+#: number of open files of all macvtaps, of whatever process: each holds the driver (cdev_get, fs/char_dev.c); there
+#: where the driver is a module
+_OPEN_FILES = "/sys/module/macvtap/refcnt"
 #: seconds for one look. A user may have millions of descriptors, and each costs some microseconds.
-_PATIENCE = 10.0
+PATIENCE = 10.0
 
 
 class Look(NamedTuple):
@@ -50,10 +53,14 @@ class Look(NamedTuple):
     unreached: int = 0
     #: True when /proc does not show every process that shares this network
     is_partial: bool = False
+    #: number of open macvtap files that are in no table that was seen; None = the kernel does not say
+    unaccounted: int | None = None
 
     @property
     def is_complete(self) -> bool:
         """True when a tap without a holder here has none in any table of descriptors."""
+        if self.unaccounted is not None:
+            return not self.unaccounted
         return not (self.hidden or self.parked or self.unreached or self.is_partial)
 
 
@@ -62,9 +69,11 @@ class _Found(NamedTuple):
 
     taps: set[int]
     is_parking: bool
+    #: (thread, number) of each descriptor of a macvtap, also of those that are not looked for
+    macvtaps: list[tuple[int, int]]
 
 
-def look(numbers: Iterable[tuple[int, int]], patience: float = _PATIENCE) -> Look:
+def look(numbers: Iterable[tuple[int, int]], patience: float = PATIENCE) -> Look:
     """The processes that have one of these devices open, from one pass over /proc.
 
     Opening the node would not tell: macvtap has no exclusive open, and every open adds a queue.
@@ -81,16 +90,20 @@ def look(numbers: Iterable[tuple[int, int]], patience: float = _PATIENCE) -> Loo
     # who hides a guest behind processes with very many descriptors hides it in vain
     pids = sorted(map(int, filter(str.isdigit, os.listdir("/proc"))), key=lambda pid: (descriptors.count(pid), pid))
     found = found._replace(is_partial=_INIT not in pids or _is_container_on_host_network())
+    macvtaps: list[tuple[int, int]] = []
+    before = _count_open()
     deadline = time.monotonic() + patience
     for position, pid in enumerate(pids):
         try:
             process = _look_at(pid, devices.keys(), deadline)
         except descriptors.OutOfTime:
-            return found._replace(unreached=len(pids) - position)
+            found = found._replace(unreached=len(pids) - position)
+            break
         except PermissionError:
             if pid != _INIT:
                 found.hidden.append(_describe(pid))
             continue
+        macvtaps += process.macvtaps
         if process.is_parking:
             found.parked.append(_describe(pid))
         for device in process.taps:
@@ -100,12 +113,46 @@ def look(numbers: Iterable[tuple[int, int]], patience: float = _PATIENCE) -> Loo
                 named.append(_describe(pid))
             else:
                 found.omitted[number] = found.omitted.get(number, 0) + 1
-    return found
+    return found._replace(unaccounted=_unaccounted(macvtaps, before))
+
+
+def _unaccounted(macvtaps: Iterable[tuple[int, int]], before: int | None) -> int | None:
+    """How many files are open beside those of these descriptors.
+
+    :arg before: how many were open before they were listed; what came or went since is no doubt.
+    """
+    seen, after = descriptors.count_files(macvtaps), _count_open()
+    if before is None or seen is None or after is None:
+        return None
+    return max(0, min(before, after) - seen)
+
+
+def _count_open() -> int | None:
+    try:
+        with open(_OPEN_FILES, encoding="ascii") as file:
+            return int(file.read())
+    except (OSError, ValueError):
+        return None
 
 
 def find(numbers: Iterable[tuple[int, int]]) -> dict[tuple[int, int], list[Holder]]:
     """The holders that :func:`look` finds."""
     return look(numbers).holders
+
+
+def queues(pid: int, numbers: Iterable[tuple[int, int]], patience: float = PATIENCE) -> dict[tuple[int, int], int]:
+    """How often the leader of a process has each of these taps open, without those that it has not.
+
+    :raises PermissionError: when its open files may not be seen.
+    :raises descriptors.OutOfTime: after ``patience`` seconds.
+    """
+    devices = {os.makedev(*number): number for number in numbers}
+    found: dict[tuple[int, int], int] = {}
+    for descriptor in descriptors.of_thread(pid, pid, time.monotonic() + patience) if devices else ():
+        if descriptor.device in devices and _is_live(pid, descriptor.number):
+            number = devices[descriptor.device]
+            found[number] = found.get(number, 0) + 1
+    return found
 
 
 def _is_container_on_host_network() -> bool:
@@ -124,15 +171,21 @@ def _look_at(pid: int, devices: Iterable[int], deadline: float) -> _Found:
     :raises descriptors.OutOfTime: at the deadline.
     """
     wanted = set(devices)
+    majors = {os.major(device) for device in wanted}
     taps: set[int] = set()
+    macvtaps = []
     is_parking = False
     for thread in descriptors.threads_with_tables(pid, deadline):
         for descriptor in descriptors.of_thread(pid, thread, deadline):
             is_parking = is_parking or descriptor.is_parking
             device = descriptor.device
+            if device is None or os.major(device) not in majors:
+                continue
+            if descriptors.is_opened(pid, thread, descriptor.number):
+                macvtaps.append((thread, descriptor.number))
             if device in wanted and device not in taps and _is_live(thread, descriptor.number):
                 taps.add(device)
-    return _Found(taps, is_parking)
+    return _Found(taps, is_parking, macvtaps)
 
 
 def _is_live(thread: int, number: int) -> bool:

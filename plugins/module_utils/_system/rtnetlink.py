@@ -135,7 +135,8 @@ class Netlink:
         refuses it (ENOMEM); it gets its own length back by the next message of the same send, so that no signal comes
         between them. What opens such a tap in between gets ENOMEM.
 
-        :returns: one answer per link, in order; None = the kernel does not say, for want of CAP_NET_ADMIN.
+        :returns: one answer per link, in order; None = the kernel does not say: for want of CAP_NET_ADMIN (EPERM), or
+            since it is one that takes no length above 32767 (ERANGE; Linux 6.1.192).
         :raises HostError: a link kept the wrong length.
         """
         queues = [(link, length) for link in links for length in (_ENDLESS_QUEUE, link.queue_length)]

@@ -48,7 +48,7 @@ def work(module: AnsibleModule) -> dict[str, Any]:
     if options["state"] == "started":
         return _started(module)
     host = _host(options, None)
-    found = converge.observe(host, need_nics=False)
+    found = converge.observe(host, None)
     unit = found.unit if host.systemd else None
     enabled = options["state"] == "stopped" and found.enabled
     wanted = Wanted(options["name"], options["state"], unit=unit, enabled=enabled)
@@ -74,7 +74,7 @@ def _started(module: AnsibleModule) -> dict[str, Any]:
     wanted = Wanted(
         options["name"], "started", tuple(base), tuple(nics), _unit(options, host, base, nics), options["autostart"]
     )
-    found = converge.observe(host, need_nics=True)
+    found = converge.observe(host, nics)
     steps = plan(wanted, found)
     _warn_of_user(module, user, found, steps)
     predicted = module.check_mode and any(nic.tap_number is None for nic in nics)

@@ -4,10 +4,11 @@
 
 """A file that is open on a FUSE mount whose server answers no more: stat() of it never returns.
 
-    python3 dead_fuse.py DIRECTORY
+    python3 dead_fuse.py DIRECTORY [OPENS]
 
 mounts on DIRECTORY, which needs no privilege in a user and mount namespace of one's own. Prints "ready" when the file
-is open and the server silent, and ends when its standard input closes.
+is open and the server silent, and ends when its standard input closes. With OPENS, others may open DIRECTORY/file as
+often before the server is silent.
 """
 
 import ctypes
@@ -41,28 +42,30 @@ def answer(operation, node):
     return None
 
 
-def serve(device, opened):
-    """Answer until the file is open, and never again."""
-    while not opened.is_set():
+def serve(device, opens):
+    """Answer until the file was opened so often, and never again."""
+    while opens:
         request = os.read(device, 1 << 17)
         _length, operation, unique, node, *_who = IN_HEADER.unpack_from(request)
         payload = answer(operation, node)
         header = OUT_HEADER.pack(16 + len(payload or b""), 0 if payload is not None else -ENOSYS, unique)
-        if operation == OPEN:
-            opened.set()
+        opens -= operation == OPEN
         os.write(device, header + (payload or b""))
 
 
-def main(directory):
+def main(directory, opens="0"):
     device = os.open("/dev/fuse", os.O_RDWR)
     options = b"fd=%d,rootmode=40000,user_id=%d,group_id=%d" % (device, os.getuid(), os.getgid())
+    options += b",allow_other" if int(opens) else b""
     libc = ctypes.CDLL(None, use_errno=True)
     assert libc.mount(b"none", directory.encode(), b"fuse", 0, options) == 0, os.strerror(ctypes.get_errno())
-    threading.Thread(target=serve, args=(device, threading.Event()), daemon=True).start()
+    threading.Thread(target=serve, args=(device, 2 + int(opens)), daemon=True).start()
+    # once it was told that the server knows no such request, the kernel waits for no answer at a close
+    os.close(os.open(directory + "/file", os.O_RDONLY))
     os.open(directory + "/file", os.O_RDONLY)
     print("ready", flush=True)
     sys.stdin.read()
     os._exit(0)
 
 
-main(sys.argv[1])
+main(*sys.argv[1:])

@@ -7,11 +7,14 @@
 The first two connections, those of the start, get what QEMU says.
 """
 
+import ctypes
 import itertools
 import json
+import os
 import re
 import socket
 import sys
+import threading
 import time
 
 GREETING = b'{"QMP": {"version": {}, "capabilities": []}}\r\n'
@@ -50,20 +53,37 @@ BEHAVIOURS = {
     "deep": answering(b'{"return": ' + b"[" * 400000 + b"]" * 400000 + b"}\n"),
     "text": returning([{"name": "nic0"}], "\x1b[2J", 1500),
 }
+#: what it does beside: before it listens, and when it has started; then it says what QEMU without NICs says
+DEAD_FILE, NO_LEADER = "dead file:", "no leader"
+STARTED = threading.Event()
 
 
 def main():
+    asked = sys.argv[sys.argv.index("-append") + 1]
+    if asked.startswith(DEAD_FILE):
+        os.open(asked[len(DEAD_FILE) :], os.O_RDONLY)
+    if asked == NO_LEADER:
+        threading.Thread(target=serve, args=(asked,)).start()
+        STARTED.wait()
+        # the first thread alone, past everything that Python does at an exit
+        ctypes.CDLL(None).pthread_exit(None)
+    serve(asked)
+
+
+def serve(asked):
     path = next(re.search("path=([^,]+),", word).group(1) for word in sys.argv if word.startswith("socket,"))
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(path)
     listener.listen()
     for count in itertools.count(1):
         connection, _address = listener.accept()
-        behave = returning({}) if count <= 2 else BEHAVIOURS[sys.argv[sys.argv.index("-append") + 1]]
+        behave = returning({}) if count <= 2 else BEHAVIOURS.get(asked, returning([]))
         try:
             behave(connection)
         except OSError:
             connection.close()
+        if count == 2:
+            STARTED.set()
 
 
 if __name__ == "__main__":

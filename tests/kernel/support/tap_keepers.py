@@ -12,6 +12,7 @@ Prints "ready" when the tap is open in that way, and keeps it until its standard
 import array
 import ctypes
 import os
+import select
 import signal
 import socket
 import sys
@@ -93,25 +94,25 @@ def io_uring(path):
     wait_and_end()
 
 
-def closed_while_reading(path):
-    """Closed by one thread while another waits for a frame from it."""
+def closed_while_waiting(path):
+    """Closed by one thread while another waits for it: not for frames, of which one would end the wait."""
     descriptor = os.open(path, os.O_RDWR)
-    reader = threading.Thread(target=os.read, args=(descriptor, 2048), daemon=True)
-    reader.start()
-    while "tap_do_read" not in wait_channel(reader.native_id) and state(reader.native_id) != "S":
+    waiting = select.poll()
+    waiting.register(descriptor, 0)
+    waiter = threading.Thread(target=waiting.poll, daemon=True)
+    waiter.start()
+    # in poll(…, 1, …)
+    while words(f"/proc/self/task/{waiter.native_id}/syscall")[2:3] != ["0x1"]:
+        pass
+    while words(f"/proc/self/task/{waiter.native_id}/stat")[2] != "S":
         pass
     os.close(descriptor)
     wait_and_end()
 
 
-def wait_channel(thread):
-    with open(f"/proc/self/task/{thread}/wchan", encoding="ascii") as file:
-        return file.read()
-
-
-def state(thread):
-    with open(f"/proc/self/task/{thread}/stat", encoding="ascii") as file:
-        return file.read().rpartition(")")[2].split()[0]
+def words(path):
+    with open(path, encoding="ascii") as file:
+        return file.read().split()
 
 
 #: what must not be collected

@@ -62,7 +62,7 @@ def test_a_held_tap_keeps_its_link_from_being_made_again():
 
 
 def test_processes_that_cannot_be_looked_at_may_hold_any_tap():
-    unseen = Look({}, {}, [QEMU] * 8, [CAT], 7, True)
+    unseen = Look({}, {}, [QEMU] * 8, [CAT], 7, True, unaccounted=2)
     assert doubts(Look({}, {}, [], [])) == []
     require_certainty([])
     with pytest.raises(Refused) as caught:
@@ -72,9 +72,16 @@ def test_processes_that_cannot_be_looked_at_may_hold_any_tap():
         "pid 4712 (cat) has descriptors in flight",
         "7 processes were not examined",
         "of this PID namespace",
-        "CAP_NET_ADMIN, or set force=true",
+        "2 openings of macvtap devices are of processes",
+        "CAP_NET_ADMIN on the host, or set force=true",
     ):
         assert words in str(caught.value)
+
+
+def test_where_every_open_tap_is_accounted_for_there_is_no_doubt():
+    assert doubts(Look({}, {}, [QEMU], [CAT], 7, True, unaccounted=0)) == []
+    with pytest.raises(Refused, match=r"on the host$"):
+        require_certainty(doubts(Look({}, {}, [], [], unaccounted=1)), can_force=False)
 
 
 def test_a_holder_that_nobody_sees_is_told_as_such():
