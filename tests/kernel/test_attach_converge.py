@@ -150,9 +150,17 @@ def test_an_mtu_too_small_for_ipv6_is_set_on_a_live_link_and_taken_back(host, mt
     assert "inet6" not in host.run(["ip", "address", "show", "dev", "macvtap0"]).stdout
 
 
-def test_a_lower_device_that_is_down_does_not_keep_a_guest_off(host):
+def test_a_lower_device_that_is_down_is_brought_up_and_not_touched_otherwise(host):
+    host.ip("link set eth1 mtu 1400 down", "address replace 198.51.100.1/24 dev eth1")
+    result = host.converges(ATTACH, attachments=[{"guest": "web", "device": "eth1"}])
+    assert result["actions"][0] == "bring up lower device eth1"
+    assert host.link("eth1")["mtu"] == 1400 and "UP" in host.link("eth1")["flags"]
+    assert "198.51.100.1/24" in host.run(["ip", "address", "show", "dev", "eth1"]).stdout
+    # it went down since: drift, repaired as all other is
     host.ip("link set eth1 down")
-    host.converges(ATTACH, attachments=[{"guest": "web", "device": "eth1"}])
+    again = host.converges(ATTACH, attachments=[{"guest": "web", "device": "eth1"}])
+    assert again["actions"] == ["bring up lower device eth1"]
+    host.ip("link set eth1 mtu 1500", "address flush dev eth1")
 
 
 def test_the_interface_for_libvirt_names_mac_and_link(host):

@@ -219,6 +219,10 @@ ConditionPathExists=/etc/macvtap/boot/%I.create
 # Wanted, not required: when the lower device never comes, this instance fails, names it, and the others go on.
 Wants=sys-subsystem-net-devices-%i.device
 After=sys-subsystem-net-devices-%i.device
+# Its links go with the lower device. When that returns, udev starts this unit again, and so it must not be active then.
+StopPropagatedFrom=sys-subsystem-net-devices-%i.device
+# However often that is: a driver that is reloaded, a cable adapter, a flapping device.
+StartLimitIntervalSec=0
 # These set MTUs, which a link's own cannot exceed.
 After=networking.service systemd-networkd.service NetworkManager.service
 

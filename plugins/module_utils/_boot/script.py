@@ -19,7 +19,8 @@ _NOT_ITS_OWN = (
 )
 _NOT_UP = "macvtap: not there, or not usable (name and interface index): $bad"
 LINKS_SCRIPT = r"""
-# links.sh create DEVICE: makes the links of DEVICE.create, down, each with a node that is its own tap.
+# links.sh create DEVICE: brings DEVICE up and creates the links of DEVICE.create, down, each with a node that is its own
+# tap.
 # links.sh up DEVICE: carries out DEVICE.up.
 # A link is meant only if name, index and kind agree: another link that has one of them is left alone.
 
@@ -94,6 +95,7 @@ not_their_own() { # LINKS that are here: those at whose path lies something else
 
 case $verb in
 create)
+    ip link set dev "$device" up
     new=$(echo "$links" | those absent)
     [ -z "$new" ] || lines "$boot/$device.create" add "$new" | ip -force -batch -
     # A program that opens the path would get another tap. Without the link no guest starts, libvirt's neither.

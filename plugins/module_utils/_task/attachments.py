@@ -17,7 +17,7 @@ from .._libvirt import definitions
 from .._link.host import Host
 from .._link.resolve import Defaults, moved, number_nics, resolve
 from .._link.select import Purge, Selection, select, to_purge
-from .._link.steps import CreateLink, DeleteLink, OwnNode, Step
+from .._link.steps import BringUp, CreateLink, DeleteLink, OwnNode, Step
 from .._system import sriov
 from .converge import Decision, Task, converge, report
 from .report import deleted_row, wanted_row
@@ -42,7 +42,9 @@ def attach(
 
     def decide(host: Host, _read: None) -> Decision:
         leaving = to_purge(host, nics, purge) if purge else []
-        return Decision(host, resolve(nics, networks, host, defaults, leaving, promised), leaving)
+        wanted = resolve(nics, networks, host, defaults, leaving, promised)
+        lowers = [host.links[number] for number in sorted({attachment.link.lower for attachment in wanted})]
+        return Decision(host, wanted, leaving, bring_up=[BringUp(lower) for lower in lowers if not lower.is_up])
 
     steps, last = converge(decide, task)
     result = _result(steps, [wanted_row(attachment, last.taps, task.policy) for attachment in last.attachments])

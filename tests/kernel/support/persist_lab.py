@@ -67,7 +67,7 @@ def three_uplinks():
         try:
             yield made
         finally:
-            made.run(["umount", "/dev/macvtap"])
+            made.run(["umount", "/dev/macvtap"], check=False)
             made.run(["rmdir", "/dev/macvtap"], check=False)
 
 
