@@ -100,7 +100,7 @@ def test_a_run_that_fails_at_any_step_is_undone(host, case):
         except ModuleFailed as failed:
             assert failed.message and "\n" not in failed.message
             # what could not be taken back is said
-            assert comparable(host) == was or "Undoing what the run had begun met" in failed.message, (step, failed)
+            assert comparable(host) == was or "Rollback was incomplete" in failed.message, (step, failed)
             host.module(module, **options)
         else:
             assert result["changed"]

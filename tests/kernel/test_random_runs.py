@@ -168,7 +168,7 @@ class Watch:
             return
         self.ends["refused"] += 1
         self.sentences[run.message] += 1
-        if "the host refused" in run.message or "Undoing what" in run.message:
+        if "the host refused" in run.message or "Rollback was incomplete" in run.message:
             self.wrong.append(f"{asked}: {run.message}")
 
     def look(self):

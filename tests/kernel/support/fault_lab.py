@@ -17,7 +17,7 @@ from fault_cases import BOOT_ROOT, CLEAN, FOREIGN, Case
 from module_host import PATIENCE
 
 #: what an error message says when not all could be taken back
-SAID = ("Undoing what the run had begun met", "cannot put /dev/.tap")
+SAID = ("Rollback was incomplete", "cannot put /dev/.tap")
 
 #: Runs the shell script that is its argument.
 SHELL = "import subprocess, sys; subprocess.run(['sh', '-ec', sys.argv[1]], check=True)"
