@@ -17,6 +17,7 @@ description:
   - Creates a link with its MAC, mode and interface index, writes its owner tag into the alias, silences the host's own
     IP stack on it, and only then brings it up. Repairs drift in place. Recreates a link only if the kernel cannot
     change it.
+  - Brings a lower device up if it is down. Never touches its addresses, its MAC or its MTU.
   - Never disconnects a process that holds a tap open, unless O(force=true).
   - Compares the wanted and the current state once. Check mode shows the resulting plan; a normal run carries out the
     same plan.
@@ -260,6 +261,9 @@ requirements:
   - >-
     lxml 4.6.5 or later with xml, and for a network that was defined from XML;
     python3-lxml on Debian, Ubuntu, Fedora and EL, lxml on PyPI
+  - >-
+    pyroute2 0.7.2 or later to bring up a lower device that is down;
+    python3-pyroute2 on Debian, Ubuntu and Fedora, pyroute2 on PyPI
 seealso:
   - module: linuxnet.macvtap.macvtap_network
   - module: linuxnet.macvtap.macvtap_info

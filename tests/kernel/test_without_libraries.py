@@ -128,8 +128,10 @@ def test_nothing_is_said_of_a_network_of_libvirt_that_cannot_be_compared(host, w
 def test_a_lower_device_that_is_down_without_pyroute2_is_refused_before_anything_is_changed(host):
     runner = host.start_runner_without("pyroute2")
     host.ip("link set eth0 down")
-    sentence = host.refusal("macvtap_network", runner=runner, **PLAIN)
-    assert names_the_package(sentence, "pyroute2") and sentence.startswith("bringing up a lower device requires ")
+    attach = {"attachments": [{"guest": "web", "device": "eth0"}]}
+    for module, options in (("macvtap_network", PLAIN), ("macvtap_attach", attach)):
+        sentence = host.refusal(module, runner=runner, **options)
+        assert names_the_package(sentence, "pyroute2") and sentence.startswith("bringing up a lower device requires ")
 
 
 def test_a_guest_whose_files_cannot_be_looked_at_is_told_why(host):

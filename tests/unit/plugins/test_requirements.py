@@ -22,7 +22,7 @@ OLDEST = {"lxml": "4.6.5", "pyroute2": "0.7.2"}
 #: modules that import a library, seen in tests/kernel/test_without_libraries.py
 NEEDED = {
     "lxml": {"macvtap_attach", "macvtap_info", "macvtap_network"},
-    "pyroute2": {"macvtap_info", "macvtap_network"},
+    "pyroute2": {"macvtap_attach", "macvtap_info", "macvtap_network"},
 }
 
 
