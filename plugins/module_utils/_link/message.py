@@ -21,7 +21,8 @@ from .._core.model import Link
 IFLA_ADDRESS, IFLA_IFNAME, IFLA_MTU, IFLA_LINK, IFLA_QDISC, IFLA_MASTER, IFLA_TXQLEN = 1, 3, 4, 5, 6, 10, 13
 IFLA_OPERSTATE, IFLA_LINKINFO, IFLA_IFALIAS, IFLA_AF_SPEC, IFLA_GROUP = 16, 18, 20, 26, 27
 IFLA_NET_NS_FD, IFLA_EXT_MASK, IFLA_LINK_NETNSID = 28, 29, 37
-IFLA_INFO_KIND, IFLA_INFO_DATA, IFLA_MACVLAN_MODE = 1, 2, 1
+IFLA_INFO_KIND, IFLA_INFO_DATA = 1, 2
+IFLA_MACVLAN_MODE = 1
 IFLA_INET6_CONF = 2
 #: position of disable_ipv6 in the u32 array of IFLA_INET6_CONF (linux/ipv6.h, DEVCONF_DISABLE_IPV6)
 _DEVCONF_DISABLE_IPV6 = 26
@@ -88,11 +89,15 @@ def nla_mac(mac: str) -> bytes:
 
 
 def nla_mode(mode: str | None) -> bytes:
-    """Link info that makes or changes a macvtap; a link without a mode (never ours) gives nothing."""
-    if mode is None:
+    """The mode of a macvtap, for :func:`nla_link_info`; a link without a mode (never ours) gives nothing."""
+    return b"" if mode is None else nla_u32(IFLA_MACVLAN_MODE, MODE_TO_KERNEL[mode])
+
+
+def nla_link_info(data: bytes) -> bytes:
+    """Link info that creates or changes a macvtap, from the attributes of macvtap; without any it gives nothing."""
+    if not data:
         return b""
-    data = nla(IFLA_INFO_DATA, nla_u32(IFLA_MACVLAN_MODE, MODE_TO_KERNEL[mode]))
-    return nla(IFLA_LINKINFO, nla(IFLA_INFO_KIND, b"macvtap") + data)
+    return nla(IFLA_LINKINFO, nla(IFLA_INFO_KIND, b"macvtap") + nla(IFLA_INFO_DATA, data))
 
 
 def body(ifindex: int, attributes: bytes = b"", flags: int = 0, change: int = 0) -> bytes:
@@ -176,6 +181,7 @@ def _find(data: bytes, start: int, end: int) -> dict[int, tuple[int, int]]:
 
 
 def _link_info(data: bytes, start: int, end: int) -> tuple[str, str | None]:
+    """Kind of a link, and mode of a macvtap or macvlan."""
     kind, mode = "", None
     for info, first, last in attributes(data, start, end):
         if info == IFLA_INFO_KIND:
