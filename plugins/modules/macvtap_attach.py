@@ -131,6 +131,15 @@ options:
             - Permissions of the tap device node as four octal digits in quotes. Default is that of O(device_mode).
           type: str
           version_added: 1.1.0
+        broadcast_queue:
+          description:
+            - Number of broadcast and multicast frames that wait on the lower device until they are copied to its links.
+              The kernel drops what comes while as many wait.
+            - The queue is one for all links of a lower device, and as long as the longest that one of them asks for.
+            - At least 1, at most 4294967295. Default is that of the kernel, V(1000). Frames that wait take memory.
+            - Requires Linux 5.11 or later.
+          type: int
+          version_added: 1.1.0
   guests:
     description:
       - The wanted guests, each with a list of its NICs or with its libvirt domain XML, in any mixture.
@@ -456,6 +465,14 @@ attachments:
       type: bool
       returned: success
       sample: false
+    broadcast_queue:
+      description:
+        - Length of the broadcast queue that the link asks for, in frames.
+        - V(null) where the kernel does not report it, before Linux 5.11.
+      type: int
+      returned: success
+      sample: 1000
+      version_added: 1.1.0
     isolate_host:
       description: Whether the host's own IP stack is silent on the link.
       type: bool

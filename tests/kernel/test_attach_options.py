@@ -18,8 +18,15 @@ EACH = [
     ("device_owner", "nobody", {"tap_owner": "nobody"}, "chown 4711 /dev/tap*"),
     ("device_group", "daemon", {"tap_group": "daemon"}, "chgrp 4711 /dev/tap*"),
     ("device_mode", "0640", {"tap_mode": "0640"}, "chmod 666 /dev/tap*"),
+    ("broadcast_queue", 5000, {"broadcast_queue": 5000}, "ip link set web0 type macvtap bcqueuelen 7"),
 ]
 each_option = pytest.mark.parametrize(("option", "value", "shown", "drift"), EACH, ids=[each[0] for each in EACH])
+
+
+def broadcast_queue(host, name):
+    """(what the link asks for, how long the queue of its lower device is)"""
+    data = host.link(name)["linkinfo"]["info_data"]
+    return data["bcqueuelen"], data["usedbcqueuelen"]
 
 
 def require_reported(host, row):
@@ -55,21 +62,28 @@ def test_it_is_of_that_nic_only_and_the_rest_have_the_tasks(host, option, value,
     task["device_mode"] = "0606"
     own = {"link_state": "up", "isolate_host": True}.get(option, value)
     web, db = host.converges(ATTACH, attachments=[{**WEB, option: own}, DB], **task)["attachments"]
-    keys = ("link_state", "isolate_host", "tap_owner", "tap_group", "tap_mode")
-    assert [db[key] for key in keys] == list(task.values())
+    keys = ("link_state", "isolate_host", "tap_owner", "tap_group", "tap_mode", "broadcast_queue")
+    assert [db[key] for key in keys] == [*task.values(), 1000]
     assert {key for key in keys if web[key] != db[key]} == set(shown)
     assert [web[key] for key in shown] == [own]
 
 
 def test_what_is_not_asked_for_any_more_is_as_the_kernel_has_it(host):
-    host.attach(attachments=[{**WEB, "link_state": "down", "isolate_host": False}])
+    host.attach(attachments=[{**WEB, "broadcast_queue": 5000, "link_state": "down", "isolate_host": False}])
     (action,) = host.converges(ATTACH, attachments=[WEB])["actions"]
-    for words in ("link_state down -> up", "arp true -> false", "ipv6 true -> false"):
+    for words in ("broadcast_queue 5000 -> 1000", "link_state down -> up", "arp true -> false", "ipv6 true -> false"):
         assert words in action
 
 
+def test_the_longest_queue_asked_for_on_a_lower_device_counts(host):
+    host.attach(attachments=[WEB, {**DB, "broadcast_queue": 5000}])
+    assert [broadcast_queue(host, name) for name in ("web0", "db0")] == [(1000, 5000), (5000, 5000)]
+    host.attach(attachments=[WEB, DB])
+    assert [broadcast_queue(host, name) for name in ("web0", "db0")] == [(1000, 1000), (1000, 1000)]
+
+
 def test_a_link_that_is_created_again_keeps_what_its_nic_asks_for(host):
-    asked = {"link_state": "down", "isolate_host": False, "device_owner": "nobody"}
+    asked = {"link_state": "down", "isolate_host": False, "broadcast_queue": 4294967295, "device_owner": "nobody"}
     before = host.attach(attachments=[{**WEB, **asked}])["attachments"][0]
     after = host.converges(ATTACH, attachments=[{**WEB, **asked, "device": "eth1"}])["attachments"][0]
     assert {key for key in before if before[key] != after[key]} - {"tap_minor"} == {"device"}
@@ -81,6 +95,8 @@ def test_a_link_that_is_created_again_keeps_what_its_nic_asks_for(host):
         ({"device_owner": "nobody-has-this-name"}, "attachments[1] (guest db): device_owner: there is no user"),
         ({"device_group": "nobody-has-this-name"}, "attachments[1] (guest db): device_group: there is no group"),
         ({"device_mode": "660"}, "attachments[1] (guest db): device_mode '660' is not an octal mode"),
+        ({"broadcast_queue": 0}, "attachments[1]: broadcast_queue 0 is not possible; it must be 1 to 4294967295"),
+        ({"broadcast_queue": 1 << 32}, "attachments[1]: broadcast_queue 4294967296 is not possible"),
     ],
 )
 def test_a_value_that_cannot_be_is_refused_with_its_nic(host, asked, words):

@@ -117,6 +117,8 @@ class Link(NamedTuple):
     #: txqueuelen, frames
     queue_length: int = 0
     qdisc: str = ""
+    #: frames, as the link asks for; None where the kernel (before 5.11) does not report it
+    broadcast_queue: int | None = None
 
     @property
     def is_macvtap(self) -> bool:

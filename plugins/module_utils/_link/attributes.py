@@ -18,6 +18,8 @@ from typing import Any, Callable, NamedTuple
 from .._core.model import IFF_ALLMULTI, IFF_NOARP, IFF_PROMISC, IFF_UP, Link
 from . import message as wire
 
+#: of a link whose NIC asks for none (MACVLAN_DEFAULT_BC_QUEUE_LEN, drivers/net/macvlan.c)
+BROADCAST_QUEUE = 1000
 #: RFC 8200; the kernel takes IPv6 off a link with a smaller MTU and puts it back, switched on, when that grows
 _IPV6_MIN_MTU = 1280
 IPV6 = "ipv6"
@@ -147,6 +149,17 @@ _ISOLATE_HOST = Option(
     BootWord("arp off", True, False, at_creation=True),
     is_of_task=True,
 )
+_BROADCAST_QUEUE = Option(
+    "broadcast_queue",
+    {"type": "int"},
+    BROADCAST_QUEUE,
+    lambda fields, value: fields.update(broadcast_queue=value),
+    lambda link: link.broadcast_queue,
+    BootWord("type macvtap bcqueuelen %d", absent=BROADCAST_QUEUE),
+    # with none on any of its links the kernel drops every broadcast frame that the lower device gets
+    allowed=range(1, 1 << 32),
+    since="5.11",
+)
 _LINK_STATE = Option(
     LINK_STATE,
     {"type": "str", "choices": ["up", "down"]},
@@ -179,6 +192,13 @@ ATTRIBUTES = (
     ),
     _flag("allmulticast", IFF_ALLMULTI, True, "allmulticast on"),
     _flag("promiscuous", IFF_PROMISC, False, "promisc on"),
+    Attribute(
+        "broadcast_queue",
+        lambda link: link.broadcast_queue,
+        encode_info=lambda link: wire.nla_broadcast_queue(link.broadcast_queue),
+        can_have=lambda found, _wanted: found.broadcast_queue is not None,
+        option=_BROADCAST_QUEUE,
+    ),
     Attribute("mark", lambda link: link.alias, lambda link: wire.nla_tag(link.alias, link.group), at_creation=False),
     Attribute(LINK_STATE, _link_state, flag=IFF_UP, at_creation=False, option=_LINK_STATE),
 )

@@ -40,6 +40,7 @@ def row(guest="web", nic=0, **values):
         "allmulticast": True,
         "promiscuous": False,
         "isolate_host": True,
+        "broadcast_queue": 1000,
         "tap_path": "/dev/tap1",
         "tap_owner": "root",
         "tap_group": "kvm",
@@ -136,6 +137,14 @@ def test_each_option_of_a_nic_that_is_written_is_read_again(asked):
     assert {**asked, "tap_owner": "107", "tap_group": "kvm", "tap_mode": "0640"} == found.settings
 
 
+def test_a_broadcast_queue_is_asked_for_before_the_link_is_up():
+    made = texts(entries(row(broadcast_queue=5000)))
+    index = next(derived_indexes("web", 0))
+    assert made[UP].splitlines()[1:] == [
+        f"link set dev if{index} {words}" for words in ("mtu 1500", "type macvtap bcqueuelen 5000", "up")
+    ]
+
+
 #: as 1.0 wrote them
 OLD_BATCH = """\
 link add link eth0 name macvtap0 index {0} address 02:00:00:00:00:01 arp off allmulticast on type macvtap mode vepa
@@ -160,11 +169,11 @@ def test_files_of_1_0_are_read_and_written_again_to_the_letter():
     old = {path: files.HEADER + text.format(*indexes) for path, text in old.items()}
     first, second = files.read(old)
     assert first.settings == {
-        "mtu": 1500, "isolate_host": True, "allmulticast": True, "promiscuous": False,
+        "mtu": 1500, "isolate_host": True, "allmulticast": True, "promiscuous": False, "broadcast_queue": 1000,
         "link_state": "up", "tap_owner": "qemu", "tap_group": "kvm", "tap_mode": "0660",
     }  # fmt: skip
     assert second.settings == {
-        "mtu": 1400, "isolate_host": False, "allmulticast": False, "promiscuous": True,
+        "mtu": 1400, "isolate_host": False, "allmulticast": False, "promiscuous": True, "broadcast_queue": 1000,
         "link_state": "down", "tap_owner": "root", "tap_group": "root", "tap_mode": "0600",
     }  # fmt: skip
     new = texts([first, second])
@@ -175,6 +184,7 @@ def test_files_of_1_0_are_read_and_written_again_to_the_letter():
 @pytest.mark.parametrize(
     ("values", "message"),
     [
+        ({"broadcast_queue": 0}, "broadcast_queue 0 is not a number from 1 to 4294967295"),
         ({"ifname": "a*"}, "the name 'a.' of the link has characters that mean something else"),
         ({"device": 'e"h'}, "of the lower device has characters that mean something else"),
         ({"tap_group": "domain users"}, "of the group of the tap has characters .* use its number"),
@@ -300,6 +310,8 @@ def test_what_differs_between_live_and_booted():
         "mtu 1400 -> 1500",
         "network None -> vepanet",
     ]
+    # a kernel that has no such attribute
+    assert boot.differences(entry, row(broadcast_queue=None)) == []
 
 
 def test_the_diff_is_a_text_for_each_file():

@@ -127,6 +127,7 @@ nic = st.builds(
     policy=st.none() | policies,
     link_state=st.sampled_from([None, None, "up", "down"]),
     isolate_host=st.sampled_from([None, True, False]),
+    broadcast_queue=st.sampled_from([None] * 4 + [1, 1000, 5000]),
 )
 
 
@@ -152,6 +153,7 @@ _drifts = st.tuples(
         st.tuples(st.just("name"), st.sampled_from([*NAMES, "other0"])),
         st.tuples(st.just("ipv6"), st.booleans()),
         st.tuples(st.just("group"), st.just(7)),
+        st.tuples(st.just("broadcast_queue"), st.sampled_from([0, 1, 1000])),
         st.tuples(st.just("delete"), st.none()),
         st.tuples(st.just("no node"), st.none()),
         st.tuples(st.just("node owner"), st.sampled_from([(0, 0, 0o666), (1, 2, 0o600)])),
@@ -224,8 +226,8 @@ def _drift(kernel, number, change):
         device.name = value
     elif what == "ipv6" and device.ipv6_disabled is not None:
         device.ipv6_disabled = value
-    elif what == "group":
-        device.group = value
+    elif what in ("group", "broadcast_queue"):
+        setattr(device, what, value)
     elif what == "delete":
         kernel.remove(device.name)
     elif what == "no node":
@@ -344,6 +346,7 @@ def require_wanted(kernel, ask, result):
         assert bool(device.flags & ALLMULTI) == asked["allmulticast"]
         assert bool(device.flags & PROMISC) == asked["promiscuous"]
         assert device.ipv6_disabled in (None, silent)
+        assert device.broadcast_queue == asked.get("broadcast_queue", 1000)
         node = kernel.files[row["tap_path"]]
         assert (node.kind, node.number) == ("character device", device.number)
         for wish, value in zip((nic.policy or ask.policy)[1:], (node.uid, node.gid, node.mode)):

@@ -28,6 +28,7 @@ FOUND = Link(
     flags=IFF_UP | IFF_NOARP | IFF_ALLMULTI,
     alias="mark",
     ipv6_disabled=True,
+    broadcast_queue=1000,
 )
 OPTIONS = {option.name: option for option in attributes.OPTIONS}
 
@@ -48,6 +49,7 @@ def test_equal_links_differ_in_nothing():
         ("promiscuous", {"flags": FOUND.flags | IFF_PROMISC}),
         ("arp", {"flags": FOUND.flags & ~IFF_NOARP}),
         ("ipv6", {"ipv6_disabled": False}),
+        ("broadcast_queue", {"broadcast_queue": 5000}),
         ("mark", {"alias": "another"}),
         ("link_state", {"flags": FOUND.flags & ~IFF_UP}),
     ],
@@ -68,6 +70,10 @@ def test_differences_come_in_the_order_of_the_table():
 
 def test_a_link_without_ipv6_needs_none_switched_off():
     assert attributes.differences(FOUND._replace(ipv6_disabled=None), FOUND) == ()
+
+
+def test_a_kernel_without_broadcast_queues_has_none_to_set():
+    assert attributes.differences(FOUND._replace(broadcast_queue=None), FOUND) == ()
 
 
 def test_a_link_that_gets_ipv6_back_by_its_mtu_must_be_down_until_it_is_silent():
@@ -104,6 +110,7 @@ def test_another_lower_device_takes_a_new_link():
 
 def test_everything_else_changes_in_place():
     wanted = Link(9, "web0", "macvtap", "vepa", 2, None, "02:00:00:00:00:09", 1400, 0, "other", ipv6_disabled=False)
+    wanted = wanted._replace(broadcast_queue=7)
     assert not attributes.forcing(FOUND, wanted)
 
 
@@ -130,7 +137,7 @@ def values(option):
 
 
 def fields():
-    return {**FOUND._asdict(), "flags": 0, "ipv6_disabled": None}
+    return {**FOUND._asdict(), "flags": 0, "ipv6_disabled": None, "broadcast_queue": None}
 
 
 @pytest.mark.parametrize("option", OPTIONS.values(), ids=OPTIONS)
@@ -159,3 +166,11 @@ def test_another_value_is_another_attribute_of_the_link_that_the_kernel_can_be_t
 def test_a_boot_word_tells_every_value_apart(option):
     words = [option.boot.write(value) for value in (*values(option), option.boot.absent)]
     assert words[0] != words[1] and words[2] == ""
+
+
+def test_what_a_kernel_does_not_know_is_told_by_its_links():
+    without = FOUND._replace(broadcast_queue=None)
+    assert attributes.not_in_this_kernel([without]) == [OPTIONS["broadcast_queue"]]
+    assert attributes.not_in_this_kernel([without, FOUND._replace(kind="macvlan")]) == []
+    # a link of another kind says nothing
+    assert attributes.not_in_this_kernel([without._replace(kind="bridge")]) == []

@@ -354,6 +354,23 @@ def test_every_wish_about_flags_is_heard():
     assert (link.flags, link.ipv6_disabled) == (IFF_PROMISC, False)
 
 
+def test_a_broadcast_queue_is_that_of_the_kernel_unless_asked_for():
+    assert one(host(), Nic("web", device="eth0")).link.broadcast_queue == 1000
+    assert one(host(), Nic("web", device="eth0", settings={"broadcast_queue": 7})).link.broadcast_queue == 7
+
+
+def test_a_kernel_without_broadcast_queues_is_asked_for_none():
+    there = host(macvtap(10, "old0", "db", broadcast_queue=None))
+    assert one(there, Nic("web", device="eth0")).link.broadcast_queue is None
+    with pytest.raises(Refused, match=r"guest web nic 0: broadcast_queue needs Linux 5\.11 or later, and no macvtap"):
+        one(there, Nic("web", device="eth0", settings={"broadcast_queue": 1000}))
+
+
+def test_one_macvtap_that_has_a_broadcast_queue_shows_that_the_kernel_does():
+    there = host(macvtap(10, "old0", "db"), macvtap(11, "old1", "mail", broadcast_queue=None))
+    assert one(there, Nic("web", device="eth0", settings={"broadcast_queue": 7})).link.broadcast_queue == 7
+
+
 def test_the_mark_says_guest_nic_network_and_queues():
     link = one(host(), Nic("web", 3, network="vepanet", queues=2)).link
     assert identity.read_tag(link.alias) == OwnerTag("web", 3, "vepanet", 2)

@@ -59,6 +59,8 @@ def test_a_mac_is_brought_into_one_spelling():
         ({"nic": -1}, "nic -1"),
         ({"queues": 0}, "queues 0"),
         ({"queues": 257}, "queues 257"),
+        ({"broadcast_queue": 0}, "broadcast_queue 0 is not possible; it must be 1 to 4294967295"),
+        ({"broadcast_queue": 1 << 32}, "broadcast_queue 4294967296"),
     ],
 )
 def test_a_value_that_cannot_be_is_refused_with_the_entry_and_the_option(values, words):
