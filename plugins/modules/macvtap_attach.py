@@ -108,6 +108,39 @@ options:
           description: Set the link promiscuous.
           type: bool
           default: false
+        link_state:
+          description: Whether the link is up. Default is that of O(link_state).
+          type: str
+          choices: [up, down]
+          version_added: 1.1.0
+        isolate_host:
+          description: Keep the host's own IP stack silent on the link. Default is that of O(isolate_host).
+          type: bool
+          version_added: 1.1.0
+        device_owner:
+          description:
+            - User that owns the tap device node, name or number. Default is that of O(device_owner).
+            - Each guest can have a user of its own, in one task. A name is looked up once.
+          type: str
+          version_added: 1.1.0
+        device_group:
+          description: Group of the tap device node, name or number. Default is that of O(device_group).
+          type: str
+          version_added: 1.1.0
+        device_mode:
+          description:
+            - Permissions of the tap device node as four octal digits in quotes. Default is that of O(device_mode).
+          type: str
+          version_added: 1.1.0
+        broadcast_queue:
+          description:
+            - Number of broadcast and multicast frames that wait on the lower device until they are copied to its links.
+              The kernel drops what comes while as many wait.
+            - The queue is one for all links of a lower device, and as long as the longest that one of them asks for.
+            - At least 1, at most 4294967295. Default is that of the kernel, V(1000). Frames that wait take memory.
+            - Requires Linux 5.11 or later.
+          type: int
+          version_added: 1.1.0
   guests:
     description:
       - The wanted guests, each with a list of its NICs or with its libvirt domain XML, in any mixture.
@@ -185,13 +218,16 @@ options:
     type: bool
     default: false
   link_state:
-    description: Whether the links are up. A NIC with C(<link state='down'/>) in O(xml) stays down.
+    description:
+      - Whether the links are up, for NICs without O(attachments[].link_state).
+      - A NIC with C(<link state='down'/>) in O(xml) stays down.
     type: str
     choices: [up, down]
     default: up
   isolate_host:
     description:
-      - Keep the host's own IP stack silent on the links (no ARP, no IPv6).
+      - Keep the host's own IP stack silent on the links (no ARP, no IPv6), for NICs without
+        O(attachments[].isolate_host).
       - Without this, an idle link answers ARP for the host's addresses with the guest's MAC.
     type: bool
     default: true
@@ -211,20 +247,21 @@ options:
     default: "02"
   device_owner:
     description:
-      - User that owns the tap device node, name or number.
+      - User that owns the tap device node, name or number, for NICs without O(attachments[].device_owner).
       - Not managed by default. A node is made for C(root).
-      - With this option, O(device_group) or O(device_mode), a POSIX ACL of the node is removed.
+      - When the owner, group or mode of a node is managed, its POSIX ACL is removed.
       - A process that has the tap open keeps it when the owner changes. The module warns of each that could not open it
         again.
     type: str
   device_group:
     description:
-      - Group of the tap device node, name or number.
+      - Group of the tap device node, name or number, for NICs without O(attachments[].device_group).
       - Not managed by default. A node is made for C(root).
     type: str
   device_mode:
     description:
-      - Permissions of the tap device node as four octal digits in quotes, such as V(0660).
+      - Permissions of the tap device node as four octal digits in quotes, such as V(0660), for NICs without
+        O(attachments[].device_mode).
       - Not managed by default. A node is made with V(0600).
     type: str
   networks:
@@ -323,6 +360,18 @@ EXAMPLES = r"""
           - network: vepanet
         networks: ["{{ vepanet.network }}"]
 
+- name: Give each guest's tap to a user of its own, and keep one link down until the guest is there
+  linuxnet.macvtap.macvtap_attach:
+    attachments:
+      - guest: web
+        network: vepanet
+        device_owner: vm-web
+      - guest: db
+        network: vepanet
+        device_owner: vm-db
+        link_state: down
+    device_mode: "0600"
+
 - name: Show what to open
   ansible.builtin.debug:
     var: taps.tap_paths
@@ -420,6 +469,14 @@ attachments:
       type: bool
       returned: success
       sample: false
+    broadcast_queue:
+      description:
+        - Length of the broadcast queue that the link asks for, in frames.
+        - V(null) where the kernel does not report it, before Linux 5.11.
+      type: int
+      returned: success
+      sample: 1000
+      version_added: 1.1.0
     isolate_host:
       description: Whether the host's own IP stack is silent on the link.
       type: bool
@@ -518,29 +575,15 @@ actions:
 """
 
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._core.model import MODES
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._task import options
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._task.attach import work
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._task.run import run
-
-_MODE = {"type": "str", "choices": list(MODES)}
-#: of a NIC, wherever a task describes one
-_NIC = {
-    "nic": {"type": "int"},
-    "network": {"type": "str"},
-    "device": {"type": "str"},
-    "mode": _MODE,
-    "mac": {"type": "str"},
-    "ifname": {"type": "str"},
-    "mtu": {"type": "int"},
-    "queues": {"type": "int", "default": 1},
-    "allmulticast": {"type": "bool", "default": True},
-    "promiscuous": {"type": "bool", "default": False},
-}
 
 
 def _nics(**more):
     """A list of NICs, each with ``more`` options."""
     exclusive = [("network", "device"), ("network", "mode")]
-    return {"type": "list", "elements": "dict", "options": {**_NIC, **more}, "mutually_exclusive": exclusive}
+    return {"type": "list", "elements": "dict", "options": {**options.NIC, **more}, "mutually_exclusive": exclusive}
 
 
 ARGUMENT_SPEC = {
@@ -560,19 +603,15 @@ ARGUMENT_SPEC = {
     "purge": {"type": "bool", "default": False},
     "purge_scope": {"type": "str", "choices": ["guests", "network", "host"], "default": "guests"},
     "force": {"type": "bool", "default": False},
-    "link_state": {"type": "str", "choices": ["up", "down"], "default": "up"},
-    "isolate_host": {"type": "bool", "default": True},
     "stable_index": {"type": "bool", "default": True},
     "mac_prefix": {"type": "str", "default": "02"},
-    "device_owner": {"type": "str"},
-    "device_group": {"type": "str"},
-    "device_mode": {"type": "str"},
+    **options.NIC_DEFAULTS,
     "networks": {
         "type": "list",
         "elements": "dict",
         "options": {
             "name": {"type": "str", "required": True},
-            "mode": {**_MODE, "default": MODES[0]},
+            "mode": {**options.NIC["mode"], "default": MODES[0]},
             "devices": {"type": "list", "elements": "raw"},
             "xml": {"type": "str"},
             "path": {"type": "str"},

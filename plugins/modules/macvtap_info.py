@@ -210,6 +210,14 @@ attachments:
       type: bool
       returned: success
       sample: false
+    broadcast_queue:
+      description:
+        - Length of the broadcast queue that the link asks for, in frames.
+        - V(null) where the kernel does not report it, before Linux 5.11.
+      type: int
+      returned: success
+      sample: 1000
+      version_added: 1.1.0
     isolate_host:
       description: Whether the host's own IP stack is silent on the link.
       type: bool

@@ -24,6 +24,7 @@ OWNED = {"device_owner": "nobody", "device_group": "65533", "device_mode": "0660
         ("ip link set web0 down", "link_state down -> up"),
         ("ip link set web0 type macvtap mode bridge", "mode bridge -> vepa"),
         ("ip link set web0 type macvtap mode source", "mode source -> vepa"),
+        ("ip link set web0 type macvtap bcqueuelen 5000", "broadcast_queue 5000 -> 1000"),
         # while it is down, as some kernels want it
         ("ip link set web0 down; ip link set web0 name other0; ip link set other0 up", "ifname other0 -> web0"),
         ("echo 0 > /proc/sys/net/ipv6/conf/web0/disable_ipv6", "ipv6 true -> false"),
@@ -48,7 +49,7 @@ def test_all_drift_at_once_is_repaired_in_one_run(host):
     host.ip(
         "link set web0 down",
         "link set web0 mtu 1400 address 02:00:00:00:00:09 allmulticast off promisc on arp on",
-        "link set web0 type macvtap mode private",
+        "link set web0 type macvtap mode private bcqueuelen 0",
     )
     assert host.converges(ATTACH, attachments=[WEB], **OWNED)["attachments"] == before
 

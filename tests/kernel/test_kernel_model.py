@@ -28,7 +28,8 @@ BAD_MACS = ["00:00:00:00:00:00", "01:00:5e:00:00:01"]
 MTUS = [60, 68, 1000, 1279, 1280, 1400, 1500, 1501, 9000]
 MODES = ["vepa", "vepa", "bridge", "private", "source"]
 ALL_MODES = [*MODES, "passthrough", "passthrough"]
-CALM_NAMES = ["mode", "ifname", "mac", "mtu", "mark", "link_state", "arp", "promiscuous"]
+QUEUES = [None, 0, 1, 1000, 5000]
+CALM_NAMES = ["mode", "ifname", "mac", "mtu", "mark", "link_state", "arp", "promiscuous", "broadcast_queue"]
 FLAGS = {"link_state": 0x1, "arp": 0x80, "promiscuous": 0x100, "allmulticast": 0x200}
 
 
@@ -70,6 +71,7 @@ def random_link(rng, devices, modes):
         "flags": sum(flag for flag in FLAGS.values() if rng.random() < 0.4),
         "alias": rng.choice(["", "linuxnet.macvtap guest=web nic=0", "ü", "x" * 254, "x" * 255, "x" * 256]),
         "group": 0,
+        "broadcast_queue": rng.choice(QUEUES),
     }
 
 
@@ -77,7 +79,7 @@ def random_sequence(rng, devices):
     """Operations that begin with links to work on."""
     # The kernel counts a passthrough link's allmulticast on the lower device when it is switched, but not when the link
     # goes up or down: one underflow, and the lower device answers EOVERFLOW ever after. So never both in a sequence.
-    modes, names = rng.choice([(MODES, ["mode", "ifname", "mac", "mtu", "mark", *FLAGS]), (ALL_MODES, CALM_NAMES)])
+    modes, names = rng.choice([(MODES, [*CALM_NAMES, "allmulticast"]), (ALL_MODES, CALM_NAMES)])
     start = []
     for index, name in zip(INDEXES, NAMES):
         link = random_link(rng, devices, modes)

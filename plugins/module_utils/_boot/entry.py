@@ -19,6 +19,7 @@ from .._core import names
 from .._core.errors import InvalidInput, Refused
 from .._core.identity import INDEX_BASE, tag_text
 from .._core.model import MAX_NIC, MAX_QUEUES, MODES, OwnerTag
+from .._link.attributes import NODE_OPTIONS, OPTIONS, Option
 from .._link.steps import WriteFile
 
 #: what such a file is called in messages
@@ -28,7 +29,7 @@ _PLAIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*")
 _OCTAL = re.compile(r"0[0-7]{3}")
 #: of a user or group (LOGIN_NAME_MAX in linux/limits.h, less the final NUL); udev reads no rule of any length
 _MAX_OWNER_BYTES = 255
-_NICS, _QUEUES, _MTUS, _INDEXES = range(MAX_NIC + 1), range(1, MAX_QUEUES + 1), range(68, 65536), range(1, 1 << 31)
+_NICS, _QUEUES, _INDEXES = range(MAX_NIC + 1), range(1, MAX_QUEUES + 1), range(1, 1 << 31)
 
 
 class Entry(NamedTuple):
@@ -41,16 +42,9 @@ class Entry(NamedTuple):
     mode: str
     #: name of the lower device
     device: str
-    #: bytes; None = that of the lower device
-    mtu: int | None
-    link_state: str
-    allmulticast: bool
-    promiscuous: bool
-    isolate_host: bool
-    #: of the tap's node; names, or numbers as text
-    owner: str
-    group: str
-    node_mode: str
+    #: by their names in results, what :data:`_link.attributes.OPTIONS` and ``NODE_OPTIONS`` say of link and node: users
+    #: and groups as names, or as numbers in text; None = as the lower device has it
+    settings: Mapping[str, Any]
 
     @property
     def key(self) -> tuple[str, int]:
@@ -63,38 +57,10 @@ class Entry(NamedTuple):
         return "%s of guest %s nic %d" % (self.ifname, self.tag.guest, self.tag.nic)
 
 
-#: attribute of an entry → its name in the rows of results
-ROW_NAMES = {
-    "ifname": "ifname",
-    "ifindex": "ifindex",
-    "mac": "mac",
-    "mode": "mode",
-    "device": "device",
-    "mtu": "mtu",
-    "link_state": "link_state",
-    "allmulticast": "allmulticast",
-    "promiscuous": "promiscuous",
-    "isolate_host": "isolate_host",
-    "owner": "tap_owner",
-    "group": "tap_group",
-    "node_mode": "tap_mode",
-}
-#: of rows that do not tell: as macvtap_attach makes links and the kernel makes nodes
-_DEFAULTS: dict[str, Any] = {
-    "link_state": "up",
-    "allmulticast": True,
-    "promiscuous": False,
-    "isolate_host": True,
-    "tap_owner": "root",
-    "tap_group": "root",
-    "tap_mode": "0600",
-}
-
-
 def as_row(entry: Entry) -> dict[str, Any]:
     """An entry as a row of a result."""
-    row = {"guest": entry.tag.guest, "nic": entry.tag.nic, "network": entry.tag.network, "queues": entry.tag.queues}
-    return {**row, **{name: getattr(entry, key) for key, name in ROW_NAMES.items()}}
+    facts = {name: getattr(entry, name) for name in ("ifname", "ifindex", "mac", "mode", "device")}
+    return {**facts, **entry.settings, **entry.tag._asdict()}
 
 
 def entries(rows: Sequence[Mapping[str, Any]]) -> list[Entry]:
@@ -134,9 +100,9 @@ def keys_of(rows: Sequence[Mapping[str, Any]]) -> set[tuple[str, int]]:
 
 
 def _entry(row: Mapping[str, Any], origin: str) -> Entry:
-    def get(name: str) -> Any:
+    def get(name: str, default: Any = None) -> Any:
         value = row.get(name)
-        value = _DEFAULTS.get(name) if value is None else value
+        value = default if value is None else value
         if value is None:
             raise InvalidInput("it has no %s; pass attachments as macvtap_attach returns them" % name)
         return value
@@ -150,6 +116,8 @@ def _entry(row: Mapping[str, Any], origin: str) -> Entry:
             _number(row.get("queues") or 1, "queues", _QUEUES),
         )
         tag_text(tag)
+        settings = {option.name: _setting(option, get(option.name, option.default)) for option in OPTIONS}
+        owner = {option.key: _NODE_CHECKS[option.key](get(option.key, option.default)) for option in NODE_OPTIONS}
         return Entry(
             tag,
             _plain(names.check_ifname(get("ifname"), "link"), "link"),
@@ -157,17 +125,17 @@ def _entry(row: Mapping[str, Any], origin: str) -> Entry:
             names.check_mac(get("mac")),
             _choice(get("mode"), "mode", MODES),
             _plain(names.check_ifname(get("device"), "lower device"), "lower device"),
-            _number(get("mtu"), "mtu", _MTUS),
-            _choice(get("link_state"), "link_state", ("up", "down")),
-            bool(get("allmulticast")),
-            bool(get("promiscuous")),
-            bool(get("isolate_host")),
-            _owner(str(get("tap_owner")), "owner of the tap"),
-            _owner(str(get("tap_group")), "group of the tap"),
-            _node_mode(get("tap_mode")),
+            {**settings, **owner},
         )
     except InvalidInput as exc:
         raise InvalidInput("%s: %s" % (origin, exc)) from exc
+
+
+def _setting(option: Option, value: Any) -> Any:
+    if option.allowed:
+        return _number(value, option.name, option.allowed)
+    choices = option.spec.get("choices")
+    return bool(value) if choices is None else _choice(value, option.name, choices)
 
 
 def _number(value: Any, what: str, allowed: range) -> int:
@@ -215,6 +183,13 @@ def _node_mode(value: Any) -> str:
     if not isinstance(value, str) or not _OCTAL.fullmatch(value):
         raise InvalidInput("tap_mode %s is not an octal mode of four digits" % names.shown(value))
     return value
+
+
+_NODE_CHECKS: dict[str, Callable[[Any], str]] = {
+    "tap_owner": lambda value: _owner(str(value), "owner of the tap"),
+    "tap_group": lambda value: _owner(str(value), "group of the tap"),
+    "tap_mode": _node_mode,
+}
 
 
 def merged(
@@ -276,13 +251,11 @@ def in_order(entries_: Iterable[Entry]) -> list[Entry]:
 
 def differences(entry: Entry, row: Mapping[str, Any]) -> list[str]:
     """In what a live link (a row of a result) is other than the next boot makes it, in words."""
-    pairs = [(name, row.get(name), getattr(entry, key)) for key, name in ROW_NAMES.items()]
-    pairs += [("network", row.get("network"), entry.tag.network), ("queues", row.get("queues"), entry.tag.queues)]
     return [
-        "%s %s -> %s" % (name, live, booted)
-        for name, live, booted in pairs
-        # facts of a node that is missing are a problem of their own
-        if live != booted and not (live is None and name.startswith("tap_"))
+        "%s %s -> %s" % (name, row.get(name), booted)
+        for name, booted in as_row(entry).items()
+        # what a link cannot have is no difference, and facts of a node that is missing are a problem of their own
+        if row.get(name) != booted and not (row.get(name) is None and name in entry.settings)
     ]
 
 

@@ -14,10 +14,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 from .._core.errors import Refused
 from .._core.identity import read_tag, tag_text
 from .._core.model import BOOT_DIRECTORY
+from .._link.attributes import NODE_OPTIONS, OPTIONS, Option
 from .entry import Entry, in_order
 from .script import LINKS_SCRIPT
 
@@ -48,6 +50,10 @@ OWN_DIRECTORIES = (BATCH_DIR, BOOT.rpartition("/")[0], GUESTS.rpartition("/")[0]
 #: the kernel's word for libvirt's
 _KERNEL_MODES = {"vepa": "vepa", "bridge": "bridge", "private": "private", "passthrough": "passthru"}
 _MODES = {kernel: mode for mode, kernel in _KERNEL_MODES.items()}
+
+#: options that are words of the line that creates a link, and those that are lines of their own, carried out later
+_AT_CREATION = [option for option in OPTIONS if option.boot.at_creation]
+_LATER = [option for option in OPTIONS if not option.boot.at_creation]
 
 _DHCPCD_BEGIN = "# linuxnet.macvtap: begin. Written by Ansible (module macvtap_persist); changes will be overwritten.\n"
 _DHCPCD_END = "# linuxnet.macvtap: end\n"
@@ -118,9 +124,9 @@ def _create(entries: Sequence[Entry]) -> str:
     lines = []
     for entry in entries:
         words = ["link add link", entry.device, "name", entry.ifname, "index", str(entry.ifindex), "address", entry.mac]
-        words += ["arp off"] * entry.isolate_host + ["allmulticast on"] * entry.allmulticast
-        words += ["promisc on"] * entry.promiscuous + ["type macvtap mode", _KERNEL_MODES[entry.mode]]
-        lines.append(" ".join(words))
+        words += [option.boot.write(entry.settings[option.name]) for option in _AT_CREATION]
+        words += ["type macvtap mode", _KERNEL_MODES[entry.mode]]
+        lines.append(" ".join(filter(None, words)))
         lines.append('%s alias "%s"' % (_set(entry), tag_text(entry.tag)))
     return "".join(line + "\n" for line in lines)
 
@@ -131,10 +137,8 @@ def _up(entries: Sequence[Entry]) -> str:
         if entry.mode == "passthrough":
             # the kernel ignores the one given at creation
             lines.append("%s address %s" % (_set(entry), entry.mac))
-        if entry.mtu is not None:
-            lines.append("%s mtu %d" % (_set(entry), entry.mtu))
-        if entry.link_state == "up":
-            lines.append("%s up" % _set(entry))
+        words = [option.boot.write(entry.settings[option.name]) for option in _LATER]
+        lines += ["%s %s" % (_set(entry), word) for word in words if word]
     return "".join(line + "\n" for line in lines)
 
 
@@ -145,16 +149,17 @@ def _set(entry: Entry) -> str:
 
 def _sysctl(entries: Sequence[Entry]) -> str:
     # slashes, since a dot is part of many a link's name
-    return "".join("net/ipv6/conf/%s/disable_ipv6 = 1\n" % entry.ifname for entry in entries if entry.isolate_host)
+    silent = [entry for entry in entries if entry.settings["isolate_host"]]
+    return "".join("net/ipv6/conf/%s/disable_ipv6 = 1\n" % entry.ifname for entry in silent)
 
 
 def _udev_rules(entries: Sequence[Entry]) -> str:
     lines = ["# Owner of each tap's node, and a name for it that does not change."]
-    lines += [
-        'SUBSYSTEM=="macvtap", KERNEL=="tap%d", OWNER="%s", GROUP="%s", MODE="%s", SYMLINK+="macvtap/%s"'
-        % (entry.ifindex, entry.owner, entry.group, entry.node_mode, entry.ifname)
-        for entry in entries
-    ]
+    for entry in entries:
+        owner = ", ".join('%s="%s"' % (option.udev, entry.settings[option.key]) for option in NODE_OPTIONS)
+        lines.append(
+            'SUBSYSTEM=="macvtap", KERNEL=="tap%d", %s, SYMLINK+="macvtap/%s"' % (entry.ifindex, owner, entry.ifname)
+        )
     lines.append("# A lower device that comes late gets its links then.")
     lines += [
         'SUBSYSTEM=="net", ACTION=="add|move", KERNEL=="%s", TAG+="systemd", ENV{SYSTEMD_WANTS}+="%s"'
@@ -259,12 +264,21 @@ Wants=macvtap.target
 
 _ADD = re.compile(
     r"link add link (?P<device>\S+) name (?P<ifname>\S+) index (?P<ifindex>\d+) address (?P<mac>\S+)"
-    r"(?P<arp> arp off)?(?P<allmulticast> allmulticast on)?(?P<promisc> promisc on)? type macvtap mode (?P<mode>\w+)"
+    + "".join(f"(?P<{option.name}> {re.escape(option.boot.text)})?" for option in _AT_CREATION)
+    + r" type macvtap mode (?P<mode>\w+)"
 )
-_SETTING = re.compile(r'link set dev if(\d+) (?:(alias) "([^"]*)"|(mtu) (\d+)|(address) \S+|(up))')
+_SETTING = re.compile(r"link set dev if(\d+) (.*)")
+_WORDS = (
+    ("alias", re.compile('alias "([^"]*)"')),
+    ("address", re.compile(r"address (\S+)")),
+    *((option.name, re.compile(re.escape(option.boot.text).replace("%d", r"(\d+)"))) for option in _LATER),
+)
 _RULE = re.compile(
-    r'SUBSYSTEM=="macvtap", KERNEL=="tap(\d+)", OWNER="([^"]*)", GROUP="([^"]*)", MODE="([^"]*)", SYMLINK\+="[^"]*"'
+    r'SUBSYSTEM=="macvtap", KERNEL=="tap(\d+)", '
+    + ", ".join(f'{option.udev}="(?P<{option.key}>[^"]*)"' for option in NODE_OPTIONS)
+    + r', SYMLINK\+="[^"]*"'
 )
+_NODE = {option.key: option.default for option in NODE_OPTIONS}
 
 
 def read(found: Mapping[str, str]) -> list[Entry]:
@@ -272,40 +286,29 @@ def read(found: Mapping[str, str]) -> list[Entry]:
 
     :raises Refused: naming file and line that we cannot have written.
     """
-    links: dict[int, dict[str, str | None]] = {}
-    settings: dict[int, dict[str, str]] = {}
+    links: dict[int, dict[str, str]] = {}
     for path, text in found.items():
         if path.startswith(BATCH_DIR) and path.endswith((CREATE, UP)) and is_ours(path, text):
             for line, place in _lines(path, text):
-                _read_line(line, place, links, settings)
-    owners = {
-        int(match[1]): match.group(2, 3, 4)
-        for match in map(_RULE.fullmatch, found.get(UDEV_RULES, "").splitlines())
-        if match
-    }
+                index, words = _read_line(line, place)
+                links.setdefault(index, {}).update(words)
+    rules = filter(None, map(_RULE.fullmatch, found.get(UDEV_RULES, "").splitlines()))
+    owners = {int(match[1]): match.groupdict() for match in rules}
     made = []
-    for index, link in links.items():
-        tag = read_tag(settings.get(index, {}).get("alias", ""))
+    for index, words in links.items():
+        tag = read_tag(words.get("alias", ""))
         # a file cut off in the middle: the link's next attachment rewrites it
-        if tag is not None:
-            owner, group, node_mode = owners.get(index, ("root", "root", "0600"))
-            mtu = settings[index].get("mtu")
+        if tag is not None and "device" in words:
+            settings = {option.name: _value(option, words.get(option.name)) for option in OPTIONS}
             made.append(
                 Entry(
-                    tag=tag,
-                    ifname=str(link["ifname"]),
-                    ifindex=index,
-                    mac=str(link["mac"]),
-                    mode=_MODES[str(link["mode"])],
-                    device=str(link["device"]),
-                    mtu=None if mtu is None else int(mtu),
-                    link_state="up" if "up" in settings[index] else "down",
-                    allmulticast=link["allmulticast"] is not None,
-                    promiscuous=link["promisc"] is not None,
-                    isolate_host=link["arp"] is not None,
-                    owner=owner,
-                    group=group,
-                    node_mode=node_mode,
+                    tag,
+                    words["ifname"],
+                    index,
+                    words["mac"],
+                    _MODES[words["mode"]],
+                    words["device"],
+                    {**settings, **owners.get(index, _NODE)},
                 )
             )
     return in_order(made)
@@ -317,19 +320,28 @@ def _lines(path: str, text: str) -> Iterator[tuple[str, str]]:
             yield line, "%s, line %d" % (path, number)
 
 
-def _read_line(
-    line: str, place: str, links: dict[int, dict[str, str | None]], settings: dict[int, dict[str, str]]
-) -> None:
+def _read_line(line: str, place: str) -> tuple[int, dict[str, str]]:
+    """Interface index, and the words of the line with what they say."""
     added = _ADD.fullmatch(line)
     if added is not None and added["mode"] in _MODES:
-        links[int(added["ifindex"])] = added.groupdict()
-        return
+        return int(added["ifindex"]), {name: word for name, word in added.groupdict().items() if word is not None}
     setting = _SETTING.fullmatch(line)
-    if setting is None:
-        raise Refused(
-            "%s is not as this collection writes it: %r; put it right, or remove the file and attach its guests again"
-            % (place, line[:200])
-        )
-    index, _alias, tag, _mtu, mtu, address, up = setting.groups()
-    values = {"alias": tag, "mtu": mtu, "address": address, "up": up}
-    settings.setdefault(int(index), {}).update({name: value for name, value in values.items() if value is not None})
+    if setting is not None:
+        for name, pattern in _WORDS:
+            word = pattern.fullmatch(setting[2])
+            if word is not None:
+                return int(setting[1]), {name: word[word.lastindex or 0]}
+    raise Refused(
+        "%s is not as this collection writes it: %r; put it right, or remove the file and attach its guests again"
+        % (place, line[:200])
+    )
+
+
+def _value(option: Option, word: str | None) -> Any:
+    """What a boot file says of an option.
+
+    :arg word: the number in it for an option that has one; None = it is not there.
+    """
+    if word is None:
+        return option.boot.absent
+    return int(word) if option.allowed else option.boot.present

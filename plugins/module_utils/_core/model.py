@@ -12,7 +12,9 @@ devices); *attachment* = one guest NIC, that is one macvtap link and its tap dev
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 #: Modes as libvirt spells them, in the order of the documentation. The kernel's word for the last is ``passthru``.
 MODES = ("vepa", "bridge", "private", "passthrough")
@@ -63,14 +65,13 @@ class Nic(NamedTuple):
     #: lower case, two digits per octet
     mac: str | None = None
     ifname: str | None = None
-    #: bytes; None = follow the lower device
-    mtu: int | None = None
     #: how often the consumer opens the tap
     queues: int = 1
-    allmulticast: bool = True
-    promiscuous: bool = False
-    #: "up", "down" or None = as the module's ``link_state``
-    link_state: str | None = None
+    #: by option, what it asks of its link (see :data:`_link.attributes.OPTIONS`) and of the node of its tap
+    #: (:data:`_link.attributes.NODE_OPTIONS`); None or absent = not asked for
+    settings: Mapping[str, Any] = MappingProxyType({})
+    #: owner of the node; None = as the task has it
+    policy: NodePolicy | None = None
     #: where it was asked for, for messages: "attachments[3]", "interface 2 of domain web"
     origin: str = ""
 
@@ -116,6 +117,8 @@ class Link(NamedTuple):
     #: txqueuelen, frames
     queue_length: int = 0
     qdisc: str = ""
+    #: frames, as the link asks for; None where the kernel (before 5.11) does not report it
+    broadcast_queue: int | None = None
 
     @property
     def is_macvtap(self) -> bool:
@@ -236,3 +239,5 @@ class Attachment(NamedTuple):
     #: the link as it is, None = to be made
     found: Link | None
     origin: str = ""
+    #: owner of the node; None = as the task has it
+    policy: NodePolicy | None = None

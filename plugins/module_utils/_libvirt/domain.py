@@ -156,6 +156,10 @@ def _read_interface(interface: Any, guest: str | None, position: int, where: str
     attribute_one_of(interface, "trustGuestRxFilters", ("yes", "no"), where)
     read_source = _read_direct_source if kind == "direct" else _read_network_source
     network, portgroup, device, mode = read_source(source, where)
+    settings = {
+        "mtu": _read_number(interface, "mtu", "size", MTU_RANGE, where),
+        "link_state": _read_link_state(interface, where),
+    }
     return Nic(
         guest=guest,
         nic=position,
@@ -165,9 +169,8 @@ def _read_interface(interface: Any, guest: str | None, position: int, where: str
         mode=mode,
         mac=_read_mac(interface, where),
         ifname=_read_target(interface, where),
-        mtu=_read_number(interface, "mtu", "size", MTU_RANGE, where),
         queues=_read_number(interface, "driver", "queues", (1, MAX_QUEUES), where) or 1,
-        link_state=_read_link_state(interface, where),
+        settings={name: value for name, value in settings.items() if value is not None},
         origin=where,
     )
 

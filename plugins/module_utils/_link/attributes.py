@@ -4,17 +4,26 @@
 
 # Private to this collection: may change without notice.
 
-"""The one table of link attributes: how each is read, written and shown, and whether a live link can take it. PURE.
+"""The one table of link attributes: how each is asked for, read, written, reported and booted. PURE.
 
-Comparing, planning, applying and the diff all walk this table.
+Options, comparing, planning, applying, the diff, results, boot entries and boot files all walk this table, so a new
+attribute is one row in it, and for one that is no flag also its place in :class:`Link` and :mod:`_link.message`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any, Callable, NamedTuple
 
 from .._core.model import IFF_ALLMULTI, IFF_NOARP, IFF_PROMISC, IFF_UP, Link
 from . import message as wire
+
+#: of a link whose NIC asks for none (MACVLAN_DEFAULT_BC_QUEUE_LEN, drivers/net/macvlan.c)
+BROADCAST_QUEUE = 1000
+#: RFC 8200; the kernel takes IPv6 off a link with a smaller MTU and puts it back, switched on, when that grows
+_IPV6_MIN_MTU = 1280
+IPV6 = "ipv6"
+LINK_STATE = "link_state"
 
 
 def _never(_old: Any, _new: Any) -> bool:
@@ -22,7 +31,6 @@ def _never(_old: Any, _new: Any) -> bool:
 
 
 def _always(_old: Any, _new: Any) -> bool:
-    """IFLA_LINK on a live macvlan is silently ignored, and success reported."""
     return True
 
 
@@ -31,51 +39,224 @@ def _crosses_passthrough(old: Any, new: Any) -> bool:
     return "passthrough" in (old, new)
 
 
+class BootWord(NamedTuple):
+    """How the boot files have the value of an option, in the words of ip-link(8)."""
+
+    #: "%d" stands for the value
+    text: str
+    #: the value when the word is there, unless that is in it, and when it is not
+    present: Any = None
+    absent: Any = None
+    #: one of the words of the line that creates the link; otherwise a line of its own, carried out later
+    at_creation: bool = False
+
+    def write(self, value: Any) -> str:
+        """The word for a value, "" = none."""
+        if value == self.absent:
+            return ""
+        return self.text % value if "%d" in self.text else self.text
+
+
+class Option(NamedTuple):
+    """How a NIC asks for an attribute, under one name in options, results and boot entries."""
+
+    name: str
+    #: for AnsibleModule, where a NIC is described
+    spec: Mapping[str, Any]
+    #: when it is not asked for; None = as the lower device has it
+    default: Any
+    #: puts a value among the fields of a Link
+    put: Callable[[dict[str, Any], Any], None]
+    #: the value that a link has
+    show: Callable[[Link], Any]
+    boot: BootWord
+    #: of a number
+    allowed: range = range(0)
+    #: True when the task has an option of this name too, which holds for its NICs that do not ask for another value
+    is_of_task: bool = False
+    #: the first Linux that has it, where not all have
+    since: str = ""
+
+
 class Attribute(NamedTuple):
     """One attribute of a macvtap link."""
 
-    #: as in results and diffs
+    #: as in actions and diffs
     name: str
     read: Callable[[Link], Any]
     #: the netlink attribute that sets it, or None
     encode: Callable[[Link], bytes] | None = None
+    #: the same, of one that is part of the link info
+    encode_info: Callable[[Link], bytes] | None = None
     #: the IFF_* bit that sets it, or 0
     flag: int = 0
-    #: True when a live link cannot go from the first to the second value and must be made again
+    #: True when a live link cannot go from the first to the second value and must be created again
     recreate: Callable[[Any, Any], bool] = _never
+    #: whether RTM_NEWLINK with NLM_F_CREATE sets it: the flags too, so that not one frame leaves before silence
+    at_creation: bool = True
+    #: True when the first link can have the value of the second
+    can_have: Callable[[Link, Link], bool] = _always
+    option: Option | None = None
 
 
-#: In the order in which the diff and the actions name them.
+def _flag(name: str, flag: int, default: bool, word: str) -> Attribute:
+    """The row of an attribute that is a flag, and set when its option is true."""
+
+    def put(fields: dict[str, Any], value: bool) -> None:
+        fields["flags"] |= flag if value else 0
+
+    def read(link: Link) -> bool:
+        return bool(link.flags & flag)
+
+    spec = {"type": "bool", "default": default}
+    option = Option(name, spec, default, put, read, BootWord(word, True, False, at_creation=True))
+    return Attribute(name, read, flag=flag, option=option)
+
+
+def _put_isolate_host(fields: dict[str, Any], value: bool) -> None:
+    fields["flags"] |= IFF_NOARP if value else 0
+    fields["ipv6_disabled"] = value
+
+
+def _put_link_state(fields: dict[str, Any], value: str) -> None:
+    fields["flags"] |= IFF_UP if value == "up" else 0
+
+
+def _link_state(link: Link) -> str:
+    return "up" if link.flags & IFF_UP else "down"
+
+
+def _can_have_ipv6(found: Link, wanted: Link) -> bool:
+    """Without IPv6 in this kernel or on this link there is nothing to switch."""
+    return found.ipv6_disabled is not None or found.mtu < _IPV6_MIN_MTU <= wanted.mtu
+
+
+_MTU = Option(
+    "mtu",
+    {"type": "int"},
+    None,
+    lambda fields, value: fields.update(mtu=value),
+    lambda link: link.mtu,
+    BootWord("mtu %d"),
+    allowed=range(68, 65536),
+)
+_ISOLATE_HOST = Option(
+    "isolate_host",
+    {"type": "bool"},
+    True,
+    _put_isolate_host,
+    lambda link: bool(link.flags & IFF_NOARP) and link.ipv6_disabled is not False,
+    BootWord("arp off", True, False, at_creation=True),
+    is_of_task=True,
+)
+_BROADCAST_QUEUE = Option(
+    "broadcast_queue",
+    {"type": "int"},
+    BROADCAST_QUEUE,
+    lambda fields, value: fields.update(broadcast_queue=value),
+    lambda link: link.broadcast_queue,
+    BootWord("type macvtap bcqueuelen %d", absent=BROADCAST_QUEUE),
+    # with none on any of its links the kernel drops every broadcast frame that the lower device gets
+    allowed=range(1, 1 << 32),
+    since="5.11",
+)
+_LINK_STATE = Option(
+    LINK_STATE,
+    {"type": "str", "choices": ["up", "down"]},
+    "up",
+    _put_link_state,
+    _link_state,
+    BootWord("up", "up", "down"),
+    is_of_task=True,
+)
+
+#: In the order in which the diff, the actions and the boot files name them.
 ATTRIBUTES = (
+    # IFLA_LINK on a live macvlan is silently ignored, and success reported
     Attribute("device", lambda link: link.lower, recreate=_always),
-    Attribute("mode", lambda link: link.mode, lambda link: wire.nla_mode(link.mode), recreate=_crosses_passthrough),
+    Attribute(
+        "mode",
+        lambda link: link.mode,
+        encode_info=lambda link: wire.nla_mode(link.mode),
+        recreate=_crosses_passthrough,
+    ),
     Attribute("ifname", lambda link: link.name, lambda link: wire.nla_text(wire.IFLA_IFNAME, link.name)),
     Attribute("mac", lambda link: link.mac, lambda link: wire.nla_mac(link.mac)),
-    Attribute("mtu", lambda link: link.mtu, lambda link: wire.nla_u32(wire.IFLA_MTU, link.mtu)),
-    Attribute("allmulticast", lambda link: bool(link.flags & IFF_ALLMULTI), flag=IFF_ALLMULTI),
-    Attribute("promiscuous", lambda link: bool(link.flags & IFF_PROMISC), flag=IFF_PROMISC),
-    Attribute("arp", lambda link: not link.flags & IFF_NOARP, flag=IFF_NOARP),
-    # written through /proc/sys: netlink cannot (see IPV6)
-    Attribute("ipv6", lambda link: None if link.ipv6_disabled is None else not link.ipv6_disabled),
-    Attribute("mark", lambda link: link.alias, lambda link: wire.nla_tag(link.alias, link.group)),
-    Attribute("link_state", lambda link: "up" if link.flags & IFF_UP else "down", flag=IFF_UP),
+    Attribute("mtu", lambda link: link.mtu, lambda link: wire.nla_u32(wire.IFLA_MTU, link.mtu), option=_MTU),
+    Attribute("arp", lambda link: not link.flags & IFF_NOARP, flag=IFF_NOARP, option=_ISOLATE_HOST),
+    # of isolate_host too; written through /proc/sys: netlink cannot
+    Attribute(
+        IPV6,
+        lambda link: None if link.ipv6_disabled is None else not link.ipv6_disabled,
+        can_have=_can_have_ipv6,
+    ),
+    _flag("allmulticast", IFF_ALLMULTI, True, "allmulticast on"),
+    _flag("promiscuous", IFF_PROMISC, False, "promisc on"),
+    Attribute(
+        "broadcast_queue",
+        lambda link: link.broadcast_queue,
+        encode_info=lambda link: wire.nla_broadcast_queue(link.broadcast_queue),
+        can_have=lambda found, _wanted: found.broadcast_queue is not None,
+        option=_BROADCAST_QUEUE,
+    ),
+    Attribute("mark", lambda link: link.alias, lambda link: wire.nla_tag(link.alias, link.group), at_creation=False),
+    Attribute(LINK_STATE, _link_state, flag=IFF_UP, at_creation=False, option=_LINK_STATE),
 )
 BY_NAME = {attribute.name: attribute for attribute in ATTRIBUTES}
+AT_CREATION = tuple(row.name for row in ATTRIBUTES if row.at_creation)
+#: what a NIC may ask of its link
+OPTIONS = tuple(row.option for row in ATTRIBUTES if row.option is not None)
 
-#: set in RTM_NEWLINK with NLM_F_CREATE already: the flags too, so that not one frame leaves before silence
-AT_CREATION = ("mode", "ifname", "mac", "mtu", "allmulticast", "promiscuous", "arp")
-IPV6 = "ipv6"
-#: RFC 8200; the kernel takes IPv6 off a link with a smaller MTU and puts it back, switched on, when that grows
-_IPV6_MIN_MTU = 1280
-LINK_STATE = "link_state"
+
+class NodeOption(NamedTuple):
+    """How a NIC asks for the owner of its tap's node; each is also an option of the task."""
+
+    name: str
+    #: in results and boot entries
+    key: str
+    #: of a node that the kernel creates
+    default: str
+    #: in the udev rules of the boot files
+    udev: str
+
+
+#: in the order of the fields of NodePolicy
+NODE_OPTIONS = (
+    NodeOption("device_owner", "tap_owner", "root", "OWNER"),
+    NodeOption("device_group", "tap_group", "root", "GROUP"),
+    NodeOption("device_mode", "tap_mode", "0600", "MODE"),
+)
+
+
+def with_settings(fields: dict[str, Any], settings: Mapping[str, Any], lacking: Collection[Option] = ()) -> Link:
+    """A link with these fields, and with what its NIC asks for.
+
+    :arg settings: by option; None or absent = its default.
+    :arg lacking: options that the kernel does not know.
+    """
+    for option in OPTIONS:
+        if option in lacking:
+            continue
+        value = settings.get(option.name)
+        value = option.default if value is None else value
+        if value is not None:
+            option.put(fields, value)
+    return Link(**fields)
+
+
+def not_in_this_kernel(links: Iterable[Link]) -> list[Option]:
+    """The options that the kernel does not know: not one macvtap or macvlan has such a value.
+
+    :arg links: of the host; without a macvtap or macvlan among them nothing can be told.
+    """
+    children = [link for link in links if link.kind in ("macvtap", "macvlan")]
+    recent = [option for option in OPTIONS if option.since] if children else []
+    return [option for option in recent if all(option.show(link) is None for link in children)]
 
 
 def differences(found: Link, wanted: Link) -> tuple[str, ...]:
     """Names of the attributes in which two links differ, in the order of the table."""
-    if found.ipv6_disabled is None and not found.mtu < _IPV6_MIN_MTU <= wanted.mtu:
-        # no IPv6 in this kernel or on this link: nothing to switch
-        found = found._replace(ipv6_disabled=wanted.ipv6_disabled)
-    return tuple(row.name for row in ATTRIBUTES if row.read(found) != row.read(wanted))
+    return tuple(row.name for row in ATTRIBUTES if row.read(found) != row.read(wanted) and row.can_have(found, wanted))
 
 
 def forcing(found: Link, wanted: Link) -> list[Attribute]:
@@ -99,10 +280,12 @@ def must_go_down(found: Link, wanted: Link) -> bool:
 
 def encode(link: Link, names: tuple[str, ...]) -> tuple[bytes, int, int]:
     """The named attributes of ``link`` for a message: (netlink attributes, flags, flags meant)."""
-    payload, change = b"", 0
+    payload, info, change = b"", b"", 0
     for name in names:
         row = BY_NAME[name]
         change |= row.flag
         if row.encode is not None:
             payload += row.encode(link)
-    return payload, link.flags & change, change
+        if row.encode_info is not None:
+            info += row.encode_info(link)
+    return wire.nla_link_info(info) + payload, link.flags & change, change

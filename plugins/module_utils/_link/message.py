@@ -21,7 +21,9 @@ from .._core.model import Link
 IFLA_ADDRESS, IFLA_IFNAME, IFLA_MTU, IFLA_LINK, IFLA_QDISC, IFLA_MASTER, IFLA_TXQLEN = 1, 3, 4, 5, 6, 10, 13
 IFLA_OPERSTATE, IFLA_LINKINFO, IFLA_IFALIAS, IFLA_AF_SPEC, IFLA_GROUP = 16, 18, 20, 26, 27
 IFLA_NET_NS_FD, IFLA_EXT_MASK, IFLA_LINK_NETNSID = 28, 29, 37
-IFLA_INFO_KIND, IFLA_INFO_DATA, IFLA_MACVLAN_MODE = 1, 2, 1
+IFLA_INFO_KIND, IFLA_INFO_DATA = 1, 2
+#: the second since Linux 5.11; what all links of a lower device ask for makes one queue, as long as the longest
+IFLA_MACVLAN_MODE, IFLA_MACVLAN_BC_QUEUE_LEN = 1, 7
 IFLA_INET6_CONF = 2
 #: position of disable_ipv6 in the u32 array of IFLA_INET6_CONF (linux/ipv6.h, DEVCONF_DISABLE_IPV6)
 _DEVCONF_DISABLE_IPV6 = 26
@@ -88,11 +90,20 @@ def nla_mac(mac: str) -> bytes:
 
 
 def nla_mode(mode: str | None) -> bytes:
-    """Link info that makes or changes a macvtap; a link without a mode (never ours) gives nothing."""
-    if mode is None:
+    """The mode of a macvtap, for :func:`nla_link_info`; a link without a mode (never ours) gives nothing."""
+    return b"" if mode is None else nla_u32(IFLA_MACVLAN_MODE, MODE_TO_KERNEL[mode])
+
+
+def nla_broadcast_queue(length: int | None) -> bytes:
+    """The length of the broadcast queue that a macvtap asks for, for :func:`nla_link_info`; None gives nothing."""
+    return b"" if length is None else nla_u32(IFLA_MACVLAN_BC_QUEUE_LEN, length)
+
+
+def nla_link_info(data: bytes) -> bytes:
+    """Link info that creates or changes a macvtap, from the attributes of macvtap; without any it gives nothing."""
+    if not data:
         return b""
-    data = nla(IFLA_INFO_DATA, nla_u32(IFLA_MACVLAN_MODE, MODE_TO_KERNEL[mode]))
-    return nla(IFLA_LINKINFO, nla(IFLA_INFO_KIND, b"macvtap") + data)
+    return nla(IFLA_LINKINFO, nla(IFLA_INFO_KIND, b"macvtap") + nla(IFLA_INFO_DATA, data))
 
 
 def body(ifindex: int, attributes: bytes = b"", flags: int = 0, change: int = 0) -> bytes:
@@ -125,7 +136,7 @@ def decode_link(data: bytes, start: int, end: int) -> Link:
         first, last = at[kind]
         return data[first:last].rstrip(b"\0").decode("utf-8", "surrogateescape")
 
-    link_kind, mode = _link_info(data, *at[IFLA_LINKINFO]) if IFLA_LINKINFO in at else ("", None)
+    link_kind, mode, queue = _link_info(data, *at[IFLA_LINKINFO]) if IFLA_LINKINFO in at else ("", None, None)
     mac_first, mac_last = at.get(IFLA_ADDRESS, (0, 0))
     operstate = data[at[IFLA_OPERSTATE][0]] if IFLA_OPERSTATE in at else 0
     return Link(
@@ -146,6 +157,7 @@ def decode_link(data: bytes, start: int, end: int) -> Link:
         ipv6_disabled=_ipv6_disabled(data, *at[IFLA_AF_SPEC]) if IFLA_AF_SPEC in at else None,
         queue_length=number(IFLA_TXQLEN),
         qdisc=text(IFLA_QDISC),
+        broadcast_queue=queue,
     )
 
 
@@ -175,8 +187,9 @@ def _find(data: bytes, start: int, end: int) -> dict[int, tuple[int, int]]:
     return at
 
 
-def _link_info(data: bytes, start: int, end: int) -> tuple[str, str | None]:
-    kind, mode = "", None
+def _link_info(data: bytes, start: int, end: int) -> tuple[str, str | None, int | None]:
+    """Kind of a link, and mode and length of the broadcast queue of a macvtap or macvlan."""
+    kind, mode, queue = "", None, None
     for info, first, last in attributes(data, start, end):
         if info == IFLA_INFO_KIND:
             kind = data[first:last].rstrip(b"\0").decode("ascii", "replace")
@@ -184,7 +197,9 @@ def _link_info(data: bytes, start: int, end: int) -> tuple[str, str | None]:
             for item, item_first, _item_last in attributes(data, first, last):
                 if item == IFLA_MACVLAN_MODE:
                     mode = _MODE_FROM_KERNEL.get(_U32.unpack_from(data, item_first)[0])
-    return kind, mode
+                elif item == IFLA_MACVLAN_BC_QUEUE_LEN:
+                    queue = _U32.unpack_from(data, item_first)[0]
+    return kind, mode, queue
 
 
 def _ipv6_disabled(data: bytes, start: int, end: int) -> bool | None:

@@ -56,17 +56,17 @@ def plan_attachments(
     create: list[CreateLink] = []
     nodes: list[Union[MakeNode, OwnNode]] = []
     for attachment in attachments:
-        found, wanted = attachment.found, attachment.link
+        found, wanted, own_policy = attachment.found, attachment.link, attachment.policy or policy
         if found is None:
-            create.append(CreateLink(wanted, attachment.device, policy.path(wanted.ifindex), policy))
+            create.append(CreateLink(wanted, attachment.device, policy.path(wanted.ifindex), own_policy))
             continue
         names = differences(found, wanted)
-        own_node = node_steps(wanted.name, taps[found.ifindex], policy.path(found.ifindex), policy)
+        own_node = node_steps(wanted.name, taps[found.ifindex], policy.path(found.ifindex), own_policy)
         because = _because(found, attachment, host) if names else ""
         if because:
             deletion = _deletion(found, taps, host, policy)._replace(because=because)
             # where the options do not manage it, the new node belongs to whom the old one did
-            owned = policy.with_defaults(deletion.owner) if deletion.owner else policy
+            owned = own_policy.with_defaults(deletion.owner) if deletion.owner else own_policy
             delete.append(deletion)
             create.append(CreateLink(wanted, attachment.device, deletion.path, owned, because))
             continue

@@ -15,18 +15,8 @@ from typing import Any, Callable, NamedTuple
 
 from .._core import identity
 from .._core.errors import InvalidInput, Refused
-from .._core.model import (
-    IFF_ALLMULTI,
-    IFF_NOARP,
-    IFF_PROMISC,
-    IFF_UP,
-    MAKING_GROUP,
-    Attachment,
-    Link,
-    Network,
-    Nic,
-    OwnerTag,
-)
+from .._core.model import MAKING_GROUP, Attachment, Link, Network, Nic, OwnerTag
+from .attributes import Option, not_in_this_kernel, with_settings
 from .host import Host
 from .in_use import Conflict
 from .placement import Place, Placement, key, label
@@ -36,10 +26,8 @@ _MIN_MTU = 68
 
 
 class Defaults(NamedTuple):
-    """The options that hold for every NIC of a task."""
+    """The options of a task that no NIC has too."""
 
-    link_state: str = "up"
-    isolate_host: bool = True
     stable_index: bool = True
     mac_prefix: str = "02"
 
@@ -104,8 +92,10 @@ def resolve(
     macs = _choose_macs(places, host, others, defaults.mac_prefix)
     names = _choose_names(places, others)
     indexes = _choose_indexes(places, host, defaults.stable_index, promised)
+    lacking = not_in_this_kernel(host.links.values())
+    _require_in_kernel(places, lacking)
     return [
-        _attachment(place, mac, name, index, defaults) for place, mac, name, index in zip(places, macs, names, indexes)
+        _attachment(place, mac, name, index, lacking) for place, mac, name, index in zip(places, macs, names, indexes)
     ]
 
 
@@ -256,31 +246,35 @@ def _group(found: Link | None) -> int:
     return 0 if found is None or found.group == MAKING_GROUP else found.group
 
 
-def _attachment(place: Place, mac: str, name: str, index: int, defaults: Defaults) -> Attachment:
+def _require_in_kernel(places: Sequence[Place], lacking: Sequence[Option]) -> None:
+    for option in lacking:
+        for place in places:
+            if place.nic.settings.get(option.name) is not None:
+                raise Refused(
+                    f"{place.label}: {option.name} needs Linux {option.since} or later, and no macvtap of this kernel"
+                    " has one; leave it out, or boot a newer kernel"
+                )
+
+
+def _attachment(place: Place, mac: str, name: str, index: int, lacking: Sequence[Option]) -> Attachment:
     nic, device = place.nic, place.device
-    if nic.mtu is not None and not _MIN_MTU <= nic.mtu <= device.mtu:
+    mtu = nic.settings.get("mtu")
+    if mtu is not None and not _MIN_MTU <= mtu <= device.mtu:
         raise InvalidInput(
             "%s: mtu %d is not possible on %s: it must be %d to %d, the MTU of the lower device; raise that first"
-            % (place.label, nic.mtu, device.name, _MIN_MTU, device.mtu)
+            % (place.label, mtu, device.name, _MIN_MTU, device.mtu)
         )
-    up = (nic.link_state or defaults.link_state) == "up"
-    flags = (
-        (IFF_UP if up else 0)
-        | (IFF_NOARP if defaults.isolate_host else 0)
-        | (IFF_ALLMULTI if nic.allmulticast else 0)
-        | (IFF_PROMISC if nic.promiscuous else 0)
-    )
-    link = Link(
-        ifindex=index,
-        name=name,
-        kind="macvtap",
-        mode=place.mode,
-        lower=device.ifindex,
-        mac=mac,
-        mtu=nic.mtu or device.mtu,
-        flags=flags,
-        alias=identity.tag_text(OwnerTag(*key(nic), nic.network, nic.queues)),
-        group=_group(place.found),
-        ipv6_disabled=defaults.isolate_host,
-    )
-    return Attachment(*key(nic), nic.network, device.name, nic.queues, link, place.found, nic.origin)
+    fields = {
+        "ifindex": index,
+        "name": name,
+        "kind": "macvtap",
+        "mode": place.mode,
+        "lower": device.ifindex,
+        "mac": mac,
+        "mtu": device.mtu,
+        "flags": 0,
+        "alias": identity.tag_text(OwnerTag(*key(nic), nic.network, nic.queues)),
+        "group": _group(place.found),
+    }
+    link = with_settings(fields, nic.settings, lacking)
+    return Attachment(*key(nic), nic.network, device.name, nic.queues, link, place.found, nic.origin, nic.policy)

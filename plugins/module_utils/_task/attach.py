@@ -79,15 +79,11 @@ def _present(params: dict[str, Any], named: guests.Named, task: Task) -> dict[st
             f"state=present requires nics or xml of every guest, but guests names only these:"
             f" {', '.join(map(names.shown, named.bare))}; write nics: [] for a guest without NICs"
         )
+    nics = options.with_defaults(named.nics, params)
     given = {row["name"]: _given_network(row) for row in params["networks"] or ()}
-    networks = attachments.definitions_for(named.nics, params["definitions_dir"], given)
-    defaults = Defaults(
-        params["link_state"],
-        params["isolate_host"],
-        params["stable_index"],
-        names.check_mac_prefix(params["mac_prefix"]),
-    )
-    return attachments.attach(named.nics, networks, defaults, guests.purge_of(params, named), task)
+    networks = attachments.definitions_for(nics, params["definitions_dir"], given)
+    defaults = Defaults(params["stable_index"], names.check_mac_prefix(params["mac_prefix"]))
+    return attachments.attach(nics, networks, defaults, guests.purge_of(params, named), task)
 
 
 def _absent(params: dict[str, Any], named: guests.Named, task: Task) -> dict[str, Any]:

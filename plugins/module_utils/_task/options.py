@@ -8,22 +8,42 @@
 
 from __future__ import annotations
 
+import functools
 import grp
 import os
 import pwd
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Callable
 
 from .._core import names
 from .._core.errors import InvalidInput
 from .._core.model import MAX_NIC, MAX_QUEUES, MODES, Network, Nic, NodePolicy
+from .._link.attributes import NODE_OPTIONS, OPTIONS
 
 #: options of every module, so that defaults for the action group reach all of them: where things are, which two
 #: modules on one host must not see differently. Documented in plugins/doc_fragments/shared.py.
 SHARED: dict[str, dict[str, Any]] = {
     "definitions_dir": {"type": "path", "default": "/etc/macvtap/networks"},
     "device_dir": {"type": "path", "default": "/dev"},
+}
+
+#: options of a NIC, wherever one is described
+NIC: dict[str, dict[str, Any]] = {
+    "nic": {"type": "int"},
+    "network": {"type": "str"},
+    "device": {"type": "str"},
+    "mode": {"type": "str", "choices": list(MODES)},
+    "mac": {"type": "str"},
+    "ifname": {"type": "str"},
+    "queues": {"type": "int", "default": 1},
+    **{option.name: dict(option.spec) for option in OPTIONS},
+    **{option.name: {"type": "str"} for option in NODE_OPTIONS},
+}
+#: options of a task that hold for its NICs that do not ask for another value
+NIC_DEFAULTS: dict[str, dict[str, Any]] = {
+    **{option.name: {**option.spec, "default": option.default} for option in OPTIONS if option.is_of_task},
+    **{option.name: {"type": "str"} for option in NODE_OPTIONS},
 }
 
 _OCTAL = re.compile(r"0[0-7]{3}")
@@ -52,14 +72,45 @@ def _nic(entry: Mapping[str, Any], default_network: str | None, origin: str) -> 
             mode=entry["mode"],
             mac=_checked(entry, "mac", names.check_mac),
             ifname=_checked(entry, "ifname", lambda name: names.check_ifname(name, "ifname")),
-            mtu=entry["mtu"],
             queues=_in_range(entry, "queues", 1, MAX_QUEUES) or 1,
-            allmulticast=entry["allmulticast"],
-            promiscuous=entry["promiscuous"],
+            settings=_settings(entry),
             origin=origin,
         )
     except InvalidInput as exc:
         raise InvalidInput("%s: %s" % (origin, exc)) from exc
+
+
+def _settings(entry: Mapping[str, Any]) -> dict[str, Any]:
+    for option in OPTIONS:
+        if option.allowed:
+            _in_range(entry, option.name, option.allowed[0], option.allowed[-1])
+    asked = [option.name for option in OPTIONS] + [option.name for option in NODE_OPTIONS]
+    return {name: entry[name] for name in asked}
+
+
+def with_defaults(nics: Sequence[Nic], params: Mapping[str, Any]) -> list[Nic]:
+    """Every NIC with the task's value of each option that it does not have, and with the owner of its node.
+
+    Names of users and groups are looked up once each: a thousand guests may have a thousand users.
+
+    :raises InvalidInput: naming the NIC: an unknown user or group, or a mode that is not octal text.
+    """
+    defaults = {name: params[name] for name in NIC_DEFAULTS}
+    task_policy = node_policy(params)
+    parse = [functools.cache(functools.partial(_NODE_VALUES[option.name], option.name)) for option in NODE_OPTIONS]
+    made = []
+    for nic in nics:
+        own = {name: value for name, value in nic.settings.items() if value is not None}
+        try:
+            values = [
+                parsed(own[option.name]) if option.name in own else value
+                for option, parsed, value in zip(NODE_OPTIONS, parse, task_policy[1:])
+            ]
+        except InvalidInput as exc:
+            guest = "" if nic.guest is None else f" (guest {nic.guest})"
+            raise InvalidInput(f"{nic.origin}{guest}: {exc}") from exc
+        made.append(nic._replace(settings={**defaults, **own}, policy=NodePolicy(task_policy.directory, *values)))
+    return made
 
 
 def _checked(entry: Mapping[str, Any], key: str, check: Any) -> Any:
@@ -108,11 +159,13 @@ def node_policy(params: Mapping[str, Any]) -> NodePolicy:
 
     :raises InvalidInput: unknown owner or group, or a mode that is no octal text.
     """
+    values = [params.get(option.name) for option in NODE_OPTIONS]
     return NodePolicy(
-        directory=params["device_dir"],
-        uid=_identifier(params.get("device_owner"), "device_owner", _user_id),
-        gid=_identifier(params.get("device_group"), "device_group", _group_id),
-        mode=_mode(params.get("device_mode")),
+        params["device_dir"],
+        *(
+            None if value is None else _NODE_VALUES[option.name](option.name, value)
+            for option, value in zip(NODE_OPTIONS, values)
+        ),
     )
 
 
@@ -124,9 +177,7 @@ def _group_id(name: str) -> int:
     return grp.getgrnam(name).gr_gid
 
 
-def _identifier(name: str | None, option: str, look_up: Any) -> int | None:
-    if name is None:
-        return None
+def _identifier(look_up: Callable[[str], int], option: str, name: str) -> int:
     if name.isascii() and name.isdigit() and int(name) < 2**32 - 1:
         return int(name)
     try:
@@ -138,15 +189,20 @@ def _identifier(name: str | None, option: str, look_up: Any) -> int | None:
         ) from exc
 
 
-def _mode(text: str | None) -> int | None:
-    if text is None:
-        return None
+def _mode(_option: str, text: str) -> int:
     if not _OCTAL.fullmatch(text):
         # an unquoted 0660 arrives here as "432": without the leading zero it cannot be told what was meant
         raise InvalidInput(
-            "device_mode %s is not an octal mode of four digits; write it in quotes, like '0660'" % names.shown(text)
+            f"device_mode {names.shown(text)} is not an octal mode of four digits; write it in quotes, like '0660'"
         )
     return int(text, 8)
+
+
+_NODE_VALUES: dict[str, Callable[[str, str], int]] = {
+    "device_owner": functools.partial(_identifier, _user_id),
+    "device_group": functools.partial(_identifier, _group_id),
+    "device_mode": _mode,
+}
 
 
 def check_shared(params: Mapping[str, Any]) -> None:

@@ -12,13 +12,10 @@ import functools
 import grp
 import pwd
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Callable
 
 from .._core.identity import read_tag
 from .._core.model import (
-    IFF_ALLMULTI,
-    IFF_NOARP,
-    IFF_PROMISC,
     Attachment,
     Holder,
     Link,
@@ -28,7 +25,7 @@ from .._core.model import (
     Tap,
 )
 from .._libvirt.interface import interface_xml
-from .._link.attributes import BY_NAME
+from .._link.attributes import NODE_OPTIONS, OPTIONS
 from .._link.host import Host
 from .._link.steps import DeleteLink
 
@@ -41,7 +38,7 @@ def wanted_row(attachment: Attachment, taps: Mapping[int, Tap], policy: NodePoli
     tap = taps.get(attachment.found.ifindex) if attachment.found is not None else None
     tag = OwnerTag(attachment.guest, attachment.nic, attachment.network, attachment.queues)
     node = tap.own_node if tap is not None else None
-    owner = policy.owner((node.uid, node.gid, node.mode) if node is not None else _FRESH_NODE)
+    owner = (attachment.policy or policy).owner((node.uid, node.gid, node.mode) if node is not None else _FRESH_NODE)
     return _row(attachment.link, tag, attachment.device, tap, owner, policy)
 
 
@@ -69,7 +66,6 @@ def _row(
     owner: Sequence[int | None],
     policy: NodePolicy,
 ) -> dict[str, Any]:
-    uid, gid, mode = owner
     number = tap.number if tap is not None else None
     queues = tag.queues if tag else 1
     return {
@@ -81,18 +77,15 @@ def _row(
         "mac": link.mac,
         "mode": link.mode,
         "device": device,
-        "mtu": link.mtu,
         "queues": queues,
-        "link_state": BY_NAME["link_state"].read(link),
-        "allmulticast": bool(link.flags & IFF_ALLMULTI),
-        "promiscuous": bool(link.flags & IFF_PROMISC),
-        "isolate_host": bool(link.flags & IFF_NOARP) and link.ipv6_disabled is not False,
+        **{option.name: option.show(link) for option in OPTIONS},
         "tap_path": policy.path(link.ifindex),
         "tap_major": number[0] if number else None,
         "tap_minor": number[1] if number else None,
-        "tap_owner": None if uid is None else _user_name(uid),
-        "tap_group": None if gid is None else _group_name(gid),
-        "tap_mode": None if mode is None else "%04o" % mode,
+        **{
+            option.key: None if value is None else shown(value)
+            for option, value, shown in zip(NODE_OPTIONS, owner, _NODE_VALUES)
+        },
         "libvirt_xml": interface_xml(link.mac, link.name, queues),
     }
 
@@ -116,6 +109,10 @@ def _group_name(gid: int) -> str:
         return grp.getgrgid(gid).gr_name
     except KeyError:
         return str(gid)
+
+
+#: how a result has owner, group and permission bits of a node
+_NODE_VALUES: tuple[Callable[[int], str], ...] = (_user_name, _group_name, "{:04o}".format)
 
 
 def network_row(name: str, network: Network | None, host: Host, path: str, xml: str | None) -> dict[str, Any]:

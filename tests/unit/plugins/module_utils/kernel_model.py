@@ -75,6 +75,8 @@ class Device:
     hardware: int = 1
     #: the sysctl; None where the link has no IPv6
     ipv6_disabled: bool | None = False
+    #: None on a kernel that has none
+    broadcast_queue: int | None = None
     #: of the tap
     minor: int | None = None
     #: what the lower device gets back when its passthrough link goes
@@ -110,10 +112,13 @@ class KernelModel:
     :ivar before_change: called before every change with its number.
     """
 
-    def __init__(self, devtmpfs: bool = True, ipv6: bool = True, live_rename: bool = True) -> None:
+    def __init__(
+        self, devtmpfs: bool = True, ipv6: bool = True, live_rename: bool = True, broadcast_queues: bool = True
+    ) -> None:
         self.devtmpfs = devtmpfs
         #: whether a link that is up can be renamed: since Linux 6.2
         self.live_rename = live_rename
+        self.has_broadcast_queues = broadcast_queues
         self.ipv6 = ipv6
         self.links: dict[int, Device] = {}
         self.files: dict[str, File] = {}
@@ -231,14 +236,14 @@ class KernelModel:
         require(len(text(attributes.get(IFNAME, b""))) <= 15, errno.ERANGE)
         # here, unlike in a name, a closing zero counts
         require(len(attributes.get(IFALIAS, b"")) <= 255, errno.ERANGE)
-        kind, mode = link_info(attributes.get(LINKINFO, b""))
+        kind, mode, queue = link_info(attributes.get(LINKINFO, b""))
         mac = attributes.get(ADDRESS)
         # macvlan_validate comes before anything is looked up
         require(kind not in SIBLINGS or mac is None or is_valid(mac.hex(":")), errno.EADDRNOTAVAIL)
         device = self.links.get(index)
         if device is not None:
             require(not (flags & CREATE and flags & EXCL), errno.EEXIST)
-            self._change(device, kind, mode, attributes, if_flags, change)
+            self._change(device, kind, mode, queue, attributes, if_flags, change)
             return
         require(bool(flags & CREATE), errno.ENODEV)
         require(kind in SIBLINGS, errno.EOPNOTSUPP)
@@ -253,6 +258,7 @@ class KernelModel:
             mac=mac.hex(":") if mac is not None else None,
             flags=if_flags & change & ~UP,
             group=u32(attributes.get(GROUP, b"\0\0\0\0")),
+            queue=queue,
         )
         # the alias is ignored here
         if change & if_flags & UP:
@@ -273,6 +279,7 @@ class KernelModel:
         mac: str | None = None,
         flags: int = 0,
         group: int = 0,
+        queue: int | None = None,
     ) -> None:
         """rtnl_newlink_create and macvlan_common_newlink."""
         require(mtu is None or mtu >= 68, errno.EINVAL)
@@ -297,6 +304,8 @@ class KernelModel:
                 lower.mac if mode == "passthrough" else "0a:00:00:%02x:%02x:%02x" % tuple(index.to_bytes(4, "big")[1:])
             )
         device = Device(index, name, kind, mode, lower.ifindex, None, mac, mtu or lower.mtu, flags, group=group)
+        if self.has_broadcast_queues:
+            device.broadcast_queue = 1000 if queue is None else queue
         device.ipv6_disabled = False if self._may_have_ipv6(device) else None
         if kind == "macvtap":
             device.minor = self.free_minor()
@@ -305,13 +314,22 @@ class KernelModel:
         self.links[index] = device
 
     def _change(
-        self, device: Device, kind: str, mode: str | None, attributes: dict[int, bytes], if_flags: int, change: int
+        self,
+        device: Device,
+        kind: str,
+        mode: str | None,
+        queue: int | None,
+        attributes: dict[int, bytes],
+        if_flags: int,
+        change: int,
     ) -> None:
         """rtnl_changelink and do_setlink, in their order: what is done before a refusal stays done."""
+        require(not kind or (kind == device.kind and kind in SIBLINGS), errno.EOPNOTSUPP)
         if mode is not None:
-            require(kind == device.kind and kind in SIBLINGS, errno.EOPNOTSUPP)
             require((mode == "passthrough") == (device.mode == "passthrough"), errno.EINVAL)
             device.mode = mode
+        if queue is not None and self.has_broadcast_queues:
+            device.broadcast_queue = queue
         if ADDRESS in attributes:
             self.set_mac(device, attributes[ADDRESS].hex(":"))
         if MTU in attributes:
@@ -443,7 +461,10 @@ class KernelModel:
         if device.kind:
             info = attribute(1, device.kind.encode() + b"\0")
             if device.mode:
-                info += attribute(2, attribute(1, struct.pack("=I", NUMBERS[device.mode])))
+                data = attribute(1, struct.pack("=I", NUMBERS[device.mode]))
+                if device.broadcast_queue is not None:
+                    data += attribute(7, struct.pack("=I", device.broadcast_queue))
+                info += attribute(2, data)
             payload += attribute(LINKINFO, info)
         if device.ipv6_disabled is not None:
             conf = [0] * 59
@@ -607,11 +628,12 @@ def parse(data: bytes) -> Iterator[tuple[int, bytes]]:
         start += (length + 3) & ~3
 
 
-def link_info(data: bytes) -> tuple[str, str | None]:
-    """(kind, mode) out of IFLA_LINKINFO."""
+def link_info(data: bytes) -> tuple[str, str | None, int | None]:
+    """(kind, mode, length of the broadcast queue) out of IFLA_LINKINFO."""
     info = dict(parse(data))
-    mode = dict(parse(info.get(2, b""))).get(1)
-    return text(info.get(1, b"")).decode(), None if mode is None else MODES[u32(mode)]
+    of_kind = dict(parse(info.get(2, b"")))
+    mode = MODES[u32(of_kind[1])] if 1 in of_kind else None
+    return text(info.get(1, b"")).decode(), mode, u32(of_kind[7]) if 7 in of_kind else None
 
 
 def u32(payload: bytes) -> int:

@@ -23,7 +23,7 @@ def decoded(body: bytes) -> ifinfmsg:
 
 
 def link_of(message: ifinfmsg) -> Link:
-    """The link that pyroute2 sees in a message."""
+    """The link that pyroute2 sees in a message; it knows no broadcast queue."""
     info = message.get_attr("IFLA_LINKINFO")
     kind = info.get_attr("IFLA_INFO_KIND") if info else None
     data = info.get_attr("IFLA_INFO_DATA") if info and kind in ("macvtap", "macvlan") else None

@@ -40,6 +40,7 @@ def macvtap(ifindex, name, guest=None, nic=0, network=None, **facts):
         flags=IFF_UP | IFF_NOARP | IFF_ALLMULTI,
         alias=tag_text(OwnerTag(guest, nic, network)) if guest else "",
         ipv6_disabled=True,
+        broadcast_queue=1000,
     )
     return link._replace(**facts)
 

@@ -16,6 +16,7 @@ from ansible_collections.linuxnet.macvtap.plugins.module_utils._boot import entr
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._boot import files
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._core.errors import InvalidInput, Refused
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._core.identity import derived_indexes
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._link.attributes import NODE_OPTIONS, OPTIONS
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._link.steps import WriteFile
 
 CREATE, UP = (files.batch_path("eth0", suffix) for suffix in (files.CREATE, files.UP))
@@ -39,6 +40,7 @@ def row(guest="web", nic=0, **values):
         "allmulticast": True,
         "promiscuous": False,
         "isolate_host": True,
+        "broadcast_queue": 1000,
         "tap_path": "/dev/tap1",
         "tap_owner": "root",
         "tap_group": "kvm",
@@ -119,9 +121,70 @@ def test_what_is_written_is_read_again_whatever_the_names(guest, network, device
         assert "#" not in line and "\\" not in line and line.count('"') in (0, 2)
 
 
+def settings_of(option):
+    """Values of every kind that an option can have."""
+    if option.allowed:
+        return st.integers(option.allowed[0], option.allowed[-1])
+    return st.sampled_from(option.spec.get("choices", [False, True]))
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.fixed_dictionaries({option.name: settings_of(option) for option in OPTIONS}))
+def test_each_option_of_a_nic_that_is_written_is_read_again(asked):
+    made = entries(row(**asked, tap_owner="107", tap_group="kvm", tap_mode="0640"))
+    (found,) = files.read(texts(made))
+    assert found == made[0]
+    assert {**asked, "tap_owner": "107", "tap_group": "kvm", "tap_mode": "0640"} == found.settings
+
+
+def test_a_broadcast_queue_is_asked_for_before_the_link_is_up():
+    made = texts(entries(row(broadcast_queue=5000)))
+    index = next(derived_indexes("web", 0))
+    assert made[UP].splitlines()[1:] == [
+        f"link set dev if{index} {words}" for words in ("mtu 1500", "type macvtap bcqueuelen 5000", "up")
+    ]
+
+
+#: as 1.0 wrote them
+OLD_BATCH = """\
+link add link eth0 name macvtap0 index {0} address 02:00:00:00:00:01 arp off allmulticast on type macvtap mode vepa
+link set dev if{0} alias "linuxnet.macvtap guest=web nic=0 network=vepanet"
+link add link eth0 name macvtap1 index {1} address 02:00:00:00:00:02 promisc on type macvtap mode passthru
+link set dev if{1} alias "linuxnet.macvtap guest=web nic=1"
+"""
+OLD_UP = """\
+link set dev if{0} mtu 1500
+link set dev if{0} up
+link set dev if{1} address 02:00:00:00:00:02
+link set dev if{1} mtu 1400
+"""
+OLD_RULE = (
+    'SUBSYSTEM=="macvtap", KERNEL=="tap{0}", OWNER="qemu", GROUP="kvm", MODE="0660", SYMLINK+="macvtap/macvtap0"\n'
+)
+
+
+def test_files_of_1_0_are_read_and_written_again_to_the_letter():
+    indexes = [next(derived_indexes("web", nic)) for nic in (0, 1)]
+    old = {CREATE: OLD_BATCH, UP: OLD_UP, files.UDEV_RULES: OLD_RULE}
+    old = {path: files.HEADER + text.format(*indexes) for path, text in old.items()}
+    first, second = files.read(old)
+    assert first.settings == {
+        "mtu": 1500, "isolate_host": True, "allmulticast": True, "promiscuous": False, "broadcast_queue": 1000,
+        "link_state": "up", "tap_owner": "qemu", "tap_group": "kvm", "tap_mode": "0660",
+    }  # fmt: skip
+    assert second.settings == {
+        "mtu": 1400, "isolate_host": False, "allmulticast": False, "promiscuous": True, "broadcast_queue": 1000,
+        "link_state": "down", "tap_owner": "root", "tap_group": "root", "tap_mode": "0600",
+    }  # fmt: skip
+    new = texts([first, second])
+    assert {path: new[path] for path in (CREATE, UP)} == {path: old[path] for path in (CREATE, UP)}
+    assert OLD_RULE.format(*indexes) in new[files.UDEV_RULES]
+
+
 @pytest.mark.parametrize(
     ("values", "message"),
     [
+        ({"broadcast_queue": 0}, "broadcast_queue 0 is not a number from 1 to 4294967295"),
         ({"ifname": "a*"}, "the name 'a.' of the link has characters that mean something else"),
         ({"device": 'e"h'}, "of the lower device has characters that mean something else"),
         ({"tap_group": "domain users"}, "of the group of the tap has characters .* use its number"),
@@ -158,13 +221,17 @@ def test_a_name_an_index_or_a_nic_twice_is_refused():
 
 def test_rows_without_facts_of_a_node_take_the_kernels():
     made = entries(row(tap_owner=None, tap_group=None, tap_mode=None))
-    assert made[0][-3:] == ("root", "root", "0600")
+    assert [made[0].settings[option.key] for option in NODE_OPTIONS] == ["root", "root", "0600"]
 
 
 def test_entries_of_other_tasks_stay():
     found = entries(row("a"), row("b"))
     merged, leaving = boot.merged(found, entries(row("b", mtu=1400), row("c")), (), False)
-    assert [(entry.key, entry.mtu) for entry in merged] == [(("a", 0), 1500), (("b", 0), 1400), (("c", 0), 1500)]
+    assert [(entry.key, entry.settings["mtu"]) for entry in merged] == [
+        (("a", 0), 1500),
+        (("b", 0), 1400),
+        (("c", 0), 1500),
+    ]
     assert leaving == []
 
 
@@ -243,6 +310,8 @@ def test_what_differs_between_live_and_booted():
         "mtu 1400 -> 1500",
         "network None -> vepanet",
     ]
+    # a kernel that has no such attribute
+    assert boot.differences(entry, row(broadcast_queue=None)) == []
 
 
 def test_the_diff_is_a_text_for_each_file():

@@ -98,9 +98,19 @@ PLACES = (
 )
 
 
-def a_nic(guest, number, place, **more):
+def a_nic(guest, number, place, mac, ifname, queues, policy, **settings):
     network, device, mode = place
-    return Nic(guest, number, network=network, device=device, mode=mode, **more)
+    place = {"network": network, "device": device, "mode": mode}
+    return Nic(guest, number, mac=mac, ifname=ifname, queues=queues, policy=policy, settings=settings, **place)
+
+
+policies = st.builds(
+    NodePolicy,
+    directory=st.just("/dev"),
+    uid=st.sampled_from([None, 0, 107]),
+    gid=st.sampled_from([None, 108]),
+    mode=st.sampled_from([None, 0o660]),
+)
 
 
 nic = st.builds(
@@ -114,7 +124,10 @@ nic = st.builds(
     queues=st.sampled_from([1, 2]),
     allmulticast=st.booleans(),
     promiscuous=st.booleans(),
+    policy=st.none() | policies,
     link_state=st.sampled_from([None, None, "up", "down"]),
+    isolate_host=st.sampled_from([None, True, False]),
+    broadcast_queue=st.sampled_from([None] * 4 + [1, 1000, 5000]),
 )
 
 
@@ -124,17 +137,8 @@ def nics(most=4):
 
 defaults = st.builds(
     Defaults,
-    link_state=st.sampled_from(["up", "up", "down"]),
-    isolate_host=st.sampled_from([True, True, False]),
     stable_index=st.sampled_from([True, True, False]),
     mac_prefix=st.sampled_from(["02", "52:54:00", "02:00:00:00:00"]),
-)
-policies = st.builds(
-    NodePolicy,
-    directory=st.just("/dev"),
-    uid=st.sampled_from([None, 0, 107]),
-    gid=st.sampled_from([None, 108]),
-    mode=st.sampled_from([None, 0o660]),
 )
 
 _drifts = st.tuples(
@@ -149,6 +153,7 @@ _drifts = st.tuples(
         st.tuples(st.just("name"), st.sampled_from([*NAMES, "other0"])),
         st.tuples(st.just("ipv6"), st.booleans()),
         st.tuples(st.just("group"), st.just(7)),
+        st.tuples(st.just("broadcast_queue"), st.sampled_from([0, 1, 1000])),
         st.tuples(st.just("delete"), st.none()),
         st.tuples(st.just("no node"), st.none()),
         st.tuples(st.just("node owner"), st.sampled_from([(0, 0, 0o666), (1, 2, 0o600)])),
@@ -221,8 +226,8 @@ def _drift(kernel, number, change):
         device.name = value
     elif what == "ipv6" and device.ipv6_disabled is not None:
         device.ipv6_disabled = value
-    elif what == "group":
-        device.group = value
+    elif what in ("group", "broadcast_queue"):
+        setattr(device, what, value)
     elif what == "delete":
         kernel.remove(device.name)
     elif what == "no node":
@@ -328,20 +333,23 @@ def require_wanted(kernel, ask, result):
         device = kernel.links[row["ifindex"]]
         network = NETWORKS[nic.network] if nic.network else Network("", nic.mode or "vepa", (nic.device,))
         lower = kernel.links[device.lower]
-        up = (nic.link_state or ask.how.link_state) == "up"
+        asked = {name: value for name, value in nic.settings.items() if value is not None}
+        up = asked.get("link_state") != "down"
+        silent = asked.get("isolate_host", True)
         assert (device.kind, device.mode, lower.name in network.devices) == ("macvtap", network.mode, True)
         assert identity.read_tag(device.alias) == OwnerTag(nic.guest, nic.nic, nic.network, nic.queues)
         assert device.mac == nic.mac if nic.mac else device.mac.startswith(ask.how.mac_prefix)
         assert nic.ifname in (None, device.name)
-        assert device.mtu == (nic.mtu or lower.mtu)
+        assert device.mtu == asked.get("mtu", lower.mtu)
         assert bool(device.flags & UP) == up
-        assert bool(device.flags & NOARP) == ask.how.isolate_host
-        assert bool(device.flags & ALLMULTI) == nic.allmulticast
-        assert bool(device.flags & PROMISC) == nic.promiscuous
-        assert device.ipv6_disabled in (None, ask.how.isolate_host)
+        assert bool(device.flags & NOARP) == silent
+        assert bool(device.flags & ALLMULTI) == asked["allmulticast"]
+        assert bool(device.flags & PROMISC) == asked["promiscuous"]
+        assert device.ipv6_disabled in (None, silent)
+        assert device.broadcast_queue == asked.get("broadcast_queue", 1000)
         node = kernel.files[row["tap_path"]]
         assert (node.kind, node.number) == ("character device", device.number)
-        for wish, value in zip(ask.policy[1:], (node.uid, node.gid, node.mode)):
+        for wish, value in zip((nic.policy or ask.policy)[1:], (node.uid, node.gid, node.mode)):
             assert wish in (None, value)
         told = [row[key] for key in ("ifname", "mac", "mode", "device", "mtu", "link_state", "tap_major", "tap_minor")]
         facts = [device.name, device.mac, device.mode, lower.name, device.mtu, "up" if up else "down", *device.number]

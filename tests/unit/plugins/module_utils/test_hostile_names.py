@@ -338,11 +338,7 @@ def test_a_value_in_qmp_stays_one_value(name):
 
 # -- options -----------------------------------------------------------------------------------------------------------
 
-ENTRY = {
-    **dict.fromkeys(("guest", "nic", "network", "device", "mode", "mac", "ifname", "mtu", "queues")),
-    "allmulticast": True,
-    "promiscuous": False,
-}
+ENTRY = dict.fromkeys(["guest", *options.NIC])
 
 
 @pytest.mark.parametrize("key", ["guest", "network", "device", "mac", "ifname"])

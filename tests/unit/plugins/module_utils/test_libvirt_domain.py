@@ -85,9 +85,8 @@ def test_running_domain_with_nics_of_many_kinds():
             mode="private",
             mac="52:54:00:aa:0b:0c",
             ifname=None,
-            mtu=1400,
             queues=4,
-            link_state="down",
+            settings={"mtu": 1400, "link_state": "down"},
             origin="interface 1 of domain 'web'",
         ),
         Nic(guest="web", nic=3, network="vepanet", origin="interface 3 of domain 'web'"),
@@ -116,8 +115,7 @@ def test_other_types_are_skipped_and_counted(kind):
 
 def test_inactive_domain_has_no_target_and_no_mac():
     (nic,) = parse_domain(domain(direct("<model type='virtio'/>")))
-    assert (nic.mac, nic.ifname, nic.mtu, nic.queues, nic.link_state) == (None, None, None, 1, None)
-    assert nic.allmulticast
+    assert (nic.mac, nic.ifname, nic.queues, nic.settings) == (None, None, 1, {})
 
 
 @pytest.mark.parametrize("text", ["2:0:0:0:0:A", "02:00:00:00:00:0a", "02:00:00:00:00:0A"])
@@ -142,12 +140,12 @@ def test_queues(queues):
 
 @pytest.mark.parametrize("state", ["up", "down"])
 def test_link_state(state):
-    assert one(f"<link state='{state}'/>").link_state == state
+    assert one(f"<link state='{state}'/>").settings == {"link_state": state}
 
 
 @pytest.mark.parametrize("answer", ["yes", "no"])
 def test_trusted_filters_are_accepted(answer):
-    assert one(attributes=f" trustGuestRxFilters='{answer}'").allmulticast
+    assert one(attributes=f" trustGuestRxFilters='{answer}'") == one()
 
 
 @pytest.mark.parametrize(

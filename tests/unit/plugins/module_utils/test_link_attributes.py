@@ -28,7 +28,9 @@ FOUND = Link(
     flags=IFF_UP | IFF_NOARP | IFF_ALLMULTI,
     alias="mark",
     ipv6_disabled=True,
+    broadcast_queue=1000,
 )
+OPTIONS = {option.name: option for option in attributes.OPTIONS}
 
 
 def test_equal_links_differ_in_nothing():
@@ -47,6 +49,7 @@ def test_equal_links_differ_in_nothing():
         ("promiscuous", {"flags": FOUND.flags | IFF_PROMISC}),
         ("arp", {"flags": FOUND.flags & ~IFF_NOARP}),
         ("ipv6", {"ipv6_disabled": False}),
+        ("broadcast_queue", {"broadcast_queue": 5000}),
         ("mark", {"alias": "another"}),
         ("link_state", {"flags": FOUND.flags & ~IFF_UP}),
     ],
@@ -62,11 +65,15 @@ def test_what_is_not_ours_to_set_is_not_compared(change):
 
 def test_differences_come_in_the_order_of_the_table():
     wanted = FOUND._replace(flags=0, mtu=1400, mode="bridge")
-    assert attributes.differences(FOUND, wanted) == ("mode", "mtu", "allmulticast", "arp", "link_state")
+    assert attributes.differences(FOUND, wanted) == ("mode", "mtu", "arp", "allmulticast", "link_state")
 
 
 def test_a_link_without_ipv6_needs_none_switched_off():
     assert attributes.differences(FOUND._replace(ipv6_disabled=None), FOUND) == ()
+
+
+def test_a_kernel_without_broadcast_queues_has_none_to_set():
+    assert attributes.differences(FOUND._replace(broadcast_queue=None), FOUND) == ()
 
 
 def test_a_link_that_gets_ipv6_back_by_its_mtu_must_be_down_until_it_is_silent():
@@ -103,6 +110,7 @@ def test_another_lower_device_takes_a_new_link():
 
 def test_everything_else_changes_in_place():
     wanted = Link(9, "web0", "macvtap", "vepa", 2, None, "02:00:00:00:00:09", 1400, 0, "other", ipv6_disabled=False)
+    wanted = wanted._replace(broadcast_queue=7)
     assert not attributes.forcing(FOUND, wanted)
 
 
@@ -118,3 +126,51 @@ def test_a_new_link_is_down_and_silent():
     _payload, flags, change = attributes.encode(FOUND, attributes.AT_CREATION)
     assert not change & IFF_UP
     assert flags & IFF_NOARP
+
+
+def values(option):
+    """Two values that an option can have, of which the first is not its default."""
+    if option.allowed:
+        return option.allowed[0], option.allowed[-1]
+    first, second = option.spec.get("choices", (False, True))
+    return (second, first) if option.default == first else (first, second)
+
+
+def fields():
+    return {**FOUND._asdict(), "flags": 0, "ipv6_disabled": None, "broadcast_queue": None}
+
+
+@pytest.mark.parametrize("option", OPTIONS.values(), ids=OPTIONS)
+def test_what_a_nic_asks_for_is_what_its_link_shows(option):
+    for value in values(option):
+        assert option.show(attributes.with_settings(fields(), {option.name: value})) == value
+
+
+@pytest.mark.parametrize("option", OPTIONS.values(), ids=OPTIONS)
+def test_what_is_not_asked_for_has_its_default(option):
+    shown = option.show(attributes.with_settings(fields(), {option.name: None}))
+    assert shown == (FOUND.mtu if option.default is None else option.default)
+
+
+@pytest.mark.parametrize("option", OPTIONS.values(), ids=OPTIONS)
+def test_another_value_is_another_attribute_of_the_link_that_the_kernel_can_be_told(option):
+    first, second = (attributes.with_settings(fields(), {option.name: value}) for value in values(option))
+    names = attributes.differences(first, second)
+    assert names
+    told = attributes.encode(second, names)
+    assert told != attributes.encode(first, names)
+    assert told[0] or told[2]
+
+
+@pytest.mark.parametrize("option", OPTIONS.values(), ids=OPTIONS)
+def test_a_boot_word_tells_every_value_apart(option):
+    words = [option.boot.write(value) for value in (*values(option), option.boot.absent)]
+    assert words[0] != words[1] and words[2] == ""
+
+
+def test_what_a_kernel_does_not_know_is_told_by_its_links():
+    without = FOUND._replace(broadcast_queue=None)
+    assert attributes.not_in_this_kernel([without]) == [OPTIONS["broadcast_queue"]]
+    assert attributes.not_in_this_kernel([without, FOUND._replace(kind="macvlan")]) == []
+    # a link of another kind says nothing
+    assert attributes.not_in_this_kernel([without._replace(kind="bridge")]) == []

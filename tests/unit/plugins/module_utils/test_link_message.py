@@ -48,6 +48,8 @@ links = st.builds(
     ipv6_disabled=st.sampled_from([None, True, False]),
     queue_length=st.integers(0, 2**31 - 1),
     qdisc=st.sampled_from(["noqueue", "pfifo_fast", "mq", "fq_codel"]),
+    # pyroute2 does not know it
+    broadcast_queue=st.none(),
 )
 
 
@@ -180,6 +182,15 @@ def test_an_alias_that_is_not_utf8_survives_decoding_and_encoding():
 def test_a_message_that_ends_too_early_is_read_as_far_as_it_goes():
     body = wire.body(7, wire.nla_text(wire.IFLA_IFNAME, "eth0")) + b"\1\0\0\0"
     assert wire.decode_link(body, 0, len(body)).name == "eth0"
+
+
+def test_mode_and_broadcast_queue_are_one_link_info():
+    link = Link(7, "x", mode="vepa", broadcast_queue=5000)
+    payload, flags, change = encode(link, ("mode", "broadcast_queue"))
+    data = wire.nla(1, struct.pack("=I", 2)) + wire.nla(7, struct.pack("=I", 5000))
+    assert (payload, flags, change) == (wire.nla(18, wire.nla(1, b"macvtap") + wire.nla(2, data)), 0, 0)
+    body = wire.body(7, payload)
+    assert wire.decode_link(body, 0, len(body)).broadcast_queue == 5000
 
 
 def test_a_mode_or_state_that_a_later_kernel_may_invent_is_no_error():

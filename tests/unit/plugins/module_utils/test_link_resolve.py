@@ -339,7 +339,7 @@ def test_the_mtu_follows_the_lower_device():
 @pytest.mark.parametrize("mtu", [67, 1501])
 def test_an_mtu_that_cannot_be_is_refused_with_the_bounds(mtu):
     with pytest.raises(InvalidInput, match="%d.*68 to 1500" % mtu):
-        one(host(), Nic("web", device="eth0", mtu=mtu))
+        one(host(), Nic("web", device="eth0", settings={"mtu": mtu}))
 
 
 def test_a_link_is_up_silent_and_hears_all_multicast_by_default():
@@ -349,13 +349,26 @@ def test_a_link_is_up_silent_and_hears_all_multicast_by_default():
 
 
 def test_every_wish_about_flags_is_heard():
-    nic = Nic("web", device="eth0", allmulticast=False, promiscuous=True)
-    link = one(host(), nic, link_state="down", isolate_host=False).link
+    settings = {"allmulticast": False, "promiscuous": True, "link_state": "down", "isolate_host": False}
+    link = one(host(), Nic("web", device="eth0", settings=settings)).link
     assert (link.flags, link.ipv6_disabled) == (IFF_PROMISC, False)
 
 
-def test_the_nics_own_link_state_goes_before_the_tasks():
-    assert not one(host(), Nic("web", device="eth0", link_state="down"), link_state="up").link.is_up
+def test_a_broadcast_queue_is_that_of_the_kernel_unless_asked_for():
+    assert one(host(), Nic("web", device="eth0")).link.broadcast_queue == 1000
+    assert one(host(), Nic("web", device="eth0", settings={"broadcast_queue": 7})).link.broadcast_queue == 7
+
+
+def test_a_kernel_without_broadcast_queues_is_asked_for_none():
+    there = host(macvtap(10, "old0", "db", broadcast_queue=None))
+    assert one(there, Nic("web", device="eth0")).link.broadcast_queue is None
+    with pytest.raises(Refused, match=r"guest web nic 0: broadcast_queue needs Linux 5\.11 or later, and no macvtap"):
+        one(there, Nic("web", device="eth0", settings={"broadcast_queue": 1000}))
+
+
+def test_one_macvtap_that_has_a_broadcast_queue_shows_that_the_kernel_does():
+    there = host(macvtap(10, "old0", "db"), macvtap(11, "old1", "mail", broadcast_queue=None))
+    assert one(there, Nic("web", device="eth0", settings={"broadcast_queue": 7})).link.broadcast_queue == 7
 
 
 def test_the_mark_says_guest_nic_network_and_queues():

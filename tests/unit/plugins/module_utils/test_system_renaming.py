@@ -25,7 +25,7 @@ from ansible_collections.linuxnet.macvtap.tests.unit.plugins.module_utils.kernel
     KernelModel,
 )
 
-WISHES = Defaults(link_state="up", isolate_host=True, stable_index=True, mac_prefix="02")
+WISHES = Defaults(stable_index=True, mac_prefix="02")
 
 
 class RecordingKernel(KernelModel):
@@ -57,8 +57,8 @@ class RecordingKernel(KernelModel):
         return self.by_name(self.names()[guest])
 
 
-def nic(guest: str, ifname: str, **more) -> Nic:
-    return Nic(guest, 0, device="eth0", ifname=ifname, **more)
+def nic(guest: str, ifname: str, **settings) -> Nic:
+    return Nic(guest, 0, device="eth0", ifname=ifname, settings=settings)
 
 
 @pytest.fixture(params=[True, False], ids=["renames while up", "renames while down"])

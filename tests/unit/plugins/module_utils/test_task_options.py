@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+import types
+
 import pytest
 
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._core.errors import InvalidInput
@@ -15,8 +17,16 @@ from ansible_collections.linuxnet.macvtap.plugins.module_utils._task import opti
 
 def entry(**values):
     """An entry of ``attachments`` as AnsibleModule hands it over."""
-    unset = dict.fromkeys(("guest", "nic", "network", "device", "mode", "mac", "ifname", "mtu"))
-    return {**unset, "queues": 1, "allmulticast": True, "promiscuous": False, **values}
+    return {"guest": None, **{name: spec.get("default") for name, spec in options.NIC.items()}, **values}
+
+
+def task(**values):
+    """Options of a task as AnsibleModule hands them over."""
+    return {
+        "device_dir": "/dev",
+        **{name: spec.get("default") for name, spec in options.NIC_DEFAULTS.items()},
+        **values,
+    }
 
 
 def policy(**values):
@@ -49,6 +59,8 @@ def test_a_mac_is_brought_into_one_spelling():
         ({"nic": -1}, "nic -1"),
         ({"queues": 0}, "queues 0"),
         ({"queues": 257}, "queues 257"),
+        ({"broadcast_queue": 0}, "broadcast_queue 0 is not possible; it must be 1 to 4294967295"),
+        ({"broadcast_queue": 1 << 32}, "broadcast_queue 4294967296"),
     ],
 )
 def test_a_value_that_cannot_be_is_refused_with_the_entry_and_the_option(values, words):
@@ -105,3 +117,40 @@ def test_a_relative_directory_is_refused(path):
 
 def test_a_slash_at_the_end_of_the_directory_makes_no_other_path():
     assert policy(device_dir="/dev/").path(7) == "/dev/tap7"
+
+
+def test_a_nic_has_the_values_of_its_task_where_it_has_none_of_its_own():
+    asked = options.nics([entry(), entry(link_state="up", isolate_host=True, device_mode="0600"), entry(mtu=1400)])
+    made = options.with_defaults(asked, task(link_state="down", isolate_host=False, device_mode="0660"))
+    assert [(nic.settings["link_state"], nic.settings["isolate_host"]) for nic in made] == [
+        ("down", False),
+        ("up", True),
+        ("down", False),
+    ]
+    assert [nic.policy.mode for nic in made] == [0o660, 0o600, 0o660]
+    assert made[2].settings["mtu"] == 1400
+
+
+def test_each_user_and_group_is_looked_up_once(monkeypatch):
+    asked = []
+
+    def look_up(name):
+        asked.append(name)
+        return types.SimpleNamespace(pw_uid=len(asked), gr_gid=len(asked))
+
+    monkeypatch.setattr(options.pwd, "getpwnam", look_up)
+    monkeypatch.setattr(options.grp, "getgrnam", look_up)
+    entries = [entry(guest=f"g{number}", device_owner=f"u{number % 3}", device_group="kvm") for number in range(1000)]
+    made = options.with_defaults(options.nics(entries), task())
+    assert sorted(asked) == ["kvm", "u0", "u1", "u2"]
+    assert made[0].policy == made[999].policy != made[1].policy
+
+
+@pytest.mark.parametrize("option", ["device_owner", "device_group", "device_mode"])
+def test_an_owner_that_is_not_there_is_refused_with_its_nic(option):
+    asked = options.nics([entry(guest="web"), entry(guest="db", **{option: "nobody-has-this-name"})])
+    with pytest.raises(InvalidInput, match=rf"attachments\[1\] \(guest db\): {option}"):
+        options.with_defaults(asked, task())
+    # nor may the task's be wrong when every NIC has its own
+    with pytest.raises(InvalidInput, match=f"^{option}"):
+        options.with_defaults(options.nics([entry(**{option: "0600"})]), task(**{option: "nobody-has-this-name"}))

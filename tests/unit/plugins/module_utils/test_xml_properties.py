@@ -117,6 +117,9 @@ def network_documents(draw):
 def wanted_nics(draw):
     """One NIC as its fields, guest and position aside."""
     direct = draw(st.booleans())
+    mtu = draw(st.none() | st.integers(68, 65535))
+    link_state = draw(st.sampled_from([None, "up", "down"]))
+    asked = {"mtu": mtu, "link_state": link_state}
     return Nic(
         guest=None,
         network=draw(st.none() | NETWORK_NAMES) if direct else draw(NETWORK_NAMES),
@@ -125,9 +128,8 @@ def wanted_nics(draw):
         mode=draw(st.sampled_from(MODES)) if direct else None,
         mac=draw(st.none() | MACS.map(lambda octets: ":".join(f"{octet:02x}" for octet in octets))),
         ifname=draw(st.none() | IFNAMES.filter(lambda name: not name.startswith(("macvtap", "macvlan", "vnet")))),
-        mtu=draw(st.none() | st.integers(68, 65535)),
         queues=draw(st.integers(1, 256)),
-        link_state=draw(st.sampled_from([None, "up", "down"])),
+        settings={name: value for name, value in asked.items() if value is not None},
     )
 
 
@@ -140,12 +142,12 @@ def write_nic(nic, reserved=False):
         etree.SubElement(root, "mac", address=nic.mac.upper())
     if nic.ifname is not None or reserved:
         etree.SubElement(root, "target", dev=nic.ifname or "vnet0")
-    if nic.mtu is not None:
-        etree.SubElement(root, "mtu", size=str(nic.mtu))
+    if "mtu" in nic.settings:
+        etree.SubElement(root, "mtu", size=str(nic.settings["mtu"]))
     if nic.queues != 1:
         etree.SubElement(root, "driver", queues=str(nic.queues))
-    if nic.link_state is not None:
-        etree.SubElement(root, "link", state=nic.link_state)
+    if "link_state" in nic.settings:
+        etree.SubElement(root, "link", state=nic.settings["link_state"])
     etree.SubElement(root, "model", type="virtio")
     return root
 
