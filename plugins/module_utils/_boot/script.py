@@ -19,8 +19,7 @@ _NOT_ITS_OWN = (
 )
 _NOT_UP = "macvtap: not there, or not usable (name and interface index): $bad"
 LINKS_SCRIPT = r"""
-# links.sh create DEVICE: brings DEVICE up and creates the links of DEVICE.create, down, each with a node that is its own
-# tap.
+# links.sh create DEVICE: brings DEVICE up and creates the links of DEVICE.create, down, each with its own tap as node.
 # links.sh up DEVICE: carries out DEVICE.up.
 # A link is meant only if name, index and kind agree: another link that has one of them is left alone.
 
