@@ -31,7 +31,7 @@ from unittest import mock
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._core.errors import HostError, Refused
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._core.model import Holder, Node
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._link.in_use import Use
-from ansible_collections.linuxnet.macvtap.plugins.module_utils._system import rtnetlink, tap_node, tap_use
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._system import holders, rtnetlink, tap_node, tap_use
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._task import converge
 
 NEWLINK, DELLINK, GETLINK, ERROR, DONE = 16, 17, 18, 2, 3
@@ -199,6 +199,7 @@ class KernelModel:
                     settle=lambda: None,
                 )
             )
+            stack.enter_context(mock.patch.object(holders, "find", self.holders_of))
             stack.enter_context(mock.patch.object(tap_use, "use_of", self.use_of))
             stack.enter_context(mock.patch.object(converge, "namespace_lock", contextlib.nullcontext))
             yield self
@@ -563,6 +564,10 @@ class KernelModel:
         if file.kind != "character device" or file.number != number:
             raise Refused("%s was replaced by something else a moment ago: left as it is" % path)
         file.uid, file.gid, file.mode, file.acl = uid, gid, mode, acl
+
+    def holders_of(self, _numbers: Iterable[tuple[int, int]]) -> dict[tuple[int, int], list[Holder]]:
+        """As :func:`holders.find`: a refusal would name who holds another guest's tap, and here it need not."""
+        return {}
 
     def use_of(self, _netlink: Any, _links: Any, numbers: Mapping[int, tuple[int, int]]) -> Use:
         return Use({index: self.holders[number] for index, number in numbers.items() if number in self.holders})
