@@ -27,7 +27,7 @@ class _Module(AnsibleModule):  # type: ignore[misc]  # Ansible has no type hints
 
     def log(self, msg: Any, log_args: Any = None) -> None:
         """Log as Ansible does; from Python 3.13 on, syslog refuses a NUL before the option is checked."""
-        super().log(names.printable(msg) if isinstance(msg, str) else msg, log_args)
+        super().log(msg.replace("\0", "\\0") if isinstance(msg, str) else msg, log_args)
 
     def warn(self, warning: str, **more: Any) -> None:
         """Warn as Ansible does."""
