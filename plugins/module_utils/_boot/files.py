@@ -19,6 +19,7 @@ from typing import Any
 from .._core.errors import Refused
 from .._core.identity import read_tag, tag_text
 from .._core.model import BOOT_DIRECTORY
+from .._core.names import unit_escaped
 from .._link.attributes import NODE_OPTIONS, OPTIONS, Option
 from .entry import Entry, in_order
 from .script import LINKS_SCRIPT
@@ -208,8 +209,8 @@ def _names_as(line: str, entries: Iterable[Entry]) -> str:
 
 
 def _instance(device: str) -> str:
-    """The unit of a lower device, escaped as systemd-escape does; device names here are plain."""
-    return "macvtap@%s.service" % device.replace("-", "\\x2d").replace("+", "\\x2b")
+    """The unit of a lower device."""
+    return f"macvtap@{unit_escaped(device)}.service"
 
 
 def _target(entries: Sequence[Entry]) -> str:

@@ -26,6 +26,9 @@ BOOT_DIRECTORY = "/etc/macvtap/boot"
 #: of one tap (MAX_TAP_QUEUES, linux/if_tap.h): every open is one more
 MAX_QUEUES = 256
 
+#: MTUs that a macvtap can have, in bytes (ETH_MIN_MTU and ETH_MAX_MTU, linux/if_ether.h)
+MTUS = range(68, 65536)
+
 #: nic numbers are positions; more than this is a slip, and more digits than the owner tag of a link is read with
 MAX_NIC = 999_999_999
 

@@ -12,6 +12,7 @@ Every ``check_…`` returns the value in the spelling used from there on, or rai
 from __future__ import annotations
 
 import re
+import string
 from collections.abc import Iterable
 
 from .errors import InvalidInput
@@ -158,6 +159,18 @@ def check_mac_prefix(text: str) -> str:
     if int(octets[0], 16) & 1:
         raise InvalidInput(f"the MAC prefix {shown(text)} makes multicast addresses; make the first octet even")
     return ":".join(octets)
+
+
+_UNIT_CHARACTERS = frozenset(string.ascii_letters + string.digits + ":_.")
+
+
+def unit_escaped(text: str) -> str:
+    """A text inside a unit name, as ``systemd-escape`` does."""
+    words = []
+    for position, byte in enumerate(text.encode()):
+        plain = chr(byte) in _UNIT_CHARACTERS and not (position == 0 and chr(byte) == ".")
+        words.append(chr(byte) if plain else "-" if chr(byte) == "/" else f"\\x{byte:02x}")
+    return "".join(words)
 
 
 def _octets(text: object) -> list[str] | None:

@@ -22,11 +22,10 @@ from .._core.revert import Revert
 from .._system import lock
 from . import files, process, supervisor
 from .plan import Found, LiveNic, Paths, Process, Running, Step, Wanted
-from .qemu import QemuNic, device, netdev, nic_args, without_nics
+from .qemu import MAC, QemuNic, device, netdev, nic_args, without_nics
 from .qmp import Qmp, QmpError, QmpSilent
 
 _DEVICE_ID = re.compile(r"nic([0-9]{1,4})")
-_MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
 _LARGEST_MTU = 65535
 #: seconds between two presses of the power button: a guest that still boots misses the first
 _PRESS_EVERY = 5.0
@@ -121,7 +120,7 @@ def _live_nics(qmp: Qmp) -> dict[int, LiveNic]:
                 qmp.execute("qom-get", {"path": f"/machine/peripheral/{name}", "property": key})
                 for key in ("mac", "host_mtu")
             )
-            if not _MAC.fullmatch(_expected(mac, str).lower()) or not 0 <= _expected(mtu, int) <= _LARGEST_MTU:
+            if not MAC.fullmatch(_expected(mac, str).lower()) or not 0 <= _expected(mtu, int) <= _LARGEST_MTU:
                 raise _nonsense((mac, mtu))
             nics[int(match.group(1))] = LiveNic(mac.lower(), mtu)
     return nics

@@ -19,7 +19,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from .._core.errors import InvalidInput
-from .._core.model import MAX_QUEUES
+from .._core.model import MAX_QUEUES, MTUS
 from .._core.names import check_ifname, shown
 from .._system.tap_guard import guard
 
@@ -28,7 +28,8 @@ VHOST_PATH = "/dev/vhost-net"
 FIRST_FD = 3
 
 _PLAIN = frozenset(string.ascii_letters + string.digits + "/._-")
-_MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
+#: as QEMU and this collection write it
+MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
 _DEVICE_NAME = re.compile(r"[A-Za-z0-9_.-]+")
 _OUR_NETDEV = re.compile(r"tap,id=net[0-9]+,")
 _OUR_DEVICE = re.compile(r"(^|,)id=nic[0-9]+(,|$)")
@@ -86,7 +87,7 @@ def _nic_of(attachment: Any, position: int) -> QemuNic:
         if not attachment.get(key):
             raise InvalidInput(f"{place} has no {key}; pass attachments as macvtap_attach returns them")
     mac = str(attachment["mac"]).lower()
-    if not _MAC.fullmatch(mac):
+    if not MAC.fullmatch(mac):
         raise InvalidInput(f"{place}: mac {shown(attachment['mac'])} is not a MAC address like 02:00:00:00:00:01")
     path = str(attachment["tap_path"])
     if not path.startswith("/") or not path.isprintable():
@@ -96,7 +97,7 @@ def _nic_of(attachment: Any, position: int) -> QemuNic:
     return QemuNic(
         nic=_integer(attachment, "nic", place, range(2**31), position),
         mac=mac,
-        mtu=_integer(attachment, "mtu", place, range(68, 65536)),
+        mtu=_integer(attachment, "mtu", place, MTUS),
         queues=_integer(attachment, "queues", place, range(1, MAX_QUEUES + 1), 1),
         tap_path=path,
         tap_number=None if major is None or minor is None else (major, minor),

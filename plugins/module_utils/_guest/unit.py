@@ -20,7 +20,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from .._core.errors import InvalidInput
-from .._core.names import shown
+from .._core.names import shown, unit_escaped
 from .plan import Paths
 from .qemu import FIRST_FD, QemuNic, fd_paths, open_files, redirections, tap_guard
 from .scripts import POWER_DOWN, TAKE
@@ -28,7 +28,6 @@ from .scripts import POWER_DOWN, TAKE
 #: the first systemd that knows ``OpenFile=``
 OPEN_FILE_VERSION = 253
 _RUNTIME = re.compile(r"/run/[A-Za-z0-9_./-]+")
-_UNIT_CHARACTERS = frozenset(string.ascii_letters + string.digits + ":_.")
 #: of a line that systemd reads (LONG_LINE_MAX in systemd's def.h), less the newline
 _LONGEST_LINE = (1 << 20) - 1
 #: dash, the /bin/sh of Debian, knows descriptors of one digit only
@@ -103,15 +102,6 @@ def _description(guest: str) -> str:
     return _plain(f"QEMU guest {guest}" if guest[-1] != "\\" else f"QEMU guest ({guest})", "name")
 
 
-def escape(text: str) -> str:
-    """A text inside a unit name, as ``systemd-escape`` does."""
-    words = []
-    for position, byte in enumerate(text.encode()):
-        plain = chr(byte) in _UNIT_CHARACTERS and not (position == 0 and chr(byte) == ".")
-        words.append(chr(byte) if plain else "-" if chr(byte) == "/" else f"\\x{byte:02x}")
-    return "".join(words)
-
-
 def unit_text(spec: UnitSpec, command: Sequence[str], nics: Sequence[QemuNic], paths: Paths) -> str:
     """The unit file.
 
@@ -123,7 +113,9 @@ def unit_text(spec: UnitSpec, command: Sequence[str], nics: Sequence[QemuNic], p
             f" {paths.directory}"
         )
     hands_over = spec.systemd_version >= OPEN_FILE_VERSION
-    devices = [f"sys-subsystem-net-devices-{escape(nic.ifname)}.device" for nic in nics if nic.ifname and spec.udev]
+    devices = [
+        f"sys-subsystem-net-devices-{unit_escaped(nic.ifname)}.device" for nic in nics if nic.ifname and spec.udev
+    ]
     files = open_files(nics, spec.vhost) if hands_over else []
     guarded = [*tap_guard(nics, vhost=spec.vhost), *command]
     start = unit_words(guarded) if hands_over else _through_shell(spec, command, nics)

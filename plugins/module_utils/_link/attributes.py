@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any, Callable, NamedTuple
 
-from .._core.model import IFF_ALLMULTI, IFF_NOARP, IFF_PROMISC, IFF_UP, Link
+from .._core.model import IFF_ALLMULTI, IFF_NOARP, IFF_PROMISC, IFF_UP, MTUS, Link
 from . import message as wire
 
 #: of a link whose NIC asks for none (MACVLAN_DEFAULT_BC_QUEUE_LEN, drivers/net/macvlan.c)
@@ -138,7 +138,7 @@ _MTU = Option(
     lambda fields, value: fields.update(mtu=value),
     lambda link: link.mtu,
     BootWord("mtu %d"),
-    allowed=range(68, 65536),
+    allowed=MTUS,
 )
 _ISOLATE_HOST = Option(
     "isolate_host",

@@ -15,14 +15,11 @@ from typing import Any, Callable, NamedTuple
 
 from .._core import identity
 from .._core.errors import InvalidInput, Refused
-from .._core.model import MAKING_GROUP, Attachment, Link, Network, Nic, OwnerTag
+from .._core.model import MAKING_GROUP, MTUS, Attachment, Link, Network, Nic, OwnerTag
 from .attributes import Option, not_in_this_kernel, with_settings
 from .host import Host
 from .in_use import Conflict
 from .placement import Place, Placement, key, label
-
-#: smallest MTU of a macvtap (ETH_MIN_MTU, linux/if_ether.h)
-_MIN_MTU = 68
 
 
 class Defaults(NamedTuple):
@@ -259,10 +256,10 @@ def _require_in_kernel(places: Sequence[Place], lacking: Sequence[Option]) -> No
 def _attachment(place: Place, mac: str, name: str, index: int, lacking: Sequence[Option]) -> Attachment:
     nic, device = place.nic, place.device
     mtu = nic.settings.get("mtu")
-    if mtu is not None and not _MIN_MTU <= mtu <= device.mtu:
+    if mtu is not None and not MTUS[0] <= mtu <= device.mtu:
         raise InvalidInput(
             "%s: mtu %d is not possible on %s: it must be %d to %d, the MTU of the lower device; raise that first"
-            % (place.label, mtu, device.name, _MIN_MTU, device.mtu)
+            % (place.label, mtu, device.name, MTUS[0], device.mtu)
         )
     fields = {
         "ifindex": index,

@@ -11,11 +11,11 @@ import subprocess
 import pytest
 
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._core.errors import InvalidInput
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._core.names import unit_escaped
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._guest.plan import file_name, paths_of
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._guest.qemu import QemuNic
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._guest.unit import (
     UnitSpec,
-    escape,
     is_ours,
     unit_name,
     unit_text,
@@ -122,7 +122,7 @@ def test_a_runtime_directory_that_systemd_cannot_make_is_refused():
 @pytest.mark.parametrize("name", ["web", "web-1", "a b", "a%n", ".hidden", "ü", 'q"\\', "a@b", "a:b_c.d"])
 def test_link_names_are_escaped_as_systemd_does(name):
     done = subprocess.run(["systemd-escape", "--", name], capture_output=True, text=True, check=True)
-    assert escape(name) == done.stdout.strip()
+    assert unit_escaped(name) == done.stdout.strip()
 
 
 @pytest.mark.parametrize("version", [252, 257])
