@@ -10,8 +10,7 @@ from __future__ import annotations
 
 
 class ModuleDocFragment:
-    # The standard section gives the words; each module says how far it supports the first three.
-    DOCUMENTATION = r"""
+    # Standard texts; each module states its support for the first three. DOCUMENTATION = r"""
 options: {}
 attributes:
   check_mode:
@@ -28,8 +27,7 @@ attributes:
     platforms: linux
 """
 
-    # For modules that only look: they change nothing, in check mode or out of it.
-    INFO_MODULE = r"""
+    # For modules that only read: they change nothing, in check mode or outside it. INFO_MODULE = r"""
 options: {}
 attributes:
   check_mode:

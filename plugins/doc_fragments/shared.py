@@ -25,8 +25,7 @@ options:
     default: /dev
 """
 
-    # For modules that read no definition and make no node.
-    UNUSED = r"""
+    # For modules that read no definition and create no node. UNUSED = r"""
 options:
   definitions_dir:
     description:

@@ -21,33 +21,33 @@ version_added: 1.0.0
 author:
   - linuxnet.macvtap maintainers (@linuxnet)
 description:
-  - Takes what M(linuxnet.macvtap.macvtap_info) returned for one host or for many, and draws it as a Mermaid diagram or
-    as an SVG. Problems are red and told in words.
-  - The same input gives the same output, to the byte. Nothing is asked of the hosts.
-  - Names are escaped. What cannot be shown in one line, such as a line feed, is shown as its picture.
+  - Draws the results of M(linuxnet.macvtap.macvtap_info) for one or many hosts as a Mermaid diagram or as an SVG.
+    Problems are shown as red text.
+  - The same input gives exactly the same output. The filter does not access the hosts.
+  - Names are escaped. Characters that cannot be shown in one line, such as a line feed, are shown as symbols.
 positional: _input
 options:
   _input:
     description:
       - The result of M(linuxnet.macvtap.macvtap_info), or a dictionary of host names and such results.
-      - The result of a task that failed, or of a host that was unreachable, is drawn as a host with that problem.
+      - The result of a failed task or of an unreachable host is drawn as a host with that problem.
     type: dict
     required: true
   format:
     description:
-      - V(mermaid) gives a flowchart for places that render it. By Mermaid's documentation (C(maxTextSize)) a diagram
-        has at most 50000 characters unless configured otherwise, so that many healthy guests share a box, and more
-        than about a thousand guests do not fit.
-      - V(svg) gives a picture of its own layout, without scripts and external resources, which fits into a page of HTML
-        as it is. It is light or dark as the page around it is, and as the reader's system is where it stands alone.
-        Guests stand in as many columns as fit.
-      - V(problems) gives a list of all problems instead of a picture. What all taps on a lower device share is told
-        once.
+      - V(mermaid) returns a flowchart. According to Mermaid's documentation (C(maxTextSize)), a diagram has at most
+        50000 characters unless configured otherwise. Therefore, many healthy guests share a box, and at most about a
+        thousand guests fit.
+      - V(svg) returns a picture without scripts and external resources, which can be embedded in an HTML page. It
+        follows the light or dark scheme of its page, or of the reader's system if it is opened alone. Guests fill as
+        many columns as fit.
+      - V(problems) returns a list of all problems instead of a picture. A problem that all taps on a lower device share
+        is listed once.
     type: str
     choices: [mermaid, svg, problems]
     default: mermaid
   title:
-    description: Title of the picture. An empty one is left out, for a page that has a title of its own.
+    description: Title of the picture. An empty title is omitted, for a page that has its own title.
     type: str
     default: Macvtap topology
   width:
@@ -56,9 +56,9 @@ options:
     default: 1200
 seealso:
   - module: linuxnet.macvtap.macvtap_info
-  - name: Pictures of macvtap hosts
+  - name: Topology diagrams
     link: https://github.com/linuxnet/ansible-collection-macvtap/blob/main/docs/docsite/rst/guide_topology.rst
-    description: How such a picture looks.
+    description: An example of such a picture.
 """
 
 EXAMPLES = r"""

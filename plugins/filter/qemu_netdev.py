@@ -28,47 +28,48 @@ version_added: 1.0.0
 author:
   - linuxnet.macvtap maintainers (@linuxnet)
 description:
-  - Takes the attachments of one guest, as M(linuxnet.macvtap.macvtap_attach) returns them, and says how to hand them to
-    QEMU as open file descriptors.
-  - QEMU then needs no right on the tap device nodes, and cannot open those of other guests.
-  - While the link of a guest is absent, any user of the host can have its path, C(/dev/tapN), with a link of the same
-    index in a user namespace. Put RV(_value.guard) or RV(_value.unit_guard) in front of the command, and it starts only
-    if the descriptors are the taps of the guest's links.
-  - Every queue of a NIC is one descriptor, that is one opening of the tap. Descriptors are counted from O(first_fd) in
-    the order of the attachments, and RV(_value.args), RV(_value.redirections), RV(_value.open_files) and
-    RV(_value.guard) agree on them.
+  - Turns the attachments of one guest, as M(linuxnet.macvtap.macvtap_attach) returns them, into QEMU arguments and ways
+    to open their file descriptors.
+  - QEMU then needs no permission on the tap device nodes, and cannot open those of other guests.
+  - While the link of a guest is absent, any user of the host can take its path, C(/dev/tapN), with a link of the same
+    index in a user namespace. Put RV(_value.guard) or RV(_value.unit_guard) in front of the command, so that it starts
+    only if the descriptors are the taps of the guest's links.
+  - Every queue of a NIC is one descriptor, which is one open of the tap. Descriptors are numbered from O(first_fd) in
+    the order of the attachments. RV(_value.args), RV(_value.redirections), RV(_value.open_files) and RV(_value.guard)
+    use the same numbers.
 positional: _input
 options:
   _input:
     description:
       - The attachments of one guest.
-      - Of each, the keys C(mac) and C(tap_path) are needed, and C(nic), C(mtu) and C(queues) are used.
+      - The keys C(mac) and C(tap_path) of each are required; C(nic), C(mtu) and C(queues) are optional.
     type: list
     elements: dict
     required: true
   first_fd:
     description:
       - Number of the first descriptor.
-      - systemd always starts at V(3), so leave it for RV(_value.open_files) and RV(_value.unit_guard).
+      - systemd always starts at V(3), so keep the default for RV(_value.open_files) and RV(_value.unit_guard).
     type: int
     default: 3
   vhost:
     description:
-      - Let the kernel move the frames, C(/dev/vhost-net).
+      - Move the frames in the kernel (C(/dev/vhost-net)), which is faster.
       - Adds as many descriptors of C(/dev/vhost-net) to each NIC as it has queues, after those of its tap.
     type: bool
     default: false
   driver:
     description:
       - The QEMU device that the guest sees.
-      - V(virtio-net-pci) needs a machine type with a PCI bus. C(microvm) takes V(virtio-net-device).
+      - V(virtio-net-pci) requires a machine type with a PCI bus. C(microvm) supports V(virtio-net-device).
     type: str
     default: virtio-net-pci
 notes:
-  - A shell that finds no device node creates a regular file for C(3<>/dev/tap5), which keeps the node away later. Test
-    with C([ -c /dev/tap5 ]) first. RV(_value.guard) refuses such a file.
-  - C(dash), which is C(/bin/sh) on Debian, knows no descriptor above 9. Use C(bash) for more than seven.
-  - The MAC address of the device is the one of the link. Do not give the guest another one, nothing would arrive.
+  - If the device node does not exist, a shell creates a regular file for C(3<>/dev/tap5), which later prevents the
+    creation of the node. Test with C([ -c /dev/tap5 ]) first. RV(_value.guard) rejects such a file.
+  - C(dash), which is C(/bin/sh) on Debian, does not support descriptors above 9. Use C(bash) for more than seven
+    descriptors.
+  - The device has the MAC address of the link. With another address, the guest would receive nothing.
 seealso:
   - module: linuxnet.macvtap.macvtap_attach
   - module: linuxnet.macvtap.macvtap_qemu
@@ -110,7 +111,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 _value:
-  description: How to hand the taps to QEMU.
+  description: How to pass the taps to QEMU.
   type: dict
   contains:
     args:
@@ -136,8 +137,8 @@ _value:
       description:
         - Words to put in front of the command that inherits the descriptors, one list item each, not quoted for a
           shell.
-        - They compare each descriptor with the device number of the link's tap in C(/sys), and then become the command.
-          Otherwise they say what is wrong and fail. They need no privilege, but C(/bin/sh) and C(stat).
+        - They compare each descriptor with the device number of the link's tap in C(/sys), and then execute the
+          command. On a mismatch, they report it and fail. They require no privilege, only C(/bin/sh) and C(stat).
         - Empty without attachments.
       type: list
       elements: str

@@ -12,15 +12,15 @@ author:
   - linuxnet.macvtap maintainers (@linuxnet)
 version_added: 1.0.0
 description:
-  - Starts, stops and removes one guest, and plugs NICs into it and out of it while it runs.
-  - QEMU runs as an unprivileged user. It is given its taps as open file descriptors, at the start by inheritance and
-    later over its QMP socket, and so needs no right on the device nodes and cannot open those of other guests.
-  - Nothing is recorded. The command line of the running process and the NICs that QEMU reports are compared with what
-    is wanted. A change of the command line restarts the guest, a change of its NICs does not.
-  - Where systemd manages the host the guest is a unit, which the next boot can start again. Elsewhere it is a process
+  - Starts, stops and removes one guest, and plugs and unplugs its NICs while it runs.
+  - QEMU runs as an unprivileged user. It gets its taps as open file descriptors, at the start by inheritance and later
+    over its QMP socket. Therefore, it needs no permission on the device nodes and cannot open those of other guests.
+  - Compares the command line of the running process and the NICs that QEMU reports with the wanted state. A change of
+    the command line restarts the guest, a change of its NICs does not.
+  - If systemd manages the host, the guest is a unit, which the next boot can start again. Otherwise, it is a process
     with a pid file.
-  - A tap that is missing, is something else, or is held open by another process is refused before anything is changed.
-    When QEMU ends at once, the error repeats its own words, and nothing is left half-started.
+  - Fails before any change if a tap is missing, is another kind of file, or is held open by another process. If QEMU
+    ends at once, the error contains its message, and no process is left running.
 extends_documentation_fragment:
   - linuxnet.macvtap.attributes
   - linuxnet.macvtap.attributes.actiongroup_macvtap
@@ -36,13 +36,13 @@ options:
   name:
     description:
       - Name of the guest.
-      - It also names the unit, the logs and the socket. If it has blanks or the like, or could be taken for the file of
-        another guest, these are replaced and a digest is added, so that no two guests share a file.
+      - It is also part of the names of the unit, the logs and the socket. Special characters in it are replaced and a
+        digest is added, so that no two guests share a file.
     type: str
     required: true
   state:
     description:
-      - V(started) runs the guest, restarts it when its command line changes, and converges its NICs.
+      - V(started) runs the guest, restarts it if its command line changed, and converges its NICs.
       - V(stopped) presses the guest's power button, waits for O(stop_timeout) and then ends QEMU.
       - V(absent) also removes the unit, the logs and the socket.
     type: str
@@ -52,13 +52,13 @@ options:
     description:
       - The NICs of the guest, as M(linuxnet.macvtap.macvtap_attach) returns them in
         RV(linuxnet.macvtap.macvtap_attach#module:attachments).
-      - A NIC that a running guest does not have is plugged in, one that is not listed is unplugged, and one whose tap,
-        MAC, MTU or number of queues changed is replaced.
+      - Plugs listed NICs that a running guest does not have, unplugs NICs that are not listed, and replaces a NIC if
+        its tap, MAC, MTU or number of queues changed.
     type: list
     elements: dict
     default: []
   vhost:
-    description: Let the kernel move the frames (C(/dev/vhost-net)).
+    description: Move the frames in the kernel (C(/dev/vhost-net)), which is faster.
     type: bool
     default: false
   driver:
@@ -74,7 +74,7 @@ options:
     choices: [qcow2, raw]
     default: qcow2
   kernel:
-    description: Path of a kernel to boot, instead of what is on O(image). The guest's user must be able to read it.
+    description: Path of a kernel to boot, instead of the one on O(image). The guest's user must be able to read it.
     type: path
   initrd:
     description: Path of the initial file system for O(kernel).
@@ -92,14 +92,14 @@ options:
     default: 1
   machine:
     description:
-      - QEMU machine type, with its own options if need be.
+      - QEMU machine type, optionally with its own options.
       - Default is QEMU's own, C(pc) on x86, where NICs can be plugged at any time.
     type: str
   cpu:
     description: QEMU processor model. Default is V(host) with KVM and QEMU's own otherwise.
     type: str
   accelerator:
-    description: V(auto) takes V(kvm) where it works, else V(tcg), which is emulation in software.
+    description: V(auto) uses V(kvm) where it works, else V(tcg), which is software emulation.
     type: str
     choices: [auto, kvm, tcg]
     default: auto
@@ -109,7 +109,7 @@ options:
     elements: str
     default: []
   sandbox:
-    description: Let QEMU forbid itself system calls that it does not need (C(-sandbox on)).
+    description: Have QEMU block system calls that it does not need (C(-sandbox on)).
     type: bool
     default: true
   binary:
@@ -118,14 +118,14 @@ options:
   user:
     description:
       - The user to run QEMU as, with its primary group. It must exist, and cannot be root.
-      - A guest that breaks out of its QEMU reaches every other guest of the same user. Use one user for each guest.
+      - A guest that breaks out of its QEMU can access every other guest of the same user. Use one user for each guest.
       - A running guest keeps its user until it is started again. The module warns about it.
-      - Needed with O(state=started).
+      - Required with O(state=started).
     type: str
     default: qemu-guest
   supervisor:
     description:
-      - V(auto) takes V(systemd) where that manages the host, else V(none).
+      - V(auto) means V(systemd) if systemd manages the host, else V(none).
       - With V(none) the guest is a process of its own session with a pid file, and the next boot does not start it.
     type: str
     choices: [auto, systemd, none]
@@ -137,13 +137,13 @@ options:
   runtime_dir:
     description:
       - Directory for pid files and QMP sockets.
-      - Only root may be able to change it and those above it.
+      - Only root may have permission to change it and its parents.
     type: path
     default: /run/qemu-guests
   log_dir:
     description:
-      - Directory for what guests write on their serial consoles and for what QEMU says.
-      - Only root may be able to change it and those above it. A group may write there.
+      - Directory for the logs of the guests' serial consoles and of QEMU.
+      - Only root may have permission to change it and its parents. A group may write there.
     type: path
     default: /var/log/qemu-guests
   unit_dir:
@@ -151,11 +151,11 @@ options:
     type: path
     default: /etc/systemd/system
   start_timeout:
-    description: Seconds that QEMU may take until it answers.
+    description: Seconds to wait until QEMU answers.
     type: int
     default: 30
   stop_timeout:
-    description: Seconds that the guest may take to shut down, or to let go of a NIC.
+    description: Seconds to wait for the guest to shut down, or to release a NIC.
     type: int
     default: 60
 requirements:
@@ -163,12 +163,13 @@ requirements:
   - QEMU
   - setpriv (util-linux)
 notes:
-  - The module speaks to the guest's own QEMU process and to no other that listens at its socket. The directory of the
-    socket belongs to root as soon as QEMU listens. A running guest of version 1.0 is changed to that without a restart.
-  - QEMU inherits neither environment, directory, umask, signals, keys nor open files of the module, and writes no core
+  - The module only communicates with the guest's own QEMU process, and with no other process that listens at its
+    socket. The directory of the socket belongs to root as soon as QEMU listens. The next run changes this for a running
+    guest of version 1.0, without a restart.
+  - QEMU does not inherit environment, directory, umask, signals, keys or open files of the module, and writes no core
     files.
-  - The console log grows without bound. Let C(logrotate) copy and truncate it.
-  - Removing a guest leaves its links. Remove them afterwards with M(linuxnet.macvtap.macvtap_attach), as the role
+  - The console log grows without limit. Configure C(logrotate) to copy and truncate it.
+  - Removing a guest keeps its links. Delete them afterward with M(linuxnet.macvtap.macvtap_attach), as the role
     P(linuxnet.macvtap.qemu_guest#role) does.
 seealso:
   - module: linuxnet.macvtap.macvtap_attach
@@ -195,12 +196,12 @@ EXAMPLES = r"""
     cpus: 2
     taps: "{{ web.attachments }}"
 
-- name: Stop and forget it
+- name: Stop and remove it
   linuxnet.macvtap.macvtap_qemu:
     name: web
     state: absent
 
-- name: Remove its links
+- name: Delete its links
   linuxnet.macvtap.macvtap_attach:
     guest: web
     state: absent
@@ -208,7 +209,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 guest:
-  description: The guest as it is now, in check mode as it would be.
+  description: Current state of the guest, in check mode the predicted state.
   returned: success
   type: dict
   contains:
@@ -225,7 +226,7 @@ guest:
       type: int
       sample: 4711
     user:
-      description: The user that the guest was asked to run as, or V(null) unless it is V(started).
+      description: The requested user of the guest, or V(null) unless it is V(started).
       type: str
       sample: qemu-guest
       version_added: 1.1.0
@@ -269,7 +270,7 @@ guest:
       sample: qemu-guest-web.service
 released:
   description:
-    - NICs that the running guest had and has no more, so that their links can go.
+    - NICs that the running guest no longer has, so that their links can be deleted.
     - A guest that is only stopped keeps its NICs.
   returned: success
   type: list
@@ -284,7 +285,7 @@ released:
       type: str
       sample: 02:8f:11:22:33:55
 actions:
-  description: What was done, in check mode what would be done.
+  description: The steps of the run, in check mode the predicted steps.
   returned: success
   type: list
   elements: str

@@ -114,9 +114,9 @@ def test_a_guest_that_runs_keeps_its_tap_from_being_torn_down(host, play):
 @pytest.mark.parametrize(
     ("name", "variables", "message"),
     [
-        ("first_vepa_host", {}, "Say which NIC the guests share"),
-        ("tear_down", {"tear_down_networks": "n", "tear_down_everything": True}, "Not both"),
-        ("migrate_from_libvirt", {"migrate_from_libvirt_guests": "web"}, "as lists of names"),
+        ("first_vepa_host", {}, "Set the NIC that the guests share"),
+        ("tear_down", {"tear_down_networks": "n", "tear_down_everything": True}, "but not both"),
+        ("migrate_from_libvirt", {"migrate_from_libvirt_guests": "web"}, "to lists of names"),
     ],
     ids=str,
 )
