@@ -10,7 +10,8 @@ from __future__ import annotations
 
 
 class ModuleDocFragment:
-    # Standard texts; each module states its support for the first three. DOCUMENTATION = r"""
+    # Standard texts; each module states its support for the first three.
+    DOCUMENTATION = r"""
 options: {}
 attributes:
   check_mode:
@@ -27,7 +28,8 @@ attributes:
     platforms: linux
 """
 
-    # For modules that only read: they change nothing, in check mode or outside it. INFO_MODULE = r"""
+    # For modules that only read: they change nothing, in check mode or outside it.
+    INFO_MODULE = r"""
 options: {}
 attributes:
   check_mode:

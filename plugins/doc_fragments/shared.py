@@ -25,7 +25,8 @@ options:
     default: /dev
 """
 
-    # For modules that read no definition and create no node. UNUSED = r"""
+    # For modules that read no definition and create no node.
+    UNUSED = r"""
 options:
   definitions_dir:
     description:

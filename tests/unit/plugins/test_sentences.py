@@ -81,6 +81,7 @@ SHOWN = {
         "libvirt opens the tap, passes it to QEMU, and leaves the link in place when the domain ends",
         "is the queueing discipline of the link, to ``noqueue``.",
         "libvirt leaves such a link as it is.",
+        "libvirt uses the tap and keeps the link.",
     ),
     "test_libvirt_wrong_tap.py::test_libvirt_opens_the_tap_of_a_user_when_the_link_is_there_and_its_node_is_not": (
         "libvirt opens ``/dev/tapN`` by the index of the link that the domain names, and does not compare device",
@@ -101,8 +102,8 @@ OTHER = (
     "Guests that libvirt attaches get links that libvirt creates.",
 )
 DOES = re.compile(
-    r"\blibvirt (?:then |still )?(?:accepts|created|creates|defines|deletes|does not|drops|gives|generates|ignores|leaves|loses|made|makes"
-    r"|notices|opens|refuses|sets|starts|takes|writes)\b[^.;:]*"
+    r"\blibvirt (?:then |still |silently )?(?:accepts|created|creates|defines|deletes|does not|drops|generates|gives|ignores"
+    r"|leaves|loses|made|makes|notices|opens|refuses|sets|starts|supports|takes|uses|writes)\b[^.;:]*"
 )
 
 
