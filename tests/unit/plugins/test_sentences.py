@@ -102,8 +102,8 @@ OTHER = (
     "Guests that libvirt attaches get links that libvirt creates.",
 )
 DOES = re.compile(
-    r"\blibvirt (?:then |still |silently )?(?:accepts|created|creates|defines|deletes|does not|drops|generates|gives|ignores"
-    r"|leaves|loses|made|makes|notices|opens|refuses|sets|starts|supports|takes|uses|writes)\b[^.;:]*"
+    r"\blibvirt (?:then |still |silently )?(?:accepts|created|creates|defines|deletes|does not|drops|generates|gives"
+    r"|ignores|leaves|loses|made|makes|notices|opens|refuses|sets|starts|supports|takes|uses|writes)\b[^.;:]*"
 )
 
 
