@@ -22,7 +22,7 @@ SHOWN = {
     "test_libvirt_habits.py::test_what_libvirt_drops_without_a_word": (
         "| unknown XML | ignored |",
         "What libvirt silently ignores in XML",
-        "libvirt ignores what it does not know",
+        "libvirt ignores unknown elements and attributes",
         "libvirt loses elements without a namespace and all but the first of each namespace.",
         "libvirt loses them",
         "libvirt does not write ``managed`` again.",
