@@ -77,6 +77,10 @@ class Nic(NamedTuple):
     policy: NodePolicy | None = None
     #: where it was asked for, for messages: "attachments[3]", "interface 2 of domain web"
     origin: str = ""
+    #: read from libvirt's XML: its network may be of another kind, and then it is not a macvtap NIC
+    from_xml: bool = False
+    #: why a macvtap cannot do what the NIC asks for, as a message; None = it can
+    objection: str | None = None
 
 
 #: IFF_* flags that matter here (linux/if.h)

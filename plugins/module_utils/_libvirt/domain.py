@@ -6,8 +6,8 @@
 
 """libvirt domain XML → the NICs it asks for. PURE: resolves no network, derives no MAC, knows no host.
 
-An ``<interface>`` is described by the link it needs (read here) and by the device the guest sees (the business of
-whoever runs the guest). What would change the link but cannot be done is refused by name.
+An ``<interface>`` is described by the link it needs (read here) and by the device the guest sees (left to the VMM).
+What would change the link but cannot be done is noted on the NIC, by name: only its network decides whether it matters.
 The guide ``docs/docsite/rst/guide_libvirt_xml.rst`` shows the same tables to the user.
 """
 
@@ -65,8 +65,9 @@ def parse_domain(text: str | bytes, guest: str | None = None, origin: str = "xml
 
     :arg guest: name of the guest, when the document does not say; not another one than it says.
     :arg origin: what to call the document in messages.
-    :returns: the NICs of type direct and network, in document order.
-    :raises InvalidInput: the document is none of these, or a NIC asks for something that cannot come true.
+    :returns: the NICs of type direct and network, in document order; one that asks for what a macvtap cannot do has an
+        ``objection``.
+    :raises InvalidInput: the document has another root, or does not name its guest.
     """
     return _parse(text, guest, origin, {})
 
@@ -140,38 +141,48 @@ def _interfaces(root: Any, origin: str) -> list[Any]:
 
 
 def _read_interface(interface: Any, guest: str | None, position: int, where: str) -> Nic | None:
-    """One NIC; None when it is of another kind."""
+    """One NIC; None when it is of another kind.
+
+    Only the network decides whether ``type='network'`` means a macvtap. So what a macvtap cannot do is noted here, and
+    judged when the network is known.
+    """
     kind = interface.get("type")
     if kind in _OTHER_TYPES:
         return None
-    if kind not in ("direct", "network"):
-        said = f"of the unknown type {shown(kind)}" if kind is not None else "without a type"
-        raise InvalidInput(
-            f"{where} is {said}; write 'direct' or 'network' for a macvtap, or one of {', '.join(_OTHER_TYPES)}"
-        )
-    source = only_child(interface, "source", where)
-    if kind == "network" and source is not None and "bridge" in source.attrib:
-        return None  # how a running domain shows a NIC whose network is a bridge
+    nic = Nic(guest=guest, nic=position, origin=where, from_xml=True)
+    try:
+        if kind not in ("direct", "network"):
+            said = f"of the unknown type {shown(kind)}" if kind is not None else "without a type"
+            raise InvalidInput(
+                f"{where} is {said}; write 'direct' or 'network' for a macvtap, or one of {', '.join(_OTHER_TYPES)}"
+            )
+        source = only_child(interface, "source", where)
+        if kind == "network" and source is not None and "bridge" in source.attrib:
+            return None  # how a running domain shows a NIC whose network is a bridge
+        read_source = _read_direct_source if kind == "direct" else _read_network_source
+        network, portgroup, device, mode = read_source(source, where)
+        nic = nic._replace(network=network, portgroup=portgroup, device=device, mode=mode)
+        return _read_elements(interface, nic, where)
+    except InvalidInput as exc:
+        return nic._replace(objection=str(exc))
+
+
+def _read_elements(interface: Any, nic: Nic, where: str) -> Nic:
+    """The NIC with what its elements say of the link.
+
+    :raises InvalidInput: a macvtap cannot do what one of them asks for.
+    """
     _check_elements(interface, where)
     attribute_one_of(interface, "trustGuestRxFilters", ("yes", "no"), where)
-    read_source = _read_direct_source if kind == "direct" else _read_network_source
-    network, portgroup, device, mode = read_source(source, where)
     settings = {
         "mtu": _read_number(interface, "mtu", "size", MTU_RANGE, where),
         "link_state": _read_link_state(interface, where),
     }
-    return Nic(
-        guest=guest,
-        nic=position,
-        network=network,
-        portgroup=portgroup,
-        device=device,
-        mode=mode,
+    return nic._replace(
         mac=_read_mac(interface, where),
         ifname=_read_target(interface, where),
         queues=_read_number(interface, "driver", "queues", (1, MAX_QUEUES), where) or 1,
         settings={name: value for name, value in settings.items() if value is not None},
-        origin=where,
     )
 
 

@@ -104,6 +104,17 @@ def parse_network(text: str | bytes, name: str | None = None) -> Network:
     return Network(name, mode, devices, pf, portgroups, write_network(root))
 
 
+def is_macvtap_network(text: str | bytes) -> bool:
+    """Whether libvirt gives the guests of this network macvtaps, whatever else the document says.
+
+    :raises InvalidInput: the document is not XML.
+    """
+    root = parse_xml(text, "the network XML")
+    forward = children(root, "forward")
+    mode = forward[0].get("mode", "nat") if forward else None
+    return mode in MODES and not (mode == "bridge" and children(root, "bridge"))
+
+
 def network_xml(network: Network) -> str:
     """:returns: the document for a definition file: the one the network came with, or a new one."""
     if network.xml is not None:

@@ -17,6 +17,8 @@ from typing import Any
 from .._core.model import NodePolicy
 from .._core.names import similar
 
+#: of so many guests a warning tells the names
+_MOST_NAMED = 20
 #: all of them; the documentation lists them by these names
 WARNINGS = {
     # an access point takes frames from the stations that associated with it only (IEEE Std 802.11, 11.3)
@@ -57,6 +59,7 @@ WARNINGS = {
         "cannot read libvirt's files in %s (Permission denied), so its links and networks are not recognized;"
         " run as root (become: true)"
     ),
+    "skipped guests": "%d guests were skipped, see skipped_guests for the reasons: %s",
     "no statistics": "the statistics of the attachments are omitted: %s",
 }
 
@@ -99,6 +102,15 @@ def _similar(value: str, there: Iterable[str]) -> str:
 def of_libvirt(hidden: Sequence[str]) -> list[str]:
     """What is to be said of directories of libvirt that may not be looked at."""
     return [WARNINGS["libvirt's files"] % " and ".join(hidden)] if hidden else []
+
+
+def of_skipped(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What is to be said of guests that were skipped.
+
+    :arg rows: ``skipped_guests`` of the result.
+    """
+    names = ", ".join([row["guest"] for row in rows[:_MOST_NAMED]] + ["…"] * (len(rows) > _MOST_NAMED))
+    return [WARNINGS["skipped guests"] % (len(rows), names)] if rows else []
 
 
 def of_devices(wireless: Iterable[str]) -> list[str]:

@@ -31,6 +31,7 @@ PARTS = {
     "_boot/store.py": {"known"},
     "_system/tap_guard.py": {"_REFUSAL"},
     "_libvirt/state.py": {"conflicts"},
+    "_task/unsupported.py": {"_unknown_network"},
     "_task/warnings.py": {"WARNINGS"},
 }
 #: (file, source) of messages that come from elsewhere: from another error, or from PARTS
@@ -42,6 +43,7 @@ ELSEWHERE = {
     ("_task/run.py", "names.printable('%s. %s' % (where, msg) if where else msg)"),
     ("_task/run.py", "names.printable(warning)"),
     ("_task/run.py", "str(as_error(exc))"),
+    ("_task/unsupported.py", "reason"),
     ("_task/run.py", "warning"),
     ("_task/info.py", "warning"),
     ("_task/network.py", "problem"),
