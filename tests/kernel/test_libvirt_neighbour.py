@@ -55,6 +55,12 @@ def problems(host, name):
             "there with mode bridge on eth9, here with mode vepa on eth0",
         ),
         ("transient", "net-create", "<forward mode='bridge' dev='eth0'/>", "there with mode bridge on eth0"),
+        (
+            "tagged",
+            "net-define",
+            "<forward mode='passthrough' dev='eth0'/><vlan><tag id='4'/></vlan>",
+            "there with elements that are refused here",
+        ),
         ("nat", "net-define", "<forward mode='nat'/><ip address='198.51.100.1'/>", "which is no macvtap network there"),
     ],
 )

@@ -79,6 +79,8 @@ class Nic(NamedTuple):
     origin: str = ""
     #: read from libvirt's XML: its network may be of another kind, and then it is not a macvtap NIC
     from_xml: bool = False
+    #: whether libvirt would follow the filters that the guest sets (trustGuestRxFilters)
+    trusts_filters: bool = False
     #: why a macvtap cannot do what the NIC asks for, as a message; None = it can
     objection: str | None = None
 

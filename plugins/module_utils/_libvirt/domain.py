@@ -36,6 +36,24 @@ _LINK_ELEMENTS = {"source", "mac", "target", "driver", "mtu", "link"}
 #: elements that describe the guest's device or its emulator: for whoever runs the guest
 _GUEST_ELEMENTS = {"acpi", "address", "alias", "backend", "boot", "guest", "model", "rom", "teaming", "tune"}
 
+#: element → attributes that libvirt knows there, of <interface> itself and of what describes the link
+#: (domaincommon.rng of libvirt 9.0 and 11.3); those of the guest's device are left to the VMM
+_KNOWN_ATTRIBUTES = {
+    "interface": {"type", "trustGuestRxFilters"},
+    "source": {"network", "portgroup", "portid", "bridge", "dev", "mode"},
+    "mac": {"address", "type", "check", "currentAddress"},
+    "target": {"dev", "managed"},
+    "driver": {
+        "name", "model", "queues", "rx_queue_size", "tx_queue_size", "txmode", "ioeventfd", "event_idx", "iommu", "ats",
+        "packed", "page_per_vq", "rss", "rss_hash_report",
+    },
+    "mtu": {"size"},
+    "link": {"state"},
+    "port": {"isolated"},
+}  # fmt: skip
+#: types of domain whose guests open no tap
+_TAPLESS = ("bhyve", "hyperv", "lxc", "openvz", "parallels", "uml", "vmware", "vz", "xen")
+
 _BRIDGE_ONLY = "which libvirt does for bridged interfaces only; remove it"
 _NOT_DONE = "which this collection does not do on a macvtap; remove it"
 #: elements that would change the link, and cannot on a macvtap → why, and what to do
@@ -99,6 +117,7 @@ def _parse(text: str | bytes, guest: str | None, origin: str, counts: dict[str |
     root = parse_xml(text, origin)
     guest = _settle_guest(root, guest, origin)
     counts.setdefault(guest, 0)
+    tapless = _tapless_type(root, guest)
     nics = []
     for interface in _interfaces(root, origin):
         position = counts[guest]
@@ -106,8 +125,18 @@ def _parse(text: str | bytes, guest: str | None, origin: str, counts: dict[str |
         of = f"domain {shown(guest)}" if guest is not None else origin
         nic = _read_interface(interface, guest, position, f"interface {position} of {of}")
         if nic is not None:
-            nics.append(nic)
+            nics.append(nic._replace(objection=f"{nic.origin}: {tapless}") if tapless else nic)
     return nics
+
+
+def _tapless_type(root: Any, guest: str | None) -> str | None:
+    """Why no NIC of this domain can be attached, None = they can."""
+    if root.tag != "domain" or root.get("type") not in _TAPLESS:
+        return None
+    return (
+        f"guest {shown(guest)} is of type {shown(root.get('type'))}, but only guests of type 'kvm' or 'qemu' open a"
+        " tap; leave the guest to libvirt"
+    )
 
 
 def _settle_guest(root: Any, wanted: str | None, origin: str) -> str | None:
@@ -130,12 +159,22 @@ def _settle_guest(root: Any, wanted: str | None, origin: str) -> str | None:
 
 def _interfaces(root: Any, origin: str) -> list[Any]:
     """The <interface> elements that are NICs: directly under <devices>, or the root itself."""
+    if root.tag == "interface" and "name" in root.attrib:
+        raise InvalidInput(
+            f"{origin} is the interface {shown(root.get('name'))} of a host, as 'virsh iface-dumpxml' prints it, and"
+            " not the NIC of a guest; give what 'virsh dumpxml' prints of the guest"
+        )
     if root.tag == "interface":
         return [root]
     if root.tag == "devices":
         return children(root, "interface")
     if root.tag == "domain":
         return [node for devices in children(root, "devices") for node in children(devices, "interface")]
+    if root.tag in ("domstatus", "networkstatus"):
+        raise InvalidInput(
+            f"{origin} is a file in which libvirt keeps the state of what runs (<{root.tag}>); give what"
+            " 'virsh dumpxml' prints of the guest, or 'virsh net-dumpxml' of the network"
+        )
     way_out = "give it to macvtap_network" if root.tag == "network" else "give a <domain>, <devices> or <interface>"
     raise InvalidInput(f"{origin} has the root element {shown(root.tag)}; {way_out}")
 
@@ -173,12 +212,13 @@ def _read_elements(interface: Any, nic: Nic, where: str) -> Nic:
     :raises InvalidInput: a macvtap cannot do what one of them asks for.
     """
     _check_elements(interface, where)
-    attribute_one_of(interface, "trustGuestRxFilters", ("yes", "no"), where)
+    trust = attribute_one_of(interface, "trustGuestRxFilters", ("yes", "no"), where)
     settings = {
         "mtu": _read_number(interface, "mtu", "size", MTU_RANGE, where),
         "link_state": _read_link_state(interface, where),
     }
     return nic._replace(
+        trusts_filters=trust == "yes",
         mac=_read_mac(interface, where),
         ifname=_read_target(interface, where),
         queues=_read_number(interface, "driver", "queues", (1, MAX_QUEUES), where) or 1,
@@ -187,7 +227,13 @@ def _read_elements(interface: Any, nic: Nic, where: str) -> Nic:
 
 
 def _check_elements(interface: Any, where: str) -> None:
+    for node in (interface, *elements(interface)):
+        _check_attributes(node, where)
     for node in elements(interface):
+        if node.tag == "actual":
+            raise InvalidInput(
+                f"{where} has <actual>, which only libvirt's own state files have; give what 'virsh dumpxml' prints"
+            )
         if node.tag in _REFUSED:
             raise InvalidInput(f"{where} has <{node.tag}>, {_REFUSED[node.tag]}")
         if node.tag == "port" and attribute_one_of(node, "isolated", ("yes", "no"), where) == "yes":
@@ -197,6 +243,16 @@ def _check_elements(interface: Any, where: str) -> None:
                 f"{where} has {start_tag(node)}, which is not an element of libvirt's <interface>;"
                 " correct the spelling or remove it"
             )
+
+
+def _check_attributes(node: Any, where: str) -> None:
+    known = _KNOWN_ATTRIBUTES.get(node.tag, node.attrib)
+    unknown = next((key for key in node.attrib if key not in known and not key.startswith("{")), None)
+    if unknown is not None:
+        raise InvalidInput(
+            f"{where} has the attribute {shown(unknown)} on <{node.tag}>, which libvirt does not know there; correct"
+            " the spelling or remove it"
+        )
 
 
 #: network, portgroup, device, mode

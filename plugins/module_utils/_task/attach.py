@@ -89,13 +89,16 @@ def _present(params: dict[str, Any], named: guests.Named, task: Task) -> dict[st
     )
     defaults = Defaults(params["stable_index"], names.check_mac_prefix(params["mac_prefix"]))
     purge = guests.purge_of(params, named)
-    return attachments.attach(nics, networks, defaults, purge, task, skipped if params["skip_unsupported"] else None)
+    result = attachments.attach(nics, networks, defaults, purge, task, skipped if params["skip_unsupported"] else None)
+    if result["changed"]:
+        result["warnings"] += warnings.of_trusted_filters(nics)
+    return result
 
 
 def _absent(params: dict[str, Any], named: guests.Named, task: Task) -> dict[str, Any]:
     nics = named.nics
     skipped: list[unsupported.Skipped] = []
-    if any(nic.from_xml for nic in nics or ()):
+    if nics is not None and any(nic.from_xml for nic in nics):
         given = [row["name"] for row in params["networks"] or ()]
         defined = {*given, *definitions.names(params["definitions_dir"])}
         others = unsupported.networks_of_other_kinds(nics, defined, params["other_networks"] or ())
