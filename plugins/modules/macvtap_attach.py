@@ -531,7 +531,9 @@ attachments:
       returned: success
       sample: "0660"
     libvirt_xml:
-      description: The interface element with which libvirt uses this tap and leaves the link alone.
+      description:
+        - The interface element with which libvirt uses this tap and leaves the link alone.
+        - For a NIC from XML, it keeps what the guest sees (model, driver, boot order, address, link state, MTU, alias).
       type: str
       returned: success
       sample: >-

@@ -26,6 +26,8 @@ DOMAIN = """\
   </devices>
 </domain>
 """
+#: an element that is no NIC of the guest
+METADATA = "  <metadata><a:b xmlns:a='urn:a'><interface type='direct'/></a:b></metadata>\n"
 VLAN = "<vlan><tag id='4'/></vlan>"
 USER_NIC = "<interface type='user'><mac address='52:54:00:00:00:01'/></interface>"
 NETWORK_NIC = (
@@ -212,10 +214,11 @@ def test_migrate_from_libvirt_moves_guests_that_rest_and_leaves_those_that_run(h
             "<driver", "<bandwidth><inbound average='9'/></bandwidth><driver"
         ),
         "lost": NETWORK_NIC.format(network="nowhere").replace("00:02", "00:07"),
-        "mixed": filtered.replace("00:02", "00:09") + DIRECT_NIC.replace("00:03", "00:0a"),
+        "R&amp;D": filtered.replace("00:02", "00:09") + DIRECT_NIC.replace("00:03", "00:0a"),
         "natted": NETWORK_NIC.format(network="nat").replace("00:02", "00:08"),
     }.items():
-        libvirtd.virsh("define", "/dev/stdin", input=DOMAIN.format(name=name, interfaces=nics))
+        text = DOMAIN.format(name=name, interfaces=nics)
+        libvirtd.virsh("define", "/dev/stdin", input=text.replace("  <memory", METADATA + "  <memory"))
     libvirtd.virsh("start", "--paused", "runs")
     pid = host.run(["pgrep", "-f", "guest=runs"]).stdout.split()
     # its definition says macvtap, for the next start
@@ -225,7 +228,7 @@ def test_migrate_from_libvirt_moves_guests_that_rest_and_leaves_those_that_run(h
     )
     old = {name: inactive(name) for name in ("web", "runs", "later", "limited")}
 
-    both = {"migrate_from_libvirt_guests": ["web", "mixed", "limited", "runs"]}
+    both = {"migrate_from_libvirt_guests": ["web", "R&D", "limited", "runs"]}
     before = host.snapshot()
     changed, output = play("migrate_from_libvirt", "--check", "--diff", **both)
     assert changed and "guest=web nic=1" in output and "guest=web nic=2" in output, output
@@ -241,7 +244,7 @@ def test_migrate_from_libvirt_moves_guests_that_rest_and_leaves_those_that_run(h
     ), output
     told = host.module("macvtap_info")
     assert [network["name"] for network in told["networks"]] == ["storage", "vepanet"]
-    assert [row["nic"] for row in told["attachments"] if row["guest"] == "mixed"] == [1]
+    assert [row["nic"] for row in told["attachments"] if row["guest"] == "R&D"] == [1]
     rows = {row["nic"]: row for row in told["attachments"] if row["guest"] == "web"}
     assert {nic: (row["guest"], row["device"], row["mac"], row["persistent"]) for nic, row in rows.items()} == {
         1: ("web", "eth0", "52:54:00:00:00:02", True),
@@ -254,8 +257,9 @@ def test_migrate_from_libvirt_moves_guests_that_rest_and_leaves_those_that_run(h
         assert text in new, new
     assert re.findall(r"<address .*?/>", new) == re.findall(r"<address .*?/>", old["web"])
     assert new.count("type='ethernet'") == new.count("managed='no'") == 2
-    mixed = inactive("mixed")
+    mixed = inactive("R&D")
     assert "<source network='nat'/>" in mixed and "clean-traffic" in mixed and mixed.count("type='ethernet'") == 1
+    assert "<interface type='direct'/>" in mixed.partition("</metadata>")[0]
     backup = host.read("/etc/macvtap/before/web.xml")
     assert backup.strip() == old["web"].strip() and host.node("/etc/macvtap/before/web.xml")[2] == "600"
     changed, output = play("migrate_from_libvirt", **both)
@@ -270,7 +274,7 @@ def test_migrate_from_libvirt_moves_guests_that_rest_and_leaves_those_that_run(h
     assert taps(host) == sorted(row["ifname"] for row in told["attachments"])
     libvirtd.virsh("destroy", "runs")
     # the files of the next boot are not among what every test clears
-    host.module("macvtap_persist", state="absent", guest=["web", "mixed"])
+    host.module("macvtap_persist", state="absent", guest=["web", "R&D"])
 
 
 def test_migrate_from_files_needs_no_virsh(host, play, tmp_path):

@@ -13,13 +13,14 @@ The guide ``docs/docsite/rst/guide_libvirt_xml.rst`` shows the same tables to th
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from typing import Any, Optional
 
 from .._core.errors import InvalidInput
 from .._core.model import MAX_QUEUES, MODES, Nic
 from .._core.names import check_guest_name, check_ifname, check_mac, check_network_name, shown
-from .xml import attribute_one_of, children, elements, only_child, parse_xml, start_tag, text_of
+from .xml import attribute_one_of, children, elements, etree, only_child, parse_xml, start_tag, text_of
 
 #: types that never are a macvtap; the NIC is skipped and still counts for the position of the next one
 _OTHER_TYPES = (
@@ -36,6 +37,8 @@ _LINK_ELEMENTS = {"source", "mac", "target", "driver", "mtu", "link"}
 #: elements that describe the guest's device or its emulator: for whoever runs the guest
 _GUEST_ELEMENTS = {"acpi", "address", "alias", "backend", "boot", "guest", "model", "rom", "teaming", "tune"}
 
+#: elements that libvirt's definition of the guest keeps when it uses a link of ours
+_HARDWARE = {*_GUEST_ELEMENTS, "driver", "link", "mtu"}
 #: element → attributes that libvirt knows there, of <interface> itself and of what describes the link
 #: (domaincommon.rng of libvirt 9.0 and 11.3); those of the guest's device are left to the VMM
 _KNOWN_ATTRIBUTES = {
@@ -218,6 +221,7 @@ def _read_elements(interface: Any, nic: Nic, where: str) -> Nic:
         "link_state": _read_link_state(interface, where),
     }
     return nic._replace(
+        hardware=_hardware(interface),
         trusts_filters=trust == "yes",
         mac=_read_mac(interface, where),
         ifname=_read_target(interface, where),
@@ -253,6 +257,17 @@ def _check_attributes(node: Any, where: str) -> None:
             f"{where} has the attribute {shown(unknown)} on <{node.tag}>, which libvirt does not know there; correct"
             " the spelling or remove it"
         )
+
+
+def _hardware(interface: Any) -> str:
+    """What the guest sees of its NIC, on one line."""
+    kept = [copy.deepcopy(node) for node in elements(interface) if node.tag in _HARDWARE]
+    for node in kept:
+        etree.strip_tags(node, etree.Comment, etree.PI)
+        etree.cleanup_namespaces(node)
+        for part in node.iter():
+            part.text, part.tail = (" ".join((text or "").split()) or None for text in (part.text, part.tail))
+    return "".join(etree.tostring(node, encoding="unicode", with_tail=False) for node in kept)
 
 
 #: network, portgroup, device, mode
