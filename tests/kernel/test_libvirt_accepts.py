@@ -209,6 +209,8 @@ def test_random_definition_comes_back_the_same(libvirt, number):
             for element in (
                 "<bridge name='b'/>",
                 "<bridge stp='on'/>",
+                "<dns><host ip='192.0.2.1'><hostname>a</hostname></host></dns>",
+                "<dns><srv service='a' protocol='tcp'/></dns>",
                 "<ip address='192.0.2.9' netmask='255.255.255.0'/>",
                 "<mac address='52:54:00:00:00:01'/>",
                 "<domain name='x'/>",
@@ -245,6 +247,23 @@ def test_what_libvirt_refuses_we_refuse(libvirt, text):
     assert libvirt.define(text)
     with pytest.raises(Exception, match="; "):
         parse_network(text)
+
+
+@pytest.mark.parametrize(
+    ("inside", "said"),
+    [
+        ("<dns enable='no'/>", "<dns>"),
+        ("<dns><forwarder addr='192.0.2.1'/></dns>", "<dns>"),
+        ("<bandwidth/>", "<bandwidth>"),
+        ("<portgroup name='a'><bandwidth/></portgroup>", "<bandwidth>"),
+    ],
+)
+def test_what_libvirt_takes_without_effect_we_refuse(libvirt, inside, said):
+    assert not libvirt.define(document(inside))
+    libvirt("net-undefine", "n")
+    with pytest.raises(Exception, match=said) as caught:
+        parse_network(document(inside))
+    assert "libvirt refuses" not in str(caught.value)
 
 
 def domain_of(*interfaces):

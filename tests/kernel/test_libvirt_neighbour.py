@@ -134,7 +134,7 @@ def test_links_that_libvirt_made_are_told_from_ours_and_left_alone(libvirt, host
         name = next(iter(theirs.values()))["ifname"]
         host.ip(f"link set {name} alias 'linuxnet.macvtap guest=mine nic=0'")
         (mine,) = host.module("macvtap_info", guest="mine")["attachments"]
-        assert any(problem.startswith("two owners: libvirt made it too") for problem in mine["problems"])
+        assert any(problem.startswith("two owners: libvirt also created it") for problem in mine["problems"])
     finally:
         libvirt.virsh("destroy", "--domain", "R&D <x>")
         host.detach(mac=[ours["mac"]])

@@ -155,7 +155,7 @@ def test_one_bad_guest_does_not_stop_the_others(libvirt, host):
         ("b", "interface 1 of domain 'b' has <bandwidth>"),
         ("c", "'nowhere' is defined neither here"),
         ("e", "lower device 'eth9' does not exist"),
-        ("f", "MAC 52:54:00:00:00:77 is already on eth0"),
+        ("f", "MAC 52:54:00:00:00:77 is already in use on eth0"),
     ):
         assert said in reasons[guest][0]
     assert warnings(host.attach(xml=documents, skip_unsupported=True)) == [

@@ -259,7 +259,7 @@ def test_migrate_from_libvirt_moves_guests_that_rest_and_leaves_those_that_run(h
     assert new.count("type='ethernet'") == new.count("managed='no'") == 2
     mixed = inactive("R&D")
     assert "<source network='nat'/>" in mixed and "clean-traffic" in mixed and mixed.count("type='ethernet'") == 1
-    assert "<interface type='direct'/>" in mixed.partition("</metadata>")[0]
+    assert '<interface type="direct"/>' in mixed.partition("</metadata>")[0]
     backup = host.read("/etc/macvtap/before/web.xml")
     assert backup.strip() == old["web"].strip() and host.node("/etc/macvtap/before/web.xml")[2] == "600"
     changed, output = play("migrate_from_libvirt", **both)

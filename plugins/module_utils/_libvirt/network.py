@@ -317,6 +317,9 @@ def _check(node: Any, where: str) -> None:
     """Refuse what cannot come true, and what nobody knows, by name."""
     attributes, inside = _KNOWN[node.tag]
     unknown = next((key for key in node.attrib if key not in attributes and not key.startswith("{")), None)
+    if unknown == "model" and node.tag == "driver":
+        # libvirt 11 knows it, 9 does not
+        raise InvalidInput(f"{where} has model= on <driver>, which is for PCI devices and not for a macvtap; remove it")
     if unknown is not None:
         raise InvalidInput(
             f"{where} has the attribute {shown(unknown)} on <{node.tag}>, which libvirt does not know there;"
