@@ -47,6 +47,9 @@ options:
         element is C(domain), C(devices) or C(interface).
       - Interfaces of type C(direct), and of type C(network) where the network is a macvtap network, are attached. Other
         interfaces are skipped, but count for the position of a NIC in its guest.
+      - An interface of type C(network) is attached if its network is defined here. It is skipped, whatever its elements
+        are, if libvirt on this host defines the network as another kind (NAT, routed, open, isolated, bridge of the
+        host, Open vSwitch, C(hostdev)) or if O(other_networks) names it. An unknown network is an error.
     type: raw
   attachments:
     description:
@@ -170,6 +173,21 @@ options:
       - Name of the network for NICs in O(guests) and O(attachments) that name neither a network nor a device.
       - Interfaces in XML always name one.
     type: str
+    version_added: 1.1.0
+  other_networks:
+    description:
+      - Names of networks that are not macvtap networks. Interfaces in O(xml) on these networks are skipped.
+      - Networks that libvirt on this host defines need not be named.
+    type: list
+    elements: str
+    version_added: 1.1.0
+  skip_unsupported:
+    description:
+      - Skip a guest in O(xml) that asks for what cannot be, such as an element that a macvtap cannot carry out, an
+        unknown network or a MAC address that is in use, and attach the other guests. Otherwise the task fails.
+      - A guest that is skipped keeps the links that it has. It is reported under RV(skipped_guests), with a warning.
+    type: bool
+    default: false
     version_added: 1.1.0
   state:
     description:
@@ -513,7 +531,9 @@ attachments:
       returned: success
       sample: "0660"
     libvirt_xml:
-      description: The interface element with which libvirt uses this tap and leaves the link alone.
+      description:
+        - The interface element with which libvirt uses this tap and leaves the link alone.
+        - For a NIC from XML, it keeps what the guest sees (model, driver, boot order, address, link state, MTU, alias).
       type: str
       returned: success
       sample: >-
@@ -566,6 +586,32 @@ guest_tap_paths:
   sample:
     web: [/dev/tap1602838528]
     mail: []
+skipped_guests:
+  description: Guests that were skipped, see O(skip_unsupported).
+  returned: success
+  type: list
+  elements: dict
+  version_added: 1.1.0
+  contains:
+    guest:
+      description: Name of the guest.
+      type: str
+      returned: success
+      sample: db
+    reason:
+      description: What it asks for that cannot be, or what is in the way, and what to do.
+      type: str
+      returned: success
+      sample: >-
+        interface 0 of domain 'db' has <bandwidth>, traffic shaping, which is not done here; shape at the switch or the
+        lower device and remove it
+    temporary:
+      description:
+        - Whether something on the host is in the way now, such as the link that libvirt made for the running guest, so
+          that a later run may attach it.
+      type: bool
+      returned: success
+      sample: false
 actions:
   description: What was done, or would be done in check mode, step by step.
   returned: success
@@ -606,6 +652,8 @@ ARGUMENT_SPEC = {
     "stable_index": {"type": "bool", "default": True},
     "mac_prefix": {"type": "str", "default": "02"},
     **options.NIC_DEFAULTS,
+    "other_networks": {"type": "list", "elements": "str"},
+    "skip_unsupported": {"type": "bool", "default": False},
     "networks": {
         "type": "list",
         "elements": "dict",

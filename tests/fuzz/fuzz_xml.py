@@ -132,6 +132,8 @@ def check_domain(document):
         assert nic.ifname is None or names.check_ifname(nic.ifname) == nic.ifname
         assert nic.device is None or names.check_ifname(nic.device) == nic.device
         assert nic.network is None or names.check_network_name(nic.network) == nic.network
+        if nic.objection is not None:
+            raise InvalidInput(nic.objection)
         tag = OwnerTag(nic.guest or "g", nic.nic, nic.network, nic.queues)
         try:
             assert read_tag(tag_text(tag)) == tag

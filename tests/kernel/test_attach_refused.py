@@ -29,7 +29,7 @@ def devices(host):
 @pytest.mark.parametrize(
     "device, told",
     [
-        ("missing0", "does not exist on this host; it has: br0, eth0, eth1"),
+        ("missing0", "does not exist on this host; usable devices: br0, eth0, eth1"),
         ("port0", "is a port of bridge br0"),
         ("lo", "is the loopback device"),
         ("macvlan0", "name eth1"),
@@ -79,12 +79,12 @@ def test_a_nic_that_cannot_be_is_refused(host, nic, told):
 @pytest.mark.parametrize(
     "options, told",
     [
-        ({}, "attachments or xml"),
-        ({"attachments": [{"device": "eth0"}]}, "names no guest"),
+        ({}, "attachments, guests or xml"),
+        ({"attachments": [{"device": "eth0"}]}, "does not name a guest"),
         ({"attachments": [{"guest": "web"}]}, "neither a network nor a device"),
         ({"attachments": [{**WEB, "nic": 1}, {**WEB, "nic": 1}]}, "two NICs number 1"),
-        ({"attachments": [WEB], "mac": ["02:00:00:00:00:01"]}, "mac only selects"),
-        ({"attachments": [WEB], "network": "vepanet"}, "network only selects"),
+        ({"attachments": [WEB], "mac": ["02:00:00:00:00:01"]}, "mac requires state=absent"),
+        ({"attachments": [WEB], "network": "vepanet"}, "network requires state=absent"),
         ({"attachments": [WEB], "mac_prefix": "01"}, "'01'"),
         ({"attachments": [WEB], "mac_prefix": "02:00:00:00:00:00"}, "one to five"),
         ({"attachments": [WEB], "device_mode": "432"}, "in quotes"),

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import pathlib
 import random
+import re
 import runpy
 import subprocess
 import time
@@ -208,6 +209,8 @@ def test_random_definition_comes_back_the_same(libvirt, number):
             for element in (
                 "<bridge name='b'/>",
                 "<bridge stp='on'/>",
+                "<dns><host ip='192.0.2.1'><hostname>a</hostname></host></dns>",
+                "<dns><srv service='a' protocol='tcp'/></dns>",
                 "<ip address='192.0.2.9' netmask='255.255.255.0'/>",
                 "<mac address='52:54:00:00:00:01'/>",
                 "<domain name='x'/>",
@@ -246,14 +249,34 @@ def test_what_libvirt_refuses_we_refuse(libvirt, text):
         parse_network(text)
 
 
+@pytest.mark.parametrize(
+    ("inside", "said"),
+    [
+        ("<dns enable='no'/>", "<dns>"),
+        ("<dns><forwarder addr='192.0.2.1'/></dns>", "<dns>"),
+        ("<bandwidth/>", "<bandwidth>"),
+        ("<portgroup name='a'><bandwidth/></portgroup>", "<bandwidth>"),
+    ],
+)
+def test_what_libvirt_takes_without_effect_we_refuse(libvirt, inside, said):
+    assert not libvirt.define(document(inside))
+    libvirt("net-undefine", "n")
+    with pytest.raises(Exception, match=said) as caught:
+        parse_network(document(inside))
+    assert "libvirt refuses" not in str(caught.value)
+
+
+def domain_of(*interfaces):
+    return (
+        "<domain type='test'><name>g</name><memory>1024</memory><os><type>hvm</type></os>"
+        f"<devices>{''.join(interfaces)}</devices></domain>"
+    )
+
+
 def defined_domain(tmp_path, *interfaces):
     """What libvirt makes of a domain with these NICs (its test driver needs no emulator), validated."""
     path = tmp_path / "domain.xml"
-    path.write_text(
-        "<domain type='test'><name>g</name><memory>1024</memory><os><type>hvm</type></os>"
-        f"<devices>{''.join(interfaces)}</devices></domain>",
-        encoding="utf-8",
-    )
+    path.write_text(domain_of(*interfaces), encoding="utf-8")
     command = ["virsh", "-q", "-c", "test:///default", f"define --validate '{path}'; dumpxml --inactive g"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
@@ -283,3 +306,60 @@ def test_nics_that_libvirt_writes_again_are_the_same(tmp_path):
     nics = parse_domain(defined_domain(tmp_path, *interfaces))
     assert nics == parse_domain(f"<domain><name>g</name><devices>{''.join(interfaces)}</devices></domain>")
     assert [nic.nic for nic in nics] == [0, 2, 3]
+
+
+#: attributes that libvirt does not know, on an element of <interface type='direct'>
+MISTYPED = [
+    ("<source dev='eth0' mod='private'/>", ""),
+    ("<source dev='eth0'/>", "<link status='down'/>"),
+    ("<source dev='eth0'/>", "<driver queue='4'/>"),
+    ("<source dev='eth0'/>", "<target device='web-0'/>"),
+    ("<source dev='eth0'/>", "<mac addres='52:54:00:00:00:01'/>"),
+]
+
+
+@pytest.mark.parametrize(("source", "inside"), MISTYPED)
+def test_libvirt_drops_a_mistyped_attribute_without_a_word_unless_it_validates(tmp_path, source, inside):
+    nic = f"<interface type='direct'>{source}{inside}</interface>"
+    (name,) = re.findall(r"(?<= )(mod|status|queue|device|addres)=", nic)
+    path = tmp_path / "domain.xml"
+    path.write_text(domain_of(nic), encoding="utf-8")
+    tried = {}
+    for word in ("", "--validate "):
+        command = ["virsh", "-q", "-c", "test:///default", f"define {word}'{path}'; dumpxml --inactive g"]
+        tried[word] = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert tried[""].returncode == 0 and f" {name}=" not in tried[""].stdout
+    assert "fail" in tried["--validate "].stderr, tried["--validate "]
+    (found,) = parse_domain(domain_of(nic))
+    assert f"has the attribute {name!r} on" in found.objection
+
+
+def test_libvirt_knows_every_attribute_that_is_read(tmp_path):
+    nic = (
+        "<interface type='direct' trustGuestRxFilters='yes'><mac address='52:54:00:00:00:01' type='static' check='no'/>"
+        "<source dev='eth0' mode='vepa'/><target dev='web-0' managed='yes'/><model type='virtio'/><link state='up'/>"
+        "<driver name='vhost' queues='2' rx_queue_size='256' tx_queue_size='256' txmode='timer' ioeventfd='on'"
+        " event_idx='off' iommu='on' ats='on' packed='on' page_per_vq='on' rss='on' rss_hash_report='on'/>"
+        "</interface>"
+    )
+    (found,) = parse_domain(defined_domain(tmp_path, nic))
+    assert found.objection is None and (found.queues, found.ifname) == (2, "web-0")
+
+
+HARDWARE = (
+    "<model type='e1000'/>",
+    "<model type='virtio'/><driver name='qemu' queues='4' txmode='timer'><host csum='off' gso='off'/></driver>",
+    "<model type='virtio'/><boot order='2'/><link state='down'/><alias name='ua-first'/><rom bar='off'/>"
+    "<address type='pci' domain='0x0000' bus='0x00' slot='0x07' function='0x0'/>",
+    "<model type='virtio'/><mtu size='1400'/><tune><sndbuf>0</sndbuf></tune><acpi index='3'/>",
+)
+
+
+@pytest.mark.parametrize("hardware", HARDWARE)
+def test_libvirt_gives_the_guest_the_same_hardware_on_our_link(tmp_path, hardware):
+    mac = "52:54:00:00:00:01"
+    (nic,) = parse_domain(f"<interface type='direct'><mac address='{mac}'/><source dev='eth0'/>{hardware}</interface>")
+    ours = defined_domain(tmp_path, interface_xml(mac, "web-0", nic.queues, nic.hardware))
+    plain = f"<interface type='ethernet'><mac address='{mac}'/><target dev='web-0' managed='no'/>{hardware}</interface>"
+    uuid = re.compile("<uuid>.*</uuid>")
+    assert uuid.sub("", ours) == uuid.sub("", defined_domain(tmp_path, plain))

@@ -66,7 +66,7 @@ def test_a_running_guest_changes_hands_and_keeps_its_connection(libvirt):
         MAC,
         [int(libvirtd.pid())],
     )
-    with pytest.raises(ModuleFailed, match=f"MAC {MAC} is already on eth0, where {row['ifname']} "):
+    with pytest.raises(ModuleFailed, match=f"MAC {MAC} is already in use on eth0 by {row['ifname']} "):
         host.attach(xml=libvirtd.virsh("dumpxml", "web").stdout)
 
     # taken over by name and MAC while the guest runs: same tap, same process, no ping lost

@@ -55,6 +55,12 @@ def problems(host, name):
             "there with mode bridge on eth9, here with mode vepa on eth0",
         ),
         ("transient", "net-create", "<forward mode='bridge' dev='eth0'/>", "there with mode bridge on eth0"),
+        (
+            "tagged",
+            "net-define",
+            "<forward mode='passthrough' dev='eth0'/><vlan><tag id='4'/></vlan>",
+            "there with elements that are refused here",
+        ),
         ("nat", "net-define", "<forward mode='nat'/><ip address='198.51.100.1'/>", "which is no macvtap network there"),
     ],
 )
@@ -128,7 +134,7 @@ def test_links_that_libvirt_made_are_told_from_ours_and_left_alone(libvirt, host
         name = next(iter(theirs.values()))["ifname"]
         host.ip(f"link set {name} alias 'linuxnet.macvtap guest=mine nic=0'")
         (mine,) = host.module("macvtap_info", guest="mine")["attachments"]
-        assert any(problem.startswith("two owners: libvirt made it too") for problem in mine["problems"])
+        assert any(problem.startswith("two owners: libvirt also created it") for problem in mine["problems"])
     finally:
         libvirt.virsh("destroy", "--domain", "R&D <x>")
         host.detach(mac=[ours["mac"]])

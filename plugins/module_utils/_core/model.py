@@ -77,6 +77,14 @@ class Nic(NamedTuple):
     policy: NodePolicy | None = None
     #: where it was asked for, for messages: "attachments[3]", "interface 2 of domain web"
     origin: str = ""
+    #: read from libvirt's XML: its network may be of another kind, and then it is not a macvtap NIC
+    from_xml: bool = False
+    #: elements of the XML that say what the guest sees of the NIC, on one line
+    hardware: str = ""
+    #: whether libvirt would follow the filters that the guest sets (trustGuestRxFilters)
+    trusts_filters: bool = False
+    #: why a macvtap cannot do what the NIC asks for, as a message; None = it can
+    objection: str | None = None
 
 
 #: IFF_* flags that matter here (linux/if.h)
@@ -244,3 +252,5 @@ class Attachment(NamedTuple):
     origin: str = ""
     #: owner of the node; None = as the task has it
     policy: NodePolicy | None = None
+    #: as of :class:`Nic`
+    hardware: str = ""

@@ -6,20 +6,21 @@
 
 """libvirt domain XML → the NICs it asks for. PURE: resolves no network, derives no MAC, knows no host.
 
-An ``<interface>`` is described by the link it needs (read here) and by the device the guest sees (the business of
-whoever runs the guest). What would change the link but cannot be done is refused by name.
+An ``<interface>`` is described by the link it needs (read here) and by the device the guest sees (left to the VMM).
+What would change the link but cannot be done is noted on the NIC, by name: only its network decides whether it matters.
 The guide ``docs/docsite/rst/guide_libvirt_xml.rst`` shows the same tables to the user.
 """
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from typing import Any, Optional
 
 from .._core.errors import InvalidInput
 from .._core.model import MAX_QUEUES, MODES, Nic
 from .._core.names import check_guest_name, check_ifname, check_mac, check_network_name, shown
-from .xml import attribute_one_of, children, elements, only_child, parse_xml, start_tag, text_of
+from .xml import attribute_one_of, children, elements, etree, only_child, parse_xml, start_tag, text_of
 
 #: types that never are a macvtap; the NIC is skipped and still counts for the position of the next one
 _OTHER_TYPES = (
@@ -35,6 +36,26 @@ MTU_RANGE = (68, 65535)
 _LINK_ELEMENTS = {"source", "mac", "target", "driver", "mtu", "link"}
 #: elements that describe the guest's device or its emulator: for whoever runs the guest
 _GUEST_ELEMENTS = {"acpi", "address", "alias", "backend", "boot", "guest", "model", "rom", "teaming", "tune"}
+
+#: elements that libvirt's definition of the guest keeps when it uses a link of ours
+_HARDWARE = {*_GUEST_ELEMENTS, "driver", "link", "mtu"}
+#: element → attributes that libvirt knows there, of <interface> itself and of what describes the link
+#: (domaincommon.rng of libvirt 9.0 and 11.3); those of the guest's device are left to the VMM
+_KNOWN_ATTRIBUTES = {
+    "interface": {"type", "trustGuestRxFilters"},
+    "source": {"network", "portgroup", "portid", "bridge", "dev", "mode"},
+    "mac": {"address", "type", "check", "currentAddress"},
+    "target": {"dev", "managed"},
+    "driver": {
+        "name", "model", "queues", "rx_queue_size", "tx_queue_size", "txmode", "ioeventfd", "event_idx", "iommu", "ats",
+        "packed", "page_per_vq", "rss", "rss_hash_report",
+    },
+    "mtu": {"size"},
+    "link": {"state"},
+    "port": {"isolated"},
+}  # fmt: skip
+#: types of domain whose guests open no tap
+_TAPLESS = ("bhyve", "hyperv", "lxc", "openvz", "parallels", "uml", "vmware", "vz", "xen")
 
 _BRIDGE_ONLY = "which libvirt does for bridged interfaces only; remove it"
 _NOT_DONE = "which this collection does not do on a macvtap; remove it"
@@ -65,8 +86,9 @@ def parse_domain(text: str | bytes, guest: str | None = None, origin: str = "xml
 
     :arg guest: name of the guest, when the document does not say; not another one than it says.
     :arg origin: what to call the document in messages.
-    :returns: the NICs of type direct and network, in document order.
-    :raises InvalidInput: the document is none of these, or a NIC asks for something that cannot come true.
+    :returns: the NICs of type direct and network, in document order; one that asks for what a macvtap cannot do has an
+        ``objection``.
+    :raises InvalidInput: the document has another root, or does not name its guest.
     """
     return _parse(text, guest, origin, {})
 
@@ -98,6 +120,7 @@ def _parse(text: str | bytes, guest: str | None, origin: str, counts: dict[str |
     root = parse_xml(text, origin)
     guest = _settle_guest(root, guest, origin)
     counts.setdefault(guest, 0)
+    tapless = _tapless_type(root, guest)
     nics = []
     for interface in _interfaces(root, origin):
         position = counts[guest]
@@ -105,8 +128,18 @@ def _parse(text: str | bytes, guest: str | None, origin: str, counts: dict[str |
         of = f"domain {shown(guest)}" if guest is not None else origin
         nic = _read_interface(interface, guest, position, f"interface {position} of {of}")
         if nic is not None:
-            nics.append(nic)
+            nics.append(nic._replace(objection=f"{nic.origin}: {tapless}") if tapless else nic)
     return nics
+
+
+def _tapless_type(root: Any, guest: str | None) -> str | None:
+    """Why no NIC of this domain can be attached, None = they can."""
+    if root.tag != "domain" or root.get("type") not in _TAPLESS:
+        return None
+    return (
+        f"guest {shown(guest)} is of type {shown(root.get('type'))}, but only guests of type 'kvm' or 'qemu' open a"
+        " tap; leave the guest to libvirt"
+    )
 
 
 def _settle_guest(root: Any, wanted: str | None, origin: str) -> str | None:
@@ -129,54 +162,82 @@ def _settle_guest(root: Any, wanted: str | None, origin: str) -> str | None:
 
 def _interfaces(root: Any, origin: str) -> list[Any]:
     """The <interface> elements that are NICs: directly under <devices>, or the root itself."""
+    if root.tag == "interface" and "name" in root.attrib:
+        raise InvalidInput(
+            f"{origin} is the interface {shown(root.get('name'))} of a host, as 'virsh iface-dumpxml' prints it, and"
+            " not the NIC of a guest; give what 'virsh dumpxml' prints of the guest"
+        )
     if root.tag == "interface":
         return [root]
     if root.tag == "devices":
         return children(root, "interface")
     if root.tag == "domain":
         return [node for devices in children(root, "devices") for node in children(devices, "interface")]
+    if root.tag in ("domstatus", "networkstatus"):
+        raise InvalidInput(
+            f"{origin} is a file in which libvirt keeps the state of what runs (<{root.tag}>); give what"
+            " 'virsh dumpxml' prints of the guest, or 'virsh net-dumpxml' of the network"
+        )
     way_out = "give it to macvtap_network" if root.tag == "network" else "give a <domain>, <devices> or <interface>"
     raise InvalidInput(f"{origin} has the root element {shown(root.tag)}; {way_out}")
 
 
 def _read_interface(interface: Any, guest: str | None, position: int, where: str) -> Nic | None:
-    """One NIC; None when it is of another kind."""
+    """One NIC; None when it is of another kind.
+
+    Only the network decides whether ``type='network'`` means a macvtap. So what a macvtap cannot do is noted here, and
+    judged when the network is known.
+    """
     kind = interface.get("type")
     if kind in _OTHER_TYPES:
         return None
-    if kind not in ("direct", "network"):
-        said = f"of the unknown type {shown(kind)}" if kind is not None else "without a type"
-        raise InvalidInput(
-            f"{where} is {said}; write 'direct' or 'network' for a macvtap, or one of {', '.join(_OTHER_TYPES)}"
-        )
-    source = only_child(interface, "source", where)
-    if kind == "network" and source is not None and "bridge" in source.attrib:
-        return None  # how a running domain shows a NIC whose network is a bridge
+    nic = Nic(guest=guest, nic=position, origin=where, from_xml=True)
+    try:
+        if kind not in ("direct", "network"):
+            said = f"of the unknown type {shown(kind)}" if kind is not None else "without a type"
+            raise InvalidInput(
+                f"{where} is {said}; write 'direct' or 'network' for a macvtap, or one of {', '.join(_OTHER_TYPES)}"
+            )
+        source = only_child(interface, "source", where)
+        if kind == "network" and source is not None and "bridge" in source.attrib:
+            return None  # how a running domain shows a NIC whose network is a bridge
+        read_source = _read_direct_source if kind == "direct" else _read_network_source
+        network, portgroup, device, mode = read_source(source, where)
+        nic = nic._replace(network=network, portgroup=portgroup, device=device, mode=mode)
+        return _read_elements(interface, nic, where)
+    except InvalidInput as exc:
+        return nic._replace(objection=str(exc))
+
+
+def _read_elements(interface: Any, nic: Nic, where: str) -> Nic:
+    """The NIC with what its elements say of the link.
+
+    :raises InvalidInput: a macvtap cannot do what one of them asks for.
+    """
     _check_elements(interface, where)
-    attribute_one_of(interface, "trustGuestRxFilters", ("yes", "no"), where)
-    read_source = _read_direct_source if kind == "direct" else _read_network_source
-    network, portgroup, device, mode = read_source(source, where)
+    trust = attribute_one_of(interface, "trustGuestRxFilters", ("yes", "no"), where)
     settings = {
         "mtu": _read_number(interface, "mtu", "size", MTU_RANGE, where),
         "link_state": _read_link_state(interface, where),
     }
-    return Nic(
-        guest=guest,
-        nic=position,
-        network=network,
-        portgroup=portgroup,
-        device=device,
-        mode=mode,
+    return nic._replace(
+        hardware=_hardware(interface),
+        trusts_filters=trust == "yes",
         mac=_read_mac(interface, where),
         ifname=_read_target(interface, where),
         queues=_read_number(interface, "driver", "queues", (1, MAX_QUEUES), where) or 1,
         settings={name: value for name, value in settings.items() if value is not None},
-        origin=where,
     )
 
 
 def _check_elements(interface: Any, where: str) -> None:
+    for node in (interface, *elements(interface)):
+        _check_attributes(node, where)
     for node in elements(interface):
+        if node.tag == "actual":
+            raise InvalidInput(
+                f"{where} has <actual>, which only libvirt's own state files have; give what 'virsh dumpxml' prints"
+            )
         if node.tag in _REFUSED:
             raise InvalidInput(f"{where} has <{node.tag}>, {_REFUSED[node.tag]}")
         if node.tag == "port" and attribute_one_of(node, "isolated", ("yes", "no"), where) == "yes":
@@ -186,6 +247,27 @@ def _check_elements(interface: Any, where: str) -> None:
                 f"{where} has {start_tag(node)}, which is not an element of libvirt's <interface>;"
                 " correct the spelling or remove it"
             )
+
+
+def _check_attributes(node: Any, where: str) -> None:
+    known = _KNOWN_ATTRIBUTES.get(node.tag, node.attrib)
+    unknown = next((key for key in node.attrib if key not in known and not key.startswith("{")), None)
+    if unknown is not None:
+        raise InvalidInput(
+            f"{where} has the attribute {shown(unknown)} on <{node.tag}>, which libvirt does not know there; correct"
+            " the spelling or remove it"
+        )
+
+
+def _hardware(interface: Any) -> str:
+    """What the guest sees of its NIC, on one line."""
+    kept = [copy.deepcopy(node) for node in elements(interface) if node.tag in _HARDWARE]
+    for node in kept:
+        etree.strip_tags(node, etree.Comment, etree.PI)
+        etree.cleanup_namespaces(node)
+        for part in node.iter():
+            part.text, part.tail = (" ".join((text or "").split()) or None for text in (part.text, part.tail))
+    return "".join(etree.tostring(node, encoding="unicode", with_tail=False) for node in kept)
 
 
 #: network, portgroup, device, mode

@@ -11,16 +11,18 @@ from __future__ import annotations
 _ESCAPES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", "'": "&apos;", '"': "&quot;"})
 
 
-def interface_xml(mac: str, ifname: str, queues: int = 1) -> str:
+def interface_xml(mac: str, ifname: str, queues: int = 1, hardware: str = "") -> str:
     """The domain XML element, on one line, that makes libvirt open our tap and leave the link alone.
 
     ``type='direct'`` would make libvirt create a link of its own. ``name='vhost'`` is spelled out beside ``queues``
     because several queues without it are a different, slower thing.
 
     :arg queues: how often libvirt opens the tap.
+    :arg hardware: elements that say what the guest sees, from its domain XML; with a driver of their own.
     """
-    driver = f"<driver name='vhost' queues='{queues}'/>" if queues > 1 else ""
+    model = "" if "<model " in hardware else "<model type='virtio'/>"
+    driver = f"<driver name='vhost' queues='{queues}'/>" if queues > 1 and not hardware else ""
     return (
         f"<interface type='ethernet'><mac address='{mac.translate(_ESCAPES)}'/>"
-        f"<target dev='{ifname.translate(_ESCAPES)}' managed='no'/><model type='virtio'/>{driver}</interface>"
+        f"<target dev='{ifname.translate(_ESCAPES)}' managed='no'/>{model}{driver}{hardware}</interface>"
     )

@@ -104,6 +104,17 @@ def parse_network(text: str | bytes, name: str | None = None) -> Network:
     return Network(name, mode, devices, pf, portgroups, write_network(root))
 
 
+def is_macvtap_network(text: str | bytes) -> bool:
+    """Whether libvirt gives the guests of this network macvtaps, whatever else the document says.
+
+    :raises InvalidInput: the document is not XML.
+    """
+    root = parse_xml(text, "the network XML")
+    forward = children(root, "forward")
+    mode = forward[0].get("mode", "nat") if forward else None
+    return mode in MODES and not (mode == "bridge" and children(root, "bridge"))
+
+
 def network_xml(network: Network) -> str:
     """:returns: the document for a definition file: the one the network came with, or a new one."""
     if network.xml is not None:
@@ -306,6 +317,9 @@ def _check(node: Any, where: str) -> None:
     """Refuse what cannot come true, and what nobody knows, by name."""
     attributes, inside = _KNOWN[node.tag]
     unknown = next((key for key in node.attrib if key not in attributes and not key.startswith("{")), None)
+    if unknown == "model" and node.tag == "driver":
+        # libvirt 11 knows it, 9 does not
+        raise InvalidInput(f"{where} has model= on <driver>, which is for PCI devices and not for a macvtap; remove it")
     if unknown is not None:
         raise InvalidInput(
             f"{where} has the attribute {shown(unknown)} on <{node.tag}>, which libvirt does not know there;"

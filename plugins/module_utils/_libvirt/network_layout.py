@@ -18,6 +18,8 @@ from typing import Any
 from .xml import children, elements, etree, is_foreign, text_of
 
 _DNSMASQ_OPTIONS = "{http://libvirt.org/schemas/network/dnsmasq/1.0}options"
+#: in the comment at the top of libvirt's own files
+_LIBVIRTS_OWN = "THIS IS AN AUTO-GENERATED FILE"
 #: elements whose text is their value
 _VALUES = ("name", "uuid", "title", "description")
 #: elements that libvirt makes up or, when it is old, does not know
@@ -39,6 +41,7 @@ def drop_live_attributes(root: Any) -> None:
 
 def write_network(root: Any) -> str:
     """:returns: the document as text, laid out the same way every time."""
+    _gather_comments(root)
     _gather_metadata(root)
     _indent(root)
     return etree.tostring(root, encoding="unicode", with_tail=False) + "\n"
@@ -51,6 +54,13 @@ def same_network_document(a: Any, b: Any) -> bool:
     if _facts(a, only_a) != _facts(b, only_b):
         return False
     return all(only_a[kind] == only_b[kind] for kind in only_a.keys() & only_b.keys())
+
+
+def _gather_comments(root: Any) -> None:
+    """Move what stands around the root into it; libvirt's warning about its own file is not about ours."""
+    for number, node in enumerate([*reversed([*root.itersiblings(preceding=True)]), *root.itersiblings()]):
+        if _LIBVIRTS_OWN not in (node.text or ""):
+            root.insert(number, node)
 
 
 def _gather_metadata(root: Any) -> None:

@@ -87,14 +87,16 @@ def conflicts(name: str, text: str | None, network: Network | None, found: list[
 
 def _difference(network: Network, other: Definition) -> str:
     # imported here, since lxml takes its time and few hosts get here
-    from .network import parse_network
+    from .network import is_macvtap_network, parse_network
 
     try:
+        if not is_macvtap_network(other.text):
+            return ", which is no macvtap network there"
         theirs = parse_network(other.text)
     except MissingLibrary:
         return ""
     except MacvtapError:
-        return ", which is no macvtap network there"
+        return ", there with elements that are refused here"
     here, there = ((each.mode, each.pf or ", ".join(each.devices)) for each in (network, theirs))
     if here == there:
         return ", just the same"

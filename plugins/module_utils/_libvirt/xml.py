@@ -59,6 +59,8 @@ _DECLARATION = re.compile(r"<\?xml\s.*?\?>", re.DOTALL)
 #: what somebody may give in the place of a document: a path, and what slurp returns of one that begins with "<"
 _PATH = re.compile(r"[~.]{0,2}/[^\n]*|[^\n]*\.xml")
 _BASE64 = re.compile(r"(77u/)?P[A-P][A-Za-z0-9+/]{14,}=*")
+#: how libxml2 begins its message when something follows the root element
+_SECOND_ROOT = "Extra content at the end of the document"
 #: what may stand before the root element or the DTD
 _PROLOG = re.compile(r"(?:\s+|<!--.*?-->|<\?.*?\?>)*", re.DOTALL)
 
@@ -161,6 +163,11 @@ def _parse(text: str, where: str) -> Any:
         raise InvalidInput(f"{where} contains {shown(text[error.start])}, half a character; save it as UTF-8") from None
     except (etree.XMLSyntaxError, ValueError) as error:
         reason = " ".join(str(getattr(error, "msg", None) or error).split())
+        if reason.startswith(_SECOND_ROOT):
+            raise InvalidInput(
+                f"{where} goes on after its root element; give one document, with several <interface> elements inside"
+                " one <devices>"
+            ) from None
         raise InvalidInput(f"{where} is not well-formed XML ({shown(reason, 200)}); correct it") from None
     if root is None or root.getroottree().docinfo.internalDTD is not None:
         raise InvalidInput(f"{where} has no root element or has a DTD; give a plain document")

@@ -274,4 +274,5 @@ def _attachment(place: Place, mac: str, name: str, index: int, lacking: Sequence
         "group": _group(place.found),
     }
     link = with_settings(fields, nic.settings, lacking)
-    return Attachment(*key(nic), nic.network, device.name, nic.queues, link, place.found, nic.origin, nic.policy)
+    attachment = Attachment(*key(nic), nic.network, device.name, nic.queues, link, place.found)
+    return attachment._replace(origin=nic.origin, policy=nic.policy, hardware=nic.hardware)

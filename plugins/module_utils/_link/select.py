@@ -86,10 +86,13 @@ class Purge(NamedTuple):
     networks: Collection[str] = ()
     #: every attachment on the host
     everything: bool = False
+    #: guests that the task leaves as they are
+    except_guests: Collection[str] = ()
 
     def covers(self, tag: OwnerTag) -> bool:
         """Whether an attachment with this owner tag must be one that the task asks for."""
-        return self.everything or tag.guest in self.guests or tag.network in self.networks
+        is_covered = self.everything or tag.guest in self.guests or tag.network in self.networks
+        return is_covered and tag.guest not in self.except_guests
 
 
 def to_purge(host: Host, nics: Sequence[Nic], purge: Purge) -> list[Link]:

@@ -20,7 +20,7 @@ from .._link.resolve import Defaults, number_nics
 from .._link.select import Selection
 from .._system import sysfs
 from .._system.selinux import relabel
-from . import attachments, guests, options, warnings
+from . import attachments, guests, options, unsupported, warnings
 from .converge import Task
 
 
@@ -39,8 +39,9 @@ def work(module: AnsibleModule) -> dict[str, Any]:
     is_present = params["state"] == "present"
     named = guests.named(params)
     result = _present(params, named, task) if is_present else _absent(params, named, task)
-    result |= guests.by_guest(result["attachments"], named.guests)
-    for warning in result.pop("warnings"):
+    skipped = [row["guest"] for row in result["skipped_guests"]]
+    result |= guests.by_guest(result["attachments"], [guest for guest in named.guests if guest not in skipped])
+    for warning in result.pop("warnings") + warnings.of_skipped(result["skipped_guests"]):
         module.warn(warning)
     if params["state"] == "absent":
         return result
@@ -82,20 +83,35 @@ def _present(params: dict[str, Any], named: guests.Named, task: Task) -> dict[st
     nics = options.with_defaults(named.nics, params)
     given = {row["name"]: _given_network(row) for row in params["networks"] or ()}
     networks = attachments.definitions_for(nics, params["definitions_dir"], given)
+    others = unsupported.networks_of_other_kinds(nics, networks, params["other_networks"] or ())
+    nics, skipped = unsupported.sort_out(
+        nics, others, lambda nic: unsupported.objection(nic, networks), params["skip_unsupported"]
+    )
     defaults = Defaults(params["stable_index"], names.check_mac_prefix(params["mac_prefix"]))
-    return attachments.attach(nics, networks, defaults, guests.purge_of(params, named), task)
+    purge = guests.purge_of(params, named)
+    result = attachments.attach(nics, networks, defaults, purge, task, skipped if params["skip_unsupported"] else None)
+    if result["changed"]:
+        result["warnings"] += warnings.of_trusted_filters(nics)
+    return result
 
 
 def _absent(params: dict[str, Any], named: guests.Named, task: Task) -> dict[str, Any]:
-    for nic in named.nics or ():
+    nics = named.nics
+    skipped: list[unsupported.Skipped] = []
+    if nics is not None and any(nic.from_xml for nic in nics):
+        given = [row["name"] for row in params["networks"] or ()]
+        defined = {*given, *definitions.names(params["definitions_dir"])}
+        others = unsupported.networks_of_other_kinds(nics, defined, params["other_networks"] or ())
+        nics, skipped = unsupported.sort_out(nics, others, lambda nic: nic.objection, params["skip_unsupported"])
+    for nic in nics or ():
         if (nic.guest, nic.mac, nic.ifname) == (None, None, None):
             raise InvalidInput("%s selects nothing: set a guest, a mac or an ifname" % nic.origin)
     selection = Selection(
         macs=None if params["mac"] is None else [names.check_mac(mac) for mac in params["mac"]],
         ifnames=None if params["ifname"] is None else [names.check_ifname(name, "ifname") for name in params["ifname"]],
         network=None if params["network"] is None else names.check_network_name(params["network"]),
-        guest=params["guest"] if named.nics is None else None,
-        nics=None if named.nics is None else number_nics(named.nics, None, required=False),
+        guest=params["guest"] if nics is None else None,
+        nics=None if nics is None else number_nics(nics, None, required=False),
         whole_guests=frozenset(named.bare) or None,
     )
     if selection.is_empty():
@@ -103,4 +119,4 @@ def _absent(params: dict[str, Any], named: guests.Named, task: Task) -> dict[str
             "state=absent without a selector would remove everything; set guest, guests, xml, attachments, mac, ifname"
             " or network"
         )
-    return attachments.detach(selection, task)
+    return {**attachments.detach(selection, task), "skipped_guests": unsupported.rows(skipped)}

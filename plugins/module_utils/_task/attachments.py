@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from .._boot import index
-from .._core.model import Network, Nic
+from .._core.model import Attachment, Link, Network, Nic
 from .._libvirt import definitions
 from .._link.host import Host
 from .._link.resolve import Defaults, moved, number_nics, resolve
@@ -21,6 +21,7 @@ from .._link.steps import BringUp, CreateLink, DeleteLink, OwnNode, Step
 from .._system import sriov
 from .converge import Decision, Task, converge, report
 from .report import deleted_row, wanted_row
+from .unsupported import Skipped, place_what_fits, rows
 from .warnings import of_kept_taps
 
 
@@ -30,19 +31,33 @@ def attach(
     defaults: Defaults,
     purge: Purge | None,
     task: Task,
+    skipped: Sequence[Skipped] | None = None,
 ) -> dict[str, Any]:
     """Converge attachments to ``nics``, and remove what else ``purge`` covers.
 
+    :arg skipped: guests that are skipped already, and further ones from XML may be; None = no guest may be skipped.
     :returns: the result of the module, and under ``moved`` the guest, NIC and reason of each new link whose path is not
         the one derived for it.
     """
-    nics = number_nics(nics, None)
     # read before the first change: a file that cannot be read later would leave a run neither done nor undone
     promised = index.promised()
+    left = list(skipped or ())
+    fitting = list(nics) if skipped is None else None
+
+    def place(host: Host, some: Sequence[Nic]) -> tuple[list[Attachment], list[Link]]:
+        numbered = number_nics(some, None)
+        unplaced = {nic.guest or "" for nic in nics}.difference(nic.guest or "" for nic in some)
+        kept = unplaced.union(each.guest for each in left)
+        leaving = to_purge(host, numbered, purge._replace(except_guests=kept)) if purge else []
+        return resolve(numbered, networks, host, defaults, leaving, promised), leaving
 
     def decide(host: Host, _read: None) -> Decision:
-        leaving = to_purge(host, nics, purge) if purge else []
-        wanted = resolve(nics, networks, host, defaults, leaving, promised)
+        nonlocal fitting
+        if fitting is None:
+            # at the first look only: no guest is skipped whose links this run has begun to create
+            fitting, more = place_what_fits(nics, lambda some: place(host, some))
+            left.extend(more)
+        wanted, leaving = place(host, fitting)
         lowers = [host.links[number] for number in sorted({attachment.link.lower for attachment in wanted})]
         return Decision(host, wanted, leaving, bring_up=[BringUp(lower) for lower in lowers if not lower.is_up])
 
@@ -50,7 +65,11 @@ def attach(
     result = _result(steps, [wanted_row(attachment, last.taps, task.policy) for attachment in last.attachments])
     created = {step.link.ifindex for step in steps if isinstance(step, CreateLink) and not step.because}
     new = [attachment for attachment in last.attachments if attachment.link.ifindex in created]
-    return {**result, "moved": moved(new, last.host, promised) if new and defaults.stable_index else []}
+    return {
+        **result,
+        "moved": moved(new, last.host, promised) if new and defaults.stable_index else [],
+        "skipped_guests": rows(left),
+    }
 
 
 def detach(selection: Selection, task: Task) -> dict[str, Any]:
@@ -85,15 +104,4 @@ def definitions_for(nics: Sequence[Nic], directory: str, given: Mapping[str, Net
             networks[name] = sriov.with_devices(network)
     if not networks.keys() >= set(wanted):
         networks = {**dict.fromkeys(definitions.names(directory)), **networks}
-    _require_portgroups(nics, networks)
     return networks
-
-
-def _require_portgroups(nics: Sequence[Nic], networks: Mapping[str, Network | None]) -> None:
-    for nic in nics:
-        network = networks.get(nic.network or "")
-        # a definition from plain options has no port groups, nor can it tell that the real one has none
-        if nic.portgroup is not None and network is not None and network.xml is not None:
-            from .._libvirt.network import choose_portgroup
-
-            choose_portgroup(network, nic.portgroup)

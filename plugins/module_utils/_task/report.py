@@ -39,7 +39,9 @@ def wanted_row(attachment: Attachment, taps: Mapping[int, Tap], policy: NodePoli
     tag = OwnerTag(attachment.guest, attachment.nic, attachment.network, attachment.queues)
     node = tap.own_node if tap is not None else None
     owner = (attachment.policy or policy).owner((node.uid, node.gid, node.mode) if node is not None else _FRESH_NODE)
-    return _row(attachment.link, tag, attachment.device, tap, owner, policy)
+    row = _row(attachment.link, tag, attachment.device, tap, owner, policy)
+    xml = interface_xml(row["mac"], row["ifname"], row["queues"], attachment.hardware)
+    return {**row, "libvirt_xml": xml}
 
 
 def found_row(link: Link, host: Host, tap: Tap | None, policy: NodePolicy) -> dict[str, Any]:

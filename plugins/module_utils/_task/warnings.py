@@ -14,9 +14,11 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
-from .._core.model import NodePolicy
+from .._core.model import Nic, NodePolicy
 from .._core.names import similar
 
+#: a warning names so many guests or NICs
+_MOST_NAMED = 20
 #: all of them; the documentation lists them by these names
 WARNINGS = {
     # an access point takes frames from the stations that associated with it only (IEEE Std 802.11, 11.3)
@@ -57,6 +59,11 @@ WARNINGS = {
         "cannot read libvirt's files in %s (Permission denied), so its links and networks are not recognized;"
         " run as root (become: true)"
     ),
+    "trusted filters": (
+        "%s: trustGuestRxFilters='yes' is followed in part: the link receives all multicast frames, but not frames for"
+        " other MAC addresses that the guest sets; for those use attachments with promiscuous=true"
+    ),
+    "skipped guests": "%d guests were skipped, see skipped_guests for the reasons: %s",
     "no statistics": "the statistics of the attachments are omitted: %s",
 }
 
@@ -99,6 +106,24 @@ def _similar(value: str, there: Iterable[str]) -> str:
 def of_libvirt(hidden: Sequence[str]) -> list[str]:
     """What is to be said of directories of libvirt that may not be looked at."""
     return [WARNINGS["libvirt's files"] % " and ".join(hidden)] if hidden else []
+
+
+def of_skipped(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What is to be said of guests that were skipped.
+
+    :arg rows: ``skipped_guests`` of the result.
+    """
+    return [WARNINGS["skipped guests"] % (len(rows), _first([row["guest"] for row in rows]))] if rows else []
+
+
+def of_trusted_filters(nics: Iterable[Nic]) -> list[str]:
+    """What is to be said of NICs whose filters libvirt would follow."""
+    trusting = [nic.origin for nic in nics if nic.trusts_filters]
+    return [WARNINGS["trusted filters"] % _first(trusting)] if trusting else []
+
+
+def _first(names: Sequence[str]) -> str:
+    return ", ".join([*names[:_MOST_NAMED], *["…"][: len(names) > _MOST_NAMED]])
 
 
 def of_devices(wireless: Iterable[str]) -> list[str]:

@@ -73,7 +73,11 @@ SHOWN = {
     ),
     "test_libvirt_accepts.py::test_what_libvirt_refuses_we_refuse": (
         "libvirt refuses them as well",
-        "Requires traffic shaping. libvirt refuses it as well.",
+        "Requires traffic shaping. libvirt refuses it as well",
+    ),
+    "test_libvirt_accepts.py::test_what_libvirt_takes_without_effect_we_refuse": (", unless it is empty.",),
+    "test_libvirt_accepts.py::test_libvirt_drops_a_mistyped_attribute_without_a_word_unless_it_validates": (
+        "libvirt ignores what it does not know, so a mistyped attribute has no effect there.",
     ),
     "test_libvirt_accepts.py::test_definition_of_any_name_comes_back_the_same": ("libvirt writes UTF-8.",),
     "test_libvirt_client.py::test_a_domain_runs_unprivileged_on_our_tap_and_leaves_it_as_it_was": (
@@ -96,6 +100,7 @@ OTHER = (
     "creates the links before libvirt starts.",
     "every boot creates them before libvirt starts.",
     "``which libvirt does not know there",
+    "has the attribute … on <…>, which libvirt does not know there``",
     "belong to a bridge that libvirt makes",
     "``belongs to a bridge that libvirt makes``",
     "``two owners: libvirt made it too``",

@@ -25,12 +25,13 @@ PARTS = {
     "_link/host.py": {"in_the_way", "obstacle"},
     "_link/in_use.py": {"_UNSEEN"},
     "_libvirt/network.py": {"_REFUSED", "_NEEDS_A_BRIDGE", "_VLAN", "_VIRTUALPORT", "_NEEDS_SHAPING"},
-    "_libvirt/domain.py": {"_REFUSED"},
+    "_libvirt/domain.py": {"_REFUSED", "_tapless_type"},
     "_boot/script.py": {"_NOT_ITS_OWN", "_NOT_UP"},
     "_task/problems.py": {"of_boot", "of_path", "Survey"},
     "_boot/store.py": {"known"},
     "_system/tap_guard.py": {"_REFUSAL"},
     "_libvirt/state.py": {"conflicts"},
+    "_task/unsupported.py": {"_unknown_network"},
     "_task/warnings.py": {"WARNINGS"},
 }
 #: (file, source) of messages that come from elsewhere: from another error, or from PARTS
@@ -42,6 +43,7 @@ ELSEWHERE = {
     ("_task/run.py", "names.printable('%s. %s' % (where, msg) if where else msg)"),
     ("_task/run.py", "names.printable(warning)"),
     ("_task/run.py", "str(as_error(exc))"),
+    ("_task/unsupported.py", "reason"),
     ("_task/run.py", "warning"),
     ("_task/info.py", "warning"),
     ("_task/network.py", "problem"),

@@ -28,6 +28,13 @@ def test_several_queues_need_vhost():
     assert dict(driver.attrib) == {"name": "vhost", "queues": "4"}
 
 
+def test_the_guest_keeps_the_hardware_that_its_definition_gives_it():
+    hardware = '<model type="e1000"/><driver name="qemu" queues="4"/><boot order="1"/>'
+    text = interface_xml("02:00:00:00:00:01", "macvtap0", 4, hardware)
+    assert text.endswith(f" managed='no'/>{hardware}</interface>")
+    assert "<model type='virtio'/><boot" in interface_xml("02:00:00:00:00:01", "macvtap0", 1, "<boot order='1'/>")
+
+
 @pytest.mark.parametrize("name", ["a'b", 'a"b', "a<b>", "a&b", "ü", "&amp;"])
 def test_any_name_survives(name):
     text = interface_xml("02:00:00:00:00:01", name)

@@ -233,6 +233,10 @@ REFUSED = {
     ),
     "typo": (network("<extbrigde dev='a'/>"), "<extbrigde> in <network>: it is not an element"),
     "unknown attribute": (network(attributes=" bridge='a'"), "attribute 'bridge' on <network>"),
+    "PCI driver": (
+        network(forward="<forward mode='vepa' dev='a'><driver name='vfio' model='x'/></forward>"),
+        "model= on <driver>, which is for PCI devices",
+    ),
     "unknown forward attribute": (pool("a", attributes=" device='a'"), "attribute 'device' on <forward>"),
     "text": (network("vepa"), "text 'vepa' in <network>"),
     "text in forward": (network(forward="<forward mode='vepa'>eth0</forward>"), "text 'eth0' in <forward>"),

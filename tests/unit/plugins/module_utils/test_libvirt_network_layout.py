@@ -7,8 +7,9 @@
 from __future__ import annotations
 
 import pytest
+from lxml import etree
 
-from ansible_collections.linuxnet.macvtap.plugins.module_utils._libvirt.network import same_definition
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._libvirt.network import parse_network, same_definition
 
 UUID = "7d5fc8a1-3c5e-4f0e-9d1a-0a1b2c3d4e5f"
 
@@ -95,3 +96,10 @@ def test_uuid_is_compared_as_a_number():
 
 def test_both_forms_of_one_network_are_the_same():
     assert same_definition("<network><name>n</name><extbridge mode='vepa' dev='eth0'/></network>", network())
+
+
+def test_what_stands_around_the_root_is_kept_inside_it():
+    warning = "<!--\nWARNING: THIS IS AN AUTO-GENERATED FILE. CHANGES TO IT ARE LIKELY TO BE OVERWRITTEN\n-->"
+    written = parse_network(f"{warning}<!-- a --><?b c?>{network('<!-- d -->')}<!-- e -->").xml
+    assert [node.text for node in etree.fromstring(written).iter(etree.Comment, etree.PI)] == [" a ", "c", " e ", " d "]
+    assert parse_network(written).xml == written

@@ -36,8 +36,8 @@ HOSTILE = {
     "what slurp returns, in lines": (base64.encodebytes(("\ufeff" + PLAIN).encode()).decode(), "b64decode"),
     "a word in capitals": ("PATH", "not well-formed"),
     "cut off": (PLAIN[:-5], "not well-formed"),
-    "two roots": (PLAIN + PLAIN, "not well-formed"),
-    "text behind": (PLAIN + "x", "not well-formed"),
+    "two roots": (PLAIN + PLAIN, "goes on after its root element"),
+    "text behind": (PLAIN + "x", "goes on after its root element"),
     "attribute twice": ("<network a='' a=''/>", "not well-formed"),
     "unbound prefix": ("<x:network/>", "not well-formed"),
     "malformed declaration": ("<?xml " + "x" * MIB, "not well-formed"),
@@ -90,7 +90,11 @@ HOSTILE = {
 @pytest.mark.parametrize(("document", "said"), HOSTILE.values(), ids=HOSTILE.keys())
 def test_hostile_document_is_refused_in_one_short_sentence(document, said):
     start = time.monotonic()
-    for parse in (parse_network, parse_domain) if "well-formed" in said or "DTD" in said else (parse_network,):
+    for parse in (
+        (parse_network, parse_domain)
+        if said.startswith(("not well-formed", "goes on")) or "DTD" in said
+        else (parse_network,)
+    ):
         with pytest.raises(InvalidInput) as caught:
             parse(document)
         message = str(caught.value)
