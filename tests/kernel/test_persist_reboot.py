@@ -182,7 +182,7 @@ def test_systemd_boots_the_links_before_the_guests_and_names_the_instance_that_f
             again = host.attach(attachments=nics, check=True, **OWNED)
             assert (again["changed"], again["actions"]) == (False, [])
             # it goes and returns, down, again and again: without Ansible its links are there again
-            for _ in range(10):
+            for _time in range(10):
                 host.ip("link delete up-link.7")
                 wait_for(lambda: beside("systemctl", "is-active", late) == "inactive", f"the end of {late}")
                 host.ip("link add up-link.7 type veth peer name far7", "link set far7 up")

@@ -160,7 +160,8 @@ def apply(steps: Sequence[Step], wanted: Wanted, host: Host, found: Found) -> No
     try:
         _apply(steps, wanted, host, found, revert)
     except StartFailed as exc:
-        raise revert.run(exc) from exc
+        revert.run(exc)
+        raise
 
 
 def _apply(steps: Sequence[Step], wanted: Wanted, host: Host, found: Found, revert: Revert) -> None:

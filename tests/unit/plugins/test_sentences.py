@@ -118,7 +118,7 @@ def text_of(page):
 
 @pytest.mark.parametrize("test", SHOWN)
 def test_sentence_and_test_are_there(test):
-    file, _, name = test.partition("::")
+    file, _rest, name = test.partition("::")
     tree = ast.parse((CHECKOUT / "tests" / "kernel" / file).read_text(encoding="utf-8"))
     assert name in {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
     texts = list(map(text_of, PAGES))
