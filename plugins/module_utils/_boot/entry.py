@@ -116,8 +116,6 @@ def _entry(row: Mapping[str, Any], origin: str) -> Entry:
             _number(row.get("queues") or 1, "queues", _QUEUES),
         )
         tag_text(tag)
-        settings = {option.name: _setting(option, get(option.name, option.default)) for option in OPTIONS}
-        owner = {option.key: _NODE_CHECKS[option.key](get(option.key, option.default)) for option in NODE_OPTIONS}
         return Entry(
             tag,
             _plain(names.check_ifname(get("ifname"), "link"), "link"),
@@ -125,7 +123,10 @@ def _entry(row: Mapping[str, Any], origin: str) -> Entry:
             names.check_mac(get("mac")),
             _choice(get("mode"), "mode", MODES),
             _plain(names.check_ifname(get("device"), "lower device"), "lower device"),
-            {**settings, **owner},
+            {
+                **{option.name: _setting(option, get(option.name, option.default)) for option in OPTIONS},
+                **{option.key: _NODE_CHECKS[option.key](get(option.key, option.default)) for option in NODE_OPTIONS},
+            },
         )
     except InvalidInput as exc:
         raise InvalidInput("%s: %s" % (origin, exc)) from exc
