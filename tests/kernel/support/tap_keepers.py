@@ -21,12 +21,13 @@ import threading
 LIBC = ctypes.CDLL(None, use_errno=True)
 CLONE_FILES = 0x400
 # the same numbers on every architecture; struct io_uring_params has 120 bytes
-IO_URING_SETUP, IO_URING_REGISTER, REGISTER_FILES = 425, 427, 2
+IO_URING_SETUP, IO_URING_REGISTER, REGISTER_FILES, UNREGISTER_FILES = 425, 427, 2, 3
 
 
-def wait_and_end():
+def wait_and_end(let_go=lambda: None):
     print("ready", flush=True)
     sys.stdin.read()
+    let_go()
     os._exit(0)
 
 
@@ -91,7 +92,8 @@ def io_uring(path):
     files = (ctypes.c_int * 1)(descriptor)
     assert LIBC.syscall(IO_URING_REGISTER, ring, REGISTER_FILES, files, 1) == 0, os.strerror(ctypes.get_errno())
     os.close(descriptor)
-    wait_and_end()
+    # the kernel takes a ring apart some time after the end of its process
+    wait_and_end(lambda: LIBC.syscall(IO_URING_REGISTER, ring, UNREGISTER_FILES, None, 0))
 
 
 def closed_while_waiting(path):
