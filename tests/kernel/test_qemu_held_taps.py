@@ -4,14 +4,13 @@
 
 """macvtap_qemu gives no guest a tap that is open, however hidden, and is not kept waiting by a guest's process."""
 
-import os
 import subprocess
 import sys
 
 import fake_qemu
 import pytest
 from module_host import ModuleFailed, end
-from qemu_lab import QEMU, Guest, guest_image, lone_host
+from qemu_lab import QEMU, Guest, host_with_fake_qemu
 from test_hidden_holders import CONTAINER, KEEPERS, SHOWN, UNSEEN, UNSHOWN, kept, let_go
 
 NUMBERS = {"tap_major": None, "tap_minor": None}
@@ -19,12 +18,7 @@ NUMBERS = {"tap_major": None, "tap_minor": None}
 
 @pytest.fixture(scope="module")
 def shared():
-    with lone_host() as host, guest_image() as boot:
-        host.boot = boot
-        host.fake = os.path.join(os.path.dirname(boot[0]), "fake_qemu")
-        with open(host.fake, "w", encoding="utf-8") as file, open(fake_qemu.__file__, encoding="utf-8") as source:
-            file.write("#!/usr/bin/python3\n" + source.read())
-        os.chmod(host.fake, 0o755)
+    with host_with_fake_qemu() as host:
         yield host
 
 

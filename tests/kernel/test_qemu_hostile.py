@@ -7,14 +7,13 @@
 What an attacker does here, it does as that user.
 """
 
-import os
 import shlex
 import subprocess
 
 import fake_qemu
 import pytest
 from module_host import ModuleFailed, warnings
-from qemu_lab import CONSOLES, QEMU, USER, Guest, guest_image, lone_host
+from qemu_lab import CONSOLES, QEMU, USER, Guest, host_with_fake_qemu
 
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._guest.plan import (
     GuestSpec,
@@ -32,12 +31,7 @@ NAMES = ("web", "mail", "a", "a.pid", "a b", "a_b-c8687a08aa5d")
 
 @pytest.fixture(scope="module")
 def shared():
-    with lone_host() as host, guest_image() as boot:
-        host.boot = boot
-        host.fake = os.path.join(os.path.dirname(boot[0]), "fake_qemu")
-        with open(host.fake, "w", encoding="utf-8") as file, open(fake_qemu.__file__, encoding="utf-8") as source:
-            file.write("#!/usr/bin/python3\n" + source.read())
-        os.chmod(host.fake, 0o755)
+    with host_with_fake_qemu() as host:
         yield host
 
 

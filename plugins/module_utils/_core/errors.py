@@ -67,7 +67,7 @@ UNDOING_MET = "Rollback was incomplete: "
 
 
 class RaceLost(HostError):
-    """Somebody else took a name or an ifindex, or removed a link, between the look and the step: look again."""
+    """Another program took a name or an ifindex, or deleted a link, between the look and the step: look again."""
 
 
 def as_error(exc: MacvtapError | OSError) -> MacvtapError:

@@ -53,7 +53,7 @@ class Host(NamedTuple):
     stop_timeout: float
 
     def process(self) -> Process | None:
-        """The guest's process, whoever started it.
+        """The guest's process, whether systemd or this module started it.
 
         :raises Refused: what lies at the guest's place is another's.
         """

@@ -34,7 +34,7 @@ MTU_RANGE = (68, 65535)
 
 #: elements that describe the link: read here
 _LINK_ELEMENTS = {"source", "mac", "target", "driver", "mtu", "link"}
-#: elements that describe the guest's device or its emulator: for whoever runs the guest
+#: elements that describe the guest's device or its emulator: for the program that runs the guest
 _GUEST_ELEMENTS = {"acpi", "address", "alias", "backend", "boot", "guest", "model", "rom", "teaming", "tune"}
 
 #: elements that libvirt's definition of the guest keeps when it uses a link of ours

@@ -127,7 +127,7 @@ def _facts(node: Any, optional: dict[str, list[Any]]) -> tuple[Any, ...]:
 
 
 def _verbatim(node: Any) -> tuple[Any, ...]:
-    """What somebody else's element says: everything but the layout."""
+    """The content of an element that this collection does not know: everything but the layout."""
     tag = node.tag if isinstance(node.tag, str) else "!"
     return (
         tag,

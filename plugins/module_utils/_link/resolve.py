@@ -78,7 +78,7 @@ def resolve(
     :arg nics: from :func:`number_nics`.
     :arg networks: definitions by name, at least those the NICs name; None for one that no NIC names.
     :arg leaving: links that the same task removes: they do not count and their MACs and names are free.
-    :arg promised: indexes that the next boot gives NICs, whoever's: these NICs get no other, and no others get them.
+    :arg promised: indexes that the next boot gives NICs of all guests: these get no other, and no others get them.
     :returns: in the order of ``nics``; what exists already keeps its device, MAC, name and ifindex where it may.
     :raises InvalidInput, Refused: before anything is changed, naming the NIC and the way out.
     """

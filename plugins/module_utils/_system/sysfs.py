@@ -6,7 +6,7 @@
 
 """A sysfs that shows this process's network namespace.
 
-/sys shows the namespace of whoever mounted it: after ``nsenter --net`` it is another's, and a link of the same name and
+/sys shows the namespace in which it was mounted: after ``nsenter --net`` it is another one, and a link of that name and
 ifindex there would be taken for ours, with its tap. So a sysfs of our own is mounted, on a descriptor only: nothing
 else sees it, and it goes with the process.
 """

@@ -43,7 +43,7 @@ def work(module: AnsibleModule) -> dict[str, Any]:
     """Options → result of the module."""
     options = module.params
     if os.geteuid():
-        # whoever else looks sees no sockets, no holders of taps and no files of guests, and so would report them wrong
+        # any other user sees no sockets, no holders of taps and no files of guests, and so would report them wrong
         raise HostError(f"guests are managed as root, and this task runs as user {os.geteuid()}; set become: true")
     if options["state"] == "started":
         return _started(module)

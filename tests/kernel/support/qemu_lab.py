@@ -11,6 +11,7 @@ import signal
 import tempfile
 import time
 
+import fake_qemu
 from guest import image
 from lab import Lab
 from module_host import ModuleHost
@@ -38,6 +39,18 @@ def lone_host():
     """A ModuleHost, the only hypervisor of a lab on a reflecting switch."""
     with Lab(subnets=("192.0.2.0/24", "2001:db8::/64")) as lab, ModuleHost(lab.hypervisors[0], lab.directory) as host:
         host.switch = lab.switch
+        yield host
+
+
+@contextlib.contextmanager
+def host_with_fake_qemu():
+    """A lone host that has the image of the test guest as ``boot``, and fake_qemu.py as the program ``fake``."""
+    with lone_host() as host, guest_image() as boot:
+        host.boot = boot
+        host.fake = os.path.join(os.path.dirname(boot[0]), "fake_qemu")
+        with open(host.fake, "w", encoding="utf-8") as file, open(fake_qemu.__file__, encoding="utf-8") as source:
+            file.write("#!/usr/bin/python3\n" + source.read())
+        os.chmod(host.fake, 0o755)
         yield host
 
 
