@@ -182,8 +182,8 @@ def main():
         return complain(f"FAILED, expected that {missed}")
     except BrokenPipeError:
         return complain("stopped, since nobody reads what it shows")
-    except (CommandFailed, LabError, OSError, image.ImageError) as error:
-        return complain(f"cannot go on: {error}")
+    except (CommandFailed, LabError, OSError, image.ImageError) as exc:
+        return complain(f"cannot go on: {exc}")
     return 0
 
 

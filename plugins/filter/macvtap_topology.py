@@ -110,15 +110,15 @@ def macvtap_topology(
 ) -> Any:
     """Result of macvtap_info, or such results by host → a picture as text, or the list of problems."""
     if format not in FORMATS:
-        raise AnsibleFilterError("macvtap_topology: format must be one of %s, not %r" % (", ".join(FORMATS), format))
+        raise AnsibleFilterError(f"macvtap_topology: format must be one of {', '.join(FORMATS)}, not {format!r}")
     if not isinstance(width, int) or isinstance(width, bool) or not MIN_WIDTH <= width <= MAX_WIDTH:
         raise AnsibleFilterError(
-            "macvtap_topology: width must be a number from %d to %d, not %r" % (MIN_WIDTH, MAX_WIDTH, width)
+            f"macvtap_topology: width must be a number from {MIN_WIDTH} to {MAX_WIDTH}, not {width!r}"
         )
     try:
         hosts = topology(told)
-    except ValueError as error:
-        raise AnsibleFilterError("macvtap_topology: %s" % error) from error
+    except ValueError as exc:
+        raise AnsibleFilterError(f"macvtap_topology: {exc}") from exc
     if format == "problems":
         return [
             {"host": printable(host.name), "where": printable(where), "problem": printable(problem)}

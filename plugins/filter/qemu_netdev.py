@@ -167,8 +167,8 @@ def qemu_netdev(
             "guard": tap_guard(nics, first_fd, vhost),
             "unit_guard": unit_words(tap_guard(nics, FIRST_FD, vhost)),
         }
-    except InvalidInput as error:
-        raise AnsibleFilterError(f"qemu_netdev: {error}") from error
+    except InvalidInput as exc:
+        raise AnsibleFilterError(f"qemu_netdev: {exc}") from exc
 
 
 class FilterModule:

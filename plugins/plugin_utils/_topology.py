@@ -123,7 +123,7 @@ class Host(NamedTuple):
 
 def count(number: int, what: str) -> str:
     """A number with its word: "1 guest", "2 guests"."""
-    return "%d %s%s" % (number, what, "" if number == 1 else "s")
+    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 def topology(told: Mapping[str, Any]) -> list[Host]:
@@ -134,7 +134,7 @@ def topology(told: Mapping[str, Any]) -> list[Host]:
     :raises ValueError: naming what is neither.
     """
     if not isinstance(told, Mapping):
-        raise ValueError("wants the result of macvtap_info, or a dictionary of host and result, not %r" % (told,))
+        raise ValueError(f"wants the result of macvtap_info, or a dictionary of host and result, not {told!r}")
     results = {LONE_HOST: told} if _is_result(told) or _failure(told) else told
     return [_host(str(name), results[name]) for name in sorted(results, key=lambda name: natural(str(name)))]
 
@@ -145,7 +145,7 @@ def problems_of(host: Host) -> Iterator[tuple[str, str]]:
         yield "host", problem
     for device in host.devices:
         for problem in device.problems:
-            yield "lower device %s" % device.name, problem
+            yield f"lower device {device.name}", problem
         for segment in device.segments:
             for guest in segment.guests:
                 for tap in guest.taps:
@@ -156,8 +156,8 @@ def problems_of(host: Host) -> Iterator[tuple[str, str]]:
 def title_of(guest: Guest, tap: Tap) -> str:
     """A tap and its guest, in words."""
     if not guest.is_ours:
-        return "link %s" % tap.ifname
-    return "guest %s nic %s (%s)" % (guest.name, tap.nic, tap.ifname)
+        return f"link {tap.ifname}"
+    return f"guest {guest.name} nic {tap.nic} ({tap.ifname})"
 
 
 def printable(text: Any) -> str:
@@ -192,9 +192,9 @@ def _failure(value: Any) -> str:
     words = said if isinstance(said, str) else ""
     for flag in ("unreachable", "skipped"):
         if value.get(flag) is True:
-            return "%s: %s" % (flag, words or "nothing was said")
+            return f"{flag}: {words or 'nothing was said'}"
     # a task may say that this is no failure, so that its play goes on
-    return "failed: %s" % (words or "nothing was said") if words or value.get("failed") is True else ""
+    return f"failed: {words or 'nothing was said'}" if words or value.get("failed") is True else ""
 
 
 def _host(name: str, result: Any) -> Host:
@@ -202,7 +202,7 @@ def _host(name: str, result: Any) -> Host:
     if failure:
         return Host(name, (failure,), (), answered=False)
     if not _is_result(result):
-        raise ValueError("%r has no attachments: that is no result of macvtap_info" % name)
+        raise ValueError(f"{name!r} has no attachments: that is no result of macvtap_info")
     networks = result.get("networks") or []
     rows = [{**row, "is_live": True} for row in result["attachments"]]
     rows += [{**row, "is_live": False} for row in result.get("boot_only") or []]
@@ -210,8 +210,8 @@ def _host(name: str, result: Any) -> Host:
     for network in networks:
         facts.update({device["name"]: device for device in network["devices"]})
     names = set(facts) | {row["device"] for row in rows}
-    problems = ["network %s: %s" % (network["name"], text) for network in networks for text in network["problems"]]
-    problems += ["next boot: %s" % text for text in result.get("boot_problems") or []]
+    problems = [f"network {network['name']}: {text}" for network in networks for text in network["problems"]]
+    problems += [f"next boot: {text}" for text in result.get("boot_problems") or []]
     return Host(
         name,
         tuple(problems),
@@ -258,7 +258,7 @@ def _facts(facts: Mapping[str, Any] | None) -> Iterator[str]:
         yield _MISSING
         return
     yield str(facts["operstate"])
-    yield "MTU %s" % facts["mtu"]
+    yield f"MTU {facts['mtu']}"
     yield str(facts["mac"])
 
 
@@ -277,12 +277,12 @@ def _tap(row: Mapping[str, Any], shared: Sequence[str]) -> Tap:
         row.get("nic"),
         str(row["ifname"]),
         # what only the next boot makes has no path yet, but the kernel names it so
-        str(row.get("tap_path") or "/dev/tap%s" % row["ifindex"]),
+        str(row.get("tap_path") or f"/dev/tap{row['ifindex']}"),
         str(row["mac"]),
         str(row["mode"]),
         row.get("link_state") == "up",
         bool(row["is_live"]),
-        tuple("%s (pid %s)" % (holder["command"], holder["pid"]) for holder in row.get("holders") or ()),
+        tuple(f"{holder['command']} (pid {holder['pid']})" for holder in row.get("holders") or ()),
         tuple(text for text in row.get("problems") or () if text not in shared),
     )
 

@@ -30,12 +30,12 @@ _BOXES, _COLUMNS = 24, 4
 
 def mermaid(hosts: Sequence[Host], title: str) -> str:
     """The flowchart."""
-    lines = ["flowchart LR", "  accTitle: %s" % _label(title), "  accDescr: %s" % _label(_description(hosts))]
+    lines = ["flowchart LR", f"  accTitle: {_label(title)}", f"  accDescr: {_label(_description(hosts))}"]
     red: list[str] = []
     for number, host in enumerate(hosts):
-        lines += _host("h%d" % number, host, red)
+        lines += _host(f"h{number}", host, red)
     lines.append("  classDef problem fill:#ffebe9,stroke:#b3131f,color:#82071e")
-    lines += ["  class %s problem" % node for node in red]
+    lines += [f"  class {node} problem" for node in red]
     return "\n".join(lines) + "\n"
 
 
@@ -52,7 +52,7 @@ def _host(node: str, host: Host, red: list[str]) -> Iterator[str]:
         yield '    %sp["%s"]' % (node, _lines(["! " + text for text in host.problems]))
         red.append(node + "p")
     for number, device in enumerate(host.devices):
-        yield from _device("%sd%d" % (node, number), device, red)
+        yield from _device(f"{node}d{number}", device, red)
     yield "  end"
 
 
@@ -61,8 +61,8 @@ def _device(node: str, device: Device, red: list[str]) -> Iterator[str]:
     if device.problems or device.is_missing:
         red.append(node)
     for number, segment in enumerate(device.segments):
-        yield from _segment("%ss%d" % (node, number), segment, red)
-        yield "    %s --- %ss%d" % (node, node, number)
+        yield from _segment(f"{node}s{number}", segment, red)
+        yield f"    {node} --- {node}s{number}"
 
 
 def _segment(node: str, segment: Segment, red: list[str]) -> Iterator[str]:
@@ -74,12 +74,12 @@ def _segment(node: str, segment: Segment, red: list[str]) -> Iterator[str]:
     yield "      direction LR"
     boxes = list(_boxes(segment.guests))
     for number, (guests, is_bad) in enumerate(boxes):
-        box = "%sg%d" % (node, number)
+        box = f"{node}g{number}"
         yield '      %s["%s"]' % (box, _lines([line for guest in guests for line in _guest(guest)]))
         if is_bad:
             red.append(box)
     for begin in range(0, len(boxes), _COLUMNS):
-        row = ["%sg%d" % (node, number) for number in range(begin, min(begin + _COLUMNS, len(boxes)))]
+        row = [f"{node}g{number}" for number in range(begin, min(begin + _COLUMNS, len(boxes)))]
         if len(row) > 1:
             yield "      " + " ~~~ ".join(row)
     yield "    end"
@@ -96,7 +96,7 @@ def _boxes(guests: Sequence[Guest]) -> Iterator[tuple[list[Guest], bool]]:
 def _guest(guest: Guest) -> Iterator[str]:
     name = guest.name if guest.is_ours else guest.name + " (not ours)"
     taps = [tap.path.rpartition("/")[2] + ("" if tap.is_live else " (next boot)") for tap in guest.taps]
-    yield "%s: %s" % (name, ", ".join(taps))
+    yield f"{name}: {', '.join(taps)}"
     yield from ("! " + text for text in guest.problems)
 
 
@@ -109,4 +109,4 @@ def _label(text: str) -> str:
 
     Mermaid would take quotes, brackets, ``%%``, Markdown and HTML for its own.
     """
-    return "".join(char if char.isalnum() or char == " " else "#%d;" % ord(char) for char in printable(text))
+    return "".join(char if char.isalnum() or char == " " else f"#{ord(char)};" for char in printable(text))

@@ -116,7 +116,7 @@ def svg(hosts: Sequence[Host], title: str, total: int) -> str:
     height = y + legend.height + _MARGIN
     body = "\n".join([_rect(0, 0, total, height, "back", 0), *elements])
     # several pictures may be on one page
-    tag = "mvt-" + hashlib.sha256(("%d %s" % (total, printable(title)) + body).encode()).hexdigest()[:12]
+    tag = "mvt-" + hashlib.sha256((f"{total} {printable(title)}" + body).encode()).hexdigest()[:12]
     return (
         '<svg xmlns="http://www.w3.org/2000/svg" class="mvt" width="%s" height="%s" viewBox="0 0 %s %s" role="img"'
         ' aria-labelledby="%s-title %s-desc">\n<title id="%s-title">%s</title>\n<desc id="%s-desc">%s</desc>\n'
@@ -135,13 +135,10 @@ def _style() -> str:
 
     The dark scheme of the system alone would say nothing of the page: a light one would hold a dark picture.
     """
-    light = ";".join("--mvt-%s:%s" % (name, pair[0]) for name, pair in _COLOURS.items())
+    light = ";".join(f"--mvt-{name}:{pair[0]}" for name, pair in _COLOURS.items())
     either = ";".join("--mvt-%s:light-dark(%s,%s)" % (name, *pair) for name, pair in _COLOURS.items())
-    return ".mvt{%s}\n%s@supports (color:light-dark(#fff,#000)){svg:root{color-scheme:light dark}.mvt{%s}}\n" % (
-        light,
-        _RULES,
-        either,
-    )
+    scheme = "svg:root{color-scheme:light dark}"
+    return f".mvt{{{light}}}\n{_RULES}@supports (color:light-dark(#fff,#000)){{{scheme}.mvt{{{either}}}}}\n"
 
 
 def _summary(hosts: Sequence[Host]) -> str:
@@ -161,8 +158,8 @@ def _summary(hosts: Sequence[Host]) -> str:
 
 def _description(hosts: Sequence[Host], summary: str) -> str:
     """What a reader who does not see the picture has to know."""
-    each = ["%s: %s" % (host.name, host.summary) for host in hosts] if len(hosts) > 1 else []
-    bad = ["%s, %s: %s" % (host.name, where, text) for host in hosts for where, text in problems_of(host)]
+    each = [f"{host.name}: {host.summary}" for host in hosts] if len(hosts) > 1 else []
+    bad = [f"{host.name}, {where}: {text}" for host in hosts for where, text in problems_of(host)]
     return ". ".join([summary, *each, *bad]) + "."
 
 
@@ -264,9 +261,9 @@ def _segment(segment: Segment, room: float) -> Drawing:
         cards = [_card(guest, each) for guest in segment.guests[begin : begin + columns]]
         y += 10
         centres = [left + number * (each + _GAP) + each / 2 for number in range(len(cards))]
-        stubs = "".join("M%s %sv10" % (_number(x), _number(y)) for x in centres)
+        stubs = "".join(f"M{_number(x)} {_number(y)}v10" for x in centres)
         elements.append(
-            _wire("M12 %sV%sH%s%s" % (_number(spine), _number(y), _number(centres[-1]), stubs)),
+            _wire(f"M12 {_number(spine)}V{_number(y)}H{_number(centres[-1])}{stubs}"),
         )
         spine = y
         y += 10
@@ -289,7 +286,7 @@ def _card(guest: Guest, room: float) -> Drawing:
     y: float = 24
     for tap in guest.taps:
         path = tap.path.rpartition("/")[2]
-        lines = ("%s  %s" % (path, tap.ifname), "%s%s" % (tap.mac, "" if tap.is_up else "  down"))
+        lines = (f"{path}  {tap.ifname}", f"{tap.mac}{'' if tap.is_up else '  down'}")
         dot = "held" if tap.holders else "idle"
         elements.append('<circle cx="%s" cy="%s" r="4" class="%s"/>' % (_CARD_PAD + 4, _number(y + 11), dot))
         for number, line in enumerate(lines):
@@ -307,7 +304,7 @@ def _card(guest: Guest, room: float) -> Drawing:
 
 def _tip(guest: Guest) -> Iterator[str]:
     """Everything about a guest, for who points at its card; what does not fit on it is here."""
-    yield printable(guest.name if guest.is_ours else "%s is not ours" % guest.name)
+    yield printable(guest.name if guest.is_ours else f"{guest.name} is not ours")
     for tap in guest.taps:
         yield printable(", ".join(_tap_words(tap)))
         yield from map(printable, tap.problems)
@@ -315,12 +312,12 @@ def _tip(guest: Guest) -> Iterator[str]:
 
 def _tap_words(tap: Tap) -> Iterator[str]:
     if tap.nic is not None:
-        yield "nic %d" % tap.nic
+        yield f"nic {tap.nic}"
     yield from (tap.ifname, tap.path, tap.mac, tap.mode, "up" if tap.is_up else "down")
     if not tap.is_live:
         yield "not live: the next boot makes it"
     elif tap.holders:
-        yield "held open by %s" % " and ".join(tap.holders)
+        yield f"held open by {' and '.join(tap.holders)}"
     else:
         yield "not open"
 
@@ -364,7 +361,7 @@ def _wire(path: str) -> str:
 
 
 def _number(value: float) -> str:
-    return ("%.1f" % value).removesuffix(".0")
+    return (f"{value:.1f}").removesuffix(".0")
 
 
 def _escape(text: str, kept: str = "") -> str:

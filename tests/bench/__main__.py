@@ -119,5 +119,5 @@ def main(options):
 if __name__ == "__main__":
     try:
         main(parse(sys.argv[1:]))
-    except (LabError, contenders.BenchError) as error:
-        sys.exit(f"bench: {error}")
+    except (LabError, contenders.BenchError) as exc:
+        sys.exit(f"bench: {exc}")

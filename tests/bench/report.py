@@ -94,8 +94,8 @@ def write(directory):
 def _plot(results, sizes, reference, path):
     try:
         from bench import plot
-    except ImportError as error:
-        print(f"no plot: {error} (tests/requirements-bench.txt)", file=sys.stderr)
+    except ImportError as exc:
+        print(f"no plot: {exc} (tests/requirements-bench.txt)", file=sys.stderr)
         return
     plot.draw(results, sizes, reference, path)
 

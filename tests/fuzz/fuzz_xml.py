@@ -137,8 +137,8 @@ def check_domain(document):
         tag = OwnerTag(nic.guest or "g", nic.nic, nic.network, nic.queues)
         try:
             assert read_tag(tag_text(tag)) == tag
-        except InvalidInput as error:
-            assert "too long" in str(error)
+        except InvalidInput as exc:
+            assert "too long" in str(exc)
 
 
 def one_input(document):
@@ -146,8 +146,8 @@ def one_input(document):
     for check in (check_network, check_domain):
         try:
             check(document)
-        except InvalidInput as error:
-            said = str(error)
+        except InvalidInput as exc:
+            said = str(exc)
             assert "\n" not in said and said.isprintable() and len(said) < 1000, said
 
 

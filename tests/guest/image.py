@@ -132,5 +132,5 @@ def _padded(data):
 if __name__ == "__main__":
     try:
         print(*(build(sys.argv[1]) if sys.argv[1:] else newest_kernel()[:1]), sep="\n")
-    except ImageError as error:
-        sys.exit(f"image.py: {error}")
+    except ImageError as exc:
+        sys.exit(f"image.py: {exc}")

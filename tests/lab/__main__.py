@@ -113,5 +113,5 @@ if __name__ == "__main__":
         sys.exit(chosen.call(chosen))
     except KeyboardInterrupt:
         sys.exit("lab: interrupted")
-    except (CommandFailed, LabError, OSError) as error:
-        sys.exit(f"lab: {error}")
+    except (CommandFailed, LabError, OSError) as exc:
+        sys.exit(f"lab: {exc}")

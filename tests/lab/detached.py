@@ -75,10 +75,10 @@ def _own(state, lifetime, build, writer):
             select.select([], [], [], lifetime)
     except SystemExit:
         pass
-    except Exception as error:  # the process has no other way to tell
+    except Exception as exc:  # the process has no other way to tell
         status = 1
         with contextlib.suppress(OSError):
-            os.write(writer, json.dumps({"error": str(error)}).encode())
+            os.write(writer, json.dumps({"error": str(exc)}).encode())
     finally:
         os._exit(status)
 

@@ -78,15 +78,15 @@ def main():
     kind, target = sys.argv[1:]
     try:
         descriptor, header = {"tap": open_tap, "interface": open_interface}[kind](target)
-    except OSError as error:
-        print(json.dumps({"error": f"{target}: {error}"}), flush=True)
+    except OSError as exc:
+        print(json.dumps({"error": f"{target}: {exc}"}), flush=True)
         return
     print(json.dumps({}), flush=True)
     for line in sys.stdin:
         try:
             result = answer(descriptor, header, json.loads(line))
-        except OSError as error:
-            result = {"error": f"{target}: {error}"}
+        except OSError as exc:
+            result = {"error": f"{target}: {exc}"}
         print(json.dumps(result), flush=True)
 
 

@@ -144,8 +144,8 @@ def main():
         private_copies(sys.argv[1:])
         subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
         report = {"pid": pid}
-    except (OSError, RuntimeError, subprocess.CalledProcessError) as error:
-        report = {"error": str(error)}
+    except (OSError, RuntimeError, subprocess.CalledProcessError) as exc:
+        report = {"error": str(exc)}
     # Orphans of the namespace become our children: the kernel buries them for us from here on.
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     print(json.dumps(report), flush=True)

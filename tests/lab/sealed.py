@@ -35,8 +35,8 @@ def main():
         temporary = cover([*command, sys.executable, os.getcwd()])
         environment = dict(os.environ, TMPDIR=temporary)
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, env=environment)
-    except (OSError, subprocess.CalledProcessError) as error:
-        print(f"sealed: cannot start: {error}", file=sys.stderr)
+    except (OSError, subprocess.CalledProcessError) as exc:
+        print(f"sealed: cannot start: {exc}", file=sys.stderr)
         return 1
     ended = os.pidfd_open(process.pid)
     if ended not in select.select([0, ended], [], [])[0]:

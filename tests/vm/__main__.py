@@ -52,8 +52,8 @@ def main():
     try:
         with tempfile.TemporaryDirectory() as directory:
             sys.exit(run(asked.command, directory, asked.kernel, asked.memory))
-    except (image.ImageError, OSError) as error:
-        sys.exit(f"machine: {error}")
+    except (image.ImageError, OSError) as exc:
+        sys.exit(f"machine: {exc}")
 
 
 def run(command, directory, kernel, memory):

@@ -54,7 +54,7 @@ class Entry(NamedTuple):
     @property
     def title(self) -> str:
         """The entry in messages."""
-        return "%s of guest %s nic %d" % (self.ifname, self.tag.guest, self.tag.nic)
+        return f"{self.ifname} of guest {self.tag.guest} nic {self.tag.nic}"
 
 
 def as_row(entry: Entry) -> dict[str, Any]:
@@ -69,13 +69,13 @@ def entries(rows: Sequence[Mapping[str, Any]]) -> list[Entry]:
     :raises InvalidInput: naming the row: what no such row has, what cannot be written into the files, or a guest's
         NIC, name or index twice.
     """
-    made = [_entry(row, "attachments[%d]" % number) for number, row in enumerate(rows)]
+    made = [_entry(row, f"attachments[{number}]") for number, row in enumerate(rows)]
     for what, value_of in _UNIQUE:
         seen: dict[Any, Entry] = {}
         for entry in made:
             other = seen.setdefault(value_of(entry), entry)
             if other is not entry:
-                raise InvalidInput("%s and %s have the same %s; give each once" % (other.title, entry.title, what))
+                raise InvalidInput(f"{other.title} and {entry.title} have the same {what}; give each once")
     return made
 
 
@@ -104,7 +104,7 @@ def _entry(row: Mapping[str, Any], origin: str) -> Entry:
         value = row.get(name)
         value = default if value is None else value
         if value is None:
-            raise InvalidInput("it has no %s; pass attachments as macvtap_attach returns them" % name)
+            raise InvalidInput(f"it has no {name}; pass attachments as macvtap_attach returns them")
         return value
 
     try:
@@ -129,7 +129,7 @@ def _entry(row: Mapping[str, Any], origin: str) -> Entry:
             },
         )
     except InvalidInput as exc:
-        raise InvalidInput("%s: %s" % (origin, exc)) from exc
+        raise InvalidInput(f"{origin}: {exc}") from exc
 
 
 def _setting(option: Option, value: Any) -> Any:
@@ -142,7 +142,7 @@ def _setting(option: Option, value: Any) -> Any:
 def _number(value: Any, what: str, allowed: range) -> int:
     text = "" if isinstance(value, bool) else str(value)
     if not re.fullmatch("[0-9]{1,10}", text) or int(text) not in allowed:
-        raise InvalidInput("%s %s is not a number from %d to %d" % (what, names.shown(value), allowed[0], allowed[-1]))
+        raise InvalidInput(f"{what} {names.shown(value)} is not a number from {allowed[0]} to {allowed[-1]}")
     return int(text)
 
 
@@ -150,23 +150,24 @@ def _index(value: int) -> int:
     """Only derived indexes: one that the kernel counted is any link's at the next boot."""
     if not INDEX_BASE <= value < 2 * INDEX_BASE:
         raise InvalidInput(
-            "its ifindex %d was chosen by the kernel, which may give it to another link at the next boot; detach it and"
-            " attach it again with stable_index=true" % value
+            f"its ifindex {value} was chosen by the kernel, which may give it to another link at the next boot;"
+            " detach it and"
+            " attach it again with stable_index=true"
         )
     return value
 
 
 def _choice(value: Any, what: str, choices: Collection[str]) -> str:
     if value not in choices:
-        raise InvalidInput("%s %s is none of: %s" % (what, names.shown(value), ", ".join(choices)))
+        raise InvalidInput(f"{what} {names.shown(value)} is none of: {', '.join(choices)}")
     return value
 
 
 def _plain(name: str, what: str, remedy: str = "use one of letters, digits and . _ + -") -> str:
     if not _PLAIN.fullmatch(name):
         raise InvalidInput(
-            "the name %s of the %s has characters that mean something else in the files that the boot reads; %s"
-            % (names.shown(name), what, remedy)
+            f"the name {names.shown(name)} of the {what} has characters that mean something else in the files that the"
+            f" boot reads; {remedy}"
         )
     return name
 
@@ -175,14 +176,14 @@ def _owner(name: str, what: str) -> str:
     _plain(name, what, "use its number")
     if len(name) > _MAX_OWNER_BYTES:
         raise InvalidInput(
-            "the name %s of the %s has more than %d bytes; use its number" % (names.shown(name), what, _MAX_OWNER_BYTES)
+            f"the name {names.shown(name)} of the {what} has more than {_MAX_OWNER_BYTES} bytes; use its number"
         )
     return name
 
 
 def _node_mode(value: Any) -> str:
     if not isinstance(value, str) or not _OCTAL.fullmatch(value):
-        raise InvalidInput("tap_mode %s is not an octal mode of four digits" % names.shown(value))
+        raise InvalidInput(f"tap_mode {names.shown(value)} is not an octal mode of four digits")
     return value
 
 
@@ -253,7 +254,7 @@ def in_order(entries_: Iterable[Entry]) -> list[Entry]:
 def differences(entry: Entry, row: Mapping[str, Any]) -> list[str]:
     """In what a live link (a row of a result) is other than the next boot makes it, in words."""
     return [
-        "%s %s -> %s" % (name, row.get(name), booted)
+        f"{name} {row.get(name)} -> {booted}"
         for name, booted in as_row(entry).items()
         # what a link cannot have is no difference, and facts of a node that is missing are a problem of their own
         if row.get(name) != booted and not (row.get(name) is None and name in entry.settings)
@@ -276,7 +277,7 @@ def plan(found: Mapping[str, str], wanted: Mapping[str, str], is_ours: Callable[
             continue
         if old is not None and not is_ours(path, old):
             raise Refused(
-                "nothing was changed: %s was not written by this collection; move it away if nothing uses it" % path
+                f"nothing was changed: {path} was not written by this collection; move it away if nothing uses it"
             )
         steps.append(WriteFile(path, old, new, WHAT))
     # what refers to other files goes before them

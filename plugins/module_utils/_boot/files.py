@@ -108,7 +108,7 @@ def _of_devices(entries: Sequence[Entry]) -> Iterator[tuple[str, str]]:
         mine = [entry for entry in entries if entry.device == device]
         yield batch_path(device, CREATE), HEADER + _create(mine)
         yield batch_path(device, UP), HEADER + _up(mine)
-        yield "%s/90-macvtap-%s.conf" % (SYSCTL_DIR, device), HEADER + _sysctl(mine)
+        yield f"{SYSCTL_DIR}/90-macvtap-{device}.conf", HEADER + _sysctl(mine)
 
 
 def _devices(entries: Iterable[Entry]) -> list[str]:
@@ -117,7 +117,7 @@ def _devices(entries: Iterable[Entry]) -> list[str]:
 
 def batch_path(device: str, suffix: str) -> str:
     """Path of a batch file of a lower device; ``suffix`` is CREATE or UP."""
-    return "%s/%s%s" % (BATCH_DIR, device, suffix)
+    return f"{BATCH_DIR}/{device}{suffix}"
 
 
 def _create(entries: Sequence[Entry]) -> str:
@@ -137,21 +137,21 @@ def _up(entries: Sequence[Entry]) -> str:
     for entry in entries:
         if entry.mode == "passthrough":
             # the kernel ignores the one given at creation
-            lines.append("%s address %s" % (_set(entry), entry.mac))
+            lines.append(f"{_set(entry)} address {entry.mac}")
         words = [option.boot.write(entry.settings[option.name]) for option in _LATER]
-        lines += ["%s %s" % (_set(entry), word) for word in words if word]
+        lines += [f"{_set(entry)} {word}" for word in words if word]
     return "".join(line + "\n" for line in lines)
 
 
 def _set(entry: Entry) -> str:
     """By index, never by name, which another link may have; :mod:`_boot.script` sees to the index."""
-    return "link set dev if%d" % entry.ifindex
+    return f"link set dev if{entry.ifindex}"
 
 
 def _sysctl(entries: Sequence[Entry]) -> str:
     # slashes, since a dot is part of many a link's name
     silent = [entry for entry in entries if entry.settings["isolate_host"]]
-    return "".join("net/ipv6/conf/%s/disable_ipv6 = 1\n" % entry.ifname for entry in silent)
+    return "".join(f"net/ipv6/conf/{entry.ifname}/disable_ipv6 = 1\n" for entry in silent)
 
 
 def _udev_rules(entries: Sequence[Entry]) -> str:
@@ -214,7 +214,7 @@ def _instance(device: str) -> str:
 
 
 def _target(entries: Sequence[Entry]) -> str:
-    wants = "".join("Wants=%s\n" % _instance(device) for device in _devices(entries))
+    wants = "".join(f"Wants={_instance(device)}\n" for device in _devices(entries))
     return HEADER + _TARGET % wants
 
 
@@ -318,7 +318,7 @@ def read(found: Mapping[str, str]) -> list[Entry]:
 def _lines(path: str, text: str) -> Iterator[tuple[str, str]]:
     for number, line in enumerate(text.splitlines(), start=1):
         if line.strip() and not line.startswith("#"):
-            yield line, "%s, line %d" % (path, number)
+            yield line, f"{path}, line {number}"
 
 
 def _read_line(line: str, place: str) -> tuple[int, dict[str, str]]:
@@ -333,8 +333,8 @@ def _read_line(line: str, place: str) -> tuple[int, dict[str, str]]:
             if word is not None:
                 return int(setting[1]), {name: word[word.lastindex or 0]}
     raise Refused(
-        "%s is not as this collection writes it: %r; put it right, or remove the file and attach its guests again"
-        % (place, line[:200])
+        f"{place} is not as this collection writes it: {line[:200]!r}; put it right, or remove the file and attach its"
+        " guests again"
     )
 
 

@@ -40,7 +40,7 @@ def promised(directory: str = BOOT_DIRECTORY) -> dict[tuple[str, int], int]:
     except FileNotFoundError:
         return indexes
     except OSError as exc:
-        raise host_error("cannot read the boot files in %s" % directory, exc) from exc
+        raise host_error(f"cannot read the boot files in {directory}", exc) from exc
     return indexes
 
 

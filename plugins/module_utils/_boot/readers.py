@@ -100,7 +100,7 @@ def would_bring_down(reader: Reader, names: Iterable[str]) -> list[str]:
 
 def describe(reader: Reader) -> str:
     """In words, for ``actions``."""
-    return "reload %s (%s)" % (reader.name, reader.command)
+    return f"reload {reader.name} ({reader.command})"
 
 
 def reload(readers: Sequence[Reader]) -> list[str]:
@@ -112,7 +112,7 @@ def reload(readers: Sequence[Reader]) -> list[str]:
     for reader in readers:
         done = run(reader.command.split(), _PATIENCE)
         if done.status:
-            failures.append("%s: %s" % (reader.command, done.errors.strip() or "exit code %d" % done.status))
+            failures.append("%s: %s" % (reader.command, done.errors.strip() or f"exit code {done.status}"))
     return failures
 
 

@@ -36,7 +36,7 @@ def look(root: str = "/") -> Found:
     texts = {}
     for directory in (files.BATCH_DIR, files.SYSCTL_DIR):
         for name in _names(below(root, directory)):
-            path = "%s/%s" % (directory, name)
+            path = f"{directory}/{name}"
             if files.is_candidate(path):
                 texts[path] = text_file.read(below(root, path), entry.WHAT)
     for path in (*files.FIXED, files.DHCPCD):
@@ -53,7 +53,7 @@ def _names(directory: str) -> list[str]:
     except FileNotFoundError:
         return []
     except OSError as exc:
-        raise host_error("cannot list %s" % directory, exc) from exc
+        raise host_error(f"cannot list {directory}", exc) from exc
 
 
 def below(root: str, path: str) -> str:
@@ -64,8 +64,8 @@ def below(root: str, path: str) -> str:
     top = os.path.realpath(root)
     if os.path.commonpath([top, os.path.realpath(below)]) != top:
         raise Refused(
-            "nothing was changed: %s is a symbolic link that leads out of root %s, to %s; make it a relative link"
-            % (below, root, os.path.realpath(below))
+            f"nothing was changed: {below} is a symbolic link that leads out of root {root}, to"
+            f" {os.path.realpath(below)}; make it a relative link"
         )
     return below
 
@@ -76,10 +76,11 @@ def require_own_names(names: Iterable[str]) -> None:
     :raises Refused: a link of that name exists and is not a macvtap.
     """
     for name in names:
-        if os.path.exists("/sys/class/net/" + name) and not os.path.isdir("/sys/class/net/%s/macvtap" % name):
+        if os.path.exists("/sys/class/net/" + name) and not os.path.isdir(f"/sys/class/net/{name}/macvtap"):
             raise Refused(
-                "nothing was changed: ifname %r is the name of a link of this host that is not a macvtap, and the next"
-                " boot would disable IPv6 on it; pass attachments as macvtap_attach returns them" % name
+                f"nothing was changed: ifname {name!r} is the name of a link of this host that is not a macvtap,"
+                " and the next"
+                " boot would disable IPv6 on it; pass attachments as macvtap_attach returns them"
             )
 
 

@@ -57,8 +57,8 @@ PACKAGES = {
 def missing_library(purpose: str, library: str, exc: ImportError | None) -> MissingLibrary:
     """:arg purpose: what needs the library, as the subject of a sentence; ``exc``: what its import said."""
     return MissingLibrary(
-        "%s requires the Python library %s, which %s cannot import (%s); install %s"
-        % (purpose, library, sys.executable, exc, PACKAGES[library])
+        f"{purpose} requires the Python library {library}, which {sys.executable} cannot import ({exc}); install"
+        f" {PACKAGES[library]}"
     )
 
 
@@ -74,12 +74,12 @@ def as_error(exc: MacvtapError | OSError) -> MacvtapError:
     """What no room expected of the host, too, is a sentence and not a traceback."""
     if isinstance(exc, MacvtapError):
         return exc
-    return HostError("the host refused: %s%s" % (exc, _remedy(exc)), exc.errno or 0)
+    return HostError(f"the host refused: {exc}{_remedy(exc)}", exc.errno or 0)
 
 
 def host_error(what: str, exc: OSError) -> HostError:
     """A failed file operation: ``what`` could not be done, why, and what to do where that is known."""
-    return HostError("%s: %s%s" % (what, exc.strerror or exc, _remedy(exc)), exc.errno or 0)
+    return HostError(f"{what}: {exc.strerror or exc}{_remedy(exc)}", exc.errno or 0)
 
 
 def _remedy(exc: OSError) -> str:

@@ -68,7 +68,7 @@ def explain(verb: str, link: Link, number: int, text: str = "", names: Iterable[
     :arg names: of the attributes that the refused message was to set on a link that exists.
     """
     cause = why(number, text, names)
-    return "cannot %s link %s (ifindex %d, MAC %s): %s" % (verb, link.name, link.ifindex, link.mac, cause)
+    return f"cannot {verb} link {link.name} (ifindex {link.ifindex}, MAC {link.mac}): {cause}"
 
 
 def why(number: int, text: str = "", names: Iterable[str] = ()) -> str:
@@ -81,5 +81,5 @@ def why(number: int, text: str = "", names: Iterable[str] = ()) -> str:
     general = _MEANINGS.get(number, ("the kernel refused", "see dmesg"))
     particular = (_MEANINGS_OF_ATTRIBUTES[number, name] for name in names if (number, name) in _MEANINGS_OF_ATTRIBUTES)
     cause, remedy = next(particular, general)
-    own_words = ": %s" % text if text else ""
-    return "%s (%s%s); %s" % (cause, errno.errorcode.get(number, str(number)), own_words, remedy)
+    own_words = f": {text}" if text else ""
+    return f"{cause} ({errno.errorcode.get(number, str(number))}{own_words}); {remedy}"

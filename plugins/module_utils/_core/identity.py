@@ -39,17 +39,17 @@ def tag_text(tag: OwnerTag) -> str:
 
     :raises InvalidInput: when guest and network name together are too long for it.
     """
-    words = [_PREFIX, "guest=" + quote(tag.guest, safe=_READABLE), "nic=%d" % tag.nic]
+    words = [_PREFIX, "guest=" + quote(tag.guest, safe=_READABLE), f"nic={tag.nic}"]
     if tag.network is not None:
         words.append("network=" + quote(tag.network, safe=_READABLE))
     if tag.queues != 1:
-        words.append("queues=%d" % tag.queues)
+        words.append(f"queues={tag.queues}")
     text = " ".join(words)
     if len(text) > _ALIAS_BYTES:
         raise InvalidInput(
             "guest name %r%s is too long: the owner tag in the link's alias would take %d of %d bytes; use a"
             " shorter name"
-            % (tag.guest, " with network name %r" % tag.network if tag.network else "", len(text), _ALIAS_BYTES)
+            % (tag.guest, f" with network name {tag.network!r}" if tag.network else "", len(text), _ALIAS_BYTES)
         )
     return text
 
@@ -71,7 +71,7 @@ def derived_macs(prefix: str, guest: str, nic: int) -> Iterator[str]:
     missing = 6 - len(prefix.split(":"))
     for attempt in range(MAC_CANDIDATES):
         digest = _digest(guest, nic, attempt)
-        yield ":".join([prefix] + ["%02x" % octet for octet in digest[:missing]])
+        yield ":".join([prefix] + [f"{octet:02x}" for octet in digest[:missing]])
 
 
 def derived_indexes(guest: str, nic: int) -> Iterator[int]:
@@ -87,4 +87,4 @@ def likely_indexes(guest: str, nic: int) -> list[int]:
 
 
 def _digest(guest: str, nic: int, attempt: int) -> bytes:
-    return sha256(("%s\0%d\0%d" % (guest, nic, attempt)).encode("utf-8", "surrogateescape")).digest()
+    return sha256((f"{guest}\0{nic}\0{attempt}").encode("utf-8", "surrogateescape")).digest()

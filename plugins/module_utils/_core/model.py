@@ -220,7 +220,7 @@ class NodePolicy(NamedTuple):
 
     def path(self, ifindex: int) -> str:
         """The kernel names the node after the ifindex (drivers/net/macvtap.c)."""
-        return "%s/tap%d" % (self.directory.rstrip("/"), ifindex)
+        return f"{self.directory.rstrip('/')}/tap{ifindex}"
 
     def with_defaults(self, owner: tuple[int, int, int]) -> NodePolicy:
         """This policy, with what it does not manage set to ``owner`` (user, group, permission bits)."""

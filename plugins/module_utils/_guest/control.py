@@ -94,14 +94,14 @@ def _running(host: Host, guest: Process, wanted: Sequence[QemuNic] | None) -> Ru
     try:
         with files.connect(host.paths, guest) as qmp:
             nics = _live_nics(qmp)
-    except (OSError, HostError) as error:
+    except (OSError, HostError) as exc:
         if process.wait_until(lambda: not process.is_alive(guest), _ENDING_SECONDS):
             return None
         if wanted is not None:
             raise HostError(
-                f"the guest runs as process {guest.pid}, but its QMP socket does not respond ({error}); end the"
+                f"the guest runs as process {guest.pid}, but its QMP socket does not respond ({exc}); end the"
                 f" other client or that process"
-            ) from error
+            ) from exc
     held = process.held_taps(guest.pid, [nic.tap_number for nic in wanted or () if nic.tap_number is not None])
     return Running(guest, base, nics, held, files.is_open(host.paths))
 
@@ -216,21 +216,21 @@ def start(host: Host, wanted: Wanted) -> None:
         files.clear(host.paths)
         try:
             guest = keeper.start(command, wanted.nics, host.user, host.vhost)
-        except MacvtapError as error:
+        except MacvtapError as exc:
             host.pid_file.stopped()
             said = process.last_words(host.paths.log, offset)
             raise StartFailed(
-                f"guest {wanted.name} does not start: {error}" + (f"; QEMU says: {said}" if said else "")
-            ) from error
+                f"guest {wanted.name} does not start: {exc}" + (f"; QEMU says: {said}" if said else "")
+            ) from exc
     try:
         _wait_ready(host, guest)
         # From here on its user cannot replace the socket; what it did before shows now.
         files.take(host.paths)
         _wait_ready(host, guest)
-    except MacvtapError as error:
+    except MacvtapError as exc:
         _end(host, guest)
         said = process.last_words(host.paths.log, offset) or "nothing"
-        raise StartFailed(f"guest {wanted.name} does not start: {error}; QEMU says: {said}") from error
+        raise StartFailed(f"guest {wanted.name} does not start: {exc}; QEMU says: {said}") from exc
 
 
 def _wait_ready(host: Host, guest: Process) -> None:

@@ -95,8 +95,8 @@ def take(paths: Paths) -> None:
         descriptor = os.open(paths.directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     except FileNotFoundError:
         return
-    except OSError as error:
-        raise _in_the_way(paths.directory, "the guest's directory", error) from error
+    except OSError as exc:
+        raise _in_the_way(paths.directory, "the guest's directory", exc) from exc
     try:
         os.fchown(descriptor, 0, 0)
         os.fchmod(descriptor, 0o700)
@@ -115,12 +115,12 @@ def clear(paths: Paths) -> None:
         shutil.rmtree(paths.directory)
     except FileNotFoundError:
         return
-    except OSError as error:
-        raise host_error(f"cannot remove {paths.directory}, where the guest's user put something", error) from error
-    except RecursionError as error:
+    except OSError as exc:
+        raise host_error(f"cannot remove {paths.directory}, where the guest's user put something", exc) from exc
+    except RecursionError as exc:
         raise HostError(
             f"cannot remove {paths.directory}: the guest's user put directories there, too deep; remove it yourself"
-        ) from error
+        ) from exc
 
 
 def make_log(path: str, uid: int, gid: int) -> int:
@@ -129,8 +129,8 @@ def make_log(path: str, uid: int, gid: int) -> int:
     flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     try:
         descriptor = os.open(path, flags, 0o640)
-    except OSError as error:
-        raise _in_the_way(path, "a log", error) from error
+    except OSError as exc:
+        raise _in_the_way(path, "a log", exc) from exc
     try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             raise HostError(f"{path} is not a regular file, so no log can be written there; remove it")
@@ -149,8 +149,8 @@ def read_note(path: str) -> str | None:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except FileNotFoundError:
         return None
-    except OSError as error:
-        raise _in_the_way(path, "a pid file", error) from error
+    except OSError as exc:
+        raise _in_the_way(path, "a pid file", exc) from exc
     try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             raise HostError(f"{path} is not a regular file, so no pid can be kept there; remove it")
@@ -173,8 +173,8 @@ def remove_file(path: str) -> None:
         os.unlink(path)
     except FileNotFoundError:
         return
-    except OSError as error:
-        raise _in_the_way(path, "a file of the guest", error) from error
+    except OSError as exc:
+        raise _in_the_way(path, "a file of the guest", exc) from exc
 
 
 def _in_the_way(path: str, place: str, error: OSError) -> HostError:
@@ -200,9 +200,9 @@ def connect(paths: Paths, guest: Process, timeout: float = ANSWER_SECONDS) -> Qm
             # what was looked at, and not what lies there a moment later
             client.connect(f"/proc/self/fd/{entry}")
             _check_peer(client, paths.socket, guest)
-        except BlockingIOError as error:
+        except BlockingIOError as exc:
             client.close()
-            raise QmpSilent(f"QEMU does not answer at {paths.socket}: too many clients wait for it") from error
+            raise QmpSilent(f"QEMU does not answer at {paths.socket}: too many clients wait for it") from exc
         except BaseException:
             client.close()
             raise
@@ -225,8 +225,8 @@ def _socket_of(paths: Paths) -> Iterator[int]:
     flags = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
     try:
         directory = os.open(paths.directory, flags | os.O_DIRECTORY)
-    except NotADirectoryError as error:
-        raise StrangerListens(f"{paths.directory} is not a directory; remove it") from error
+    except NotADirectoryError as exc:
+        raise StrangerListens(f"{paths.directory} is not a directory; remove it") from exc
     try:
         entry = os.open(os.path.basename(paths.socket), flags, dir_fd=directory)
     finally:

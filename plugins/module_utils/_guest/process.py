@@ -132,7 +132,7 @@ def _stranger(nic: QemuNic, number: tuple[int, int]) -> Refused:
 def open_descriptors(nic: QemuNic, vhost: bool) -> list[int]:
     """Open a NIC's tap once per queue (and vhost-net as often), never creating anything.
 
-    :return: descriptors, to be closed by the caller.
+    :returns: descriptors, to be closed by the caller.
     """
     opened: list[int] = []
     try:
@@ -141,9 +141,9 @@ def open_descriptors(nic: QemuNic, vhost: bool) -> list[int]:
                 opened.append(_open_tap(path, nic))
             else:
                 opened.append(os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW))
-    except OSError as error:
+    except OSError as exc:
         close_all(opened)
-        raise HostError(f"NIC {nic.nic}: cannot open {path}: {error.strerror}", error.errno or 0) from error
+        raise HostError(f"NIC {nic.nic}: cannot open {path}: {exc.strerror}", exc.errno or 0) from exc
     except BaseException:
         close_all(opened)
         raise
@@ -260,8 +260,8 @@ def held_taps(
     """
     try:
         return holders.queues(pid, numbers, patience)
-    except PermissionError as error:
-        reason = f"{error.strerror}; run as root (become: true) with CAP_SYS_PTRACE"
+    except PermissionError as exc:
+        reason = f"{exc.strerror}; run as root (become: true) with CAP_SYS_PTRACE"
     except OutOfTime:
         reason = f"it has more open files than can be examined in {patience:g} s, as no QEMU has; stop the guest"
     raise HostError(f"cannot see which taps the guest's process {pid} ({name(pid)}) has open: {reason}")

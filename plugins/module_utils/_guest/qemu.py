@@ -63,7 +63,7 @@ def nics_of(attachments: Any) -> list[QemuNic]:
     """Check attachments and bring them into QEMU's words.
 
     :arg attachments: list of attachments of one guest, as ``macvtap_attach`` returns them.
-    :return: one NIC per attachment, same order.
+    :returns: one NIC per attachment, same order.
     :raises InvalidInput: something is missing or cannot be, named with its place in the list.
     """
     if isinstance(attachments, (str, bytes, Mapping)) or not isinstance(attachments, Sequence):

@@ -94,7 +94,7 @@ class Qmp:
         """Carry out a command.
 
         :arg fds: open descriptors to send along (for ``getfd``).
-        :return: what QEMU returns, of whatever type.
+        :returns: what QEMU returns, of whatever type.
         :raises QmpError: QEMU refuses.
         :raises QmpSilent: no answer, or none of QEMU's.
         """
@@ -105,9 +105,9 @@ class Qmp:
         self._socket.settimeout(ANSWER_SECONDS)
         try:
             self._socket.sendmsg([json.dumps(request).encode() + b"\n"], rights)
-        except OSError as error:
-            reason = error.strerror or "it does not read"
-            raise QmpSilent(f"QEMU went away before {command} ({reason})", error.errno or 0) from error
+        except OSError as exc:
+            reason = exc.strerror or "it does not read"
+            raise QmpSilent(f"QEMU went away before {command} ({reason})", exc.errno or 0) from exc
         answer = self._receive(("return", "error"), ANSWER_SECONDS)
         if "error" not in answer:
             return answer["return"]
@@ -120,7 +120,7 @@ class Qmp:
     def wait_deleted(self, device: str, timeout: float) -> bool:
         """Wait until a device has left the guest (``DEVICE_DELETED``), also if that was since the connection was made.
 
-        :return: False when it did not within ``timeout`` seconds.
+        :returns: False when it did not within ``timeout`` seconds.
         :raises QmpSilent: what answers is not QEMU.
         """
         # a guest may take minutes for it
@@ -161,8 +161,8 @@ class Qmp:
                 chunk = self._socket.recv(_CHUNK)
             except socket.timeout:
                 return None
-            except OSError as error:
-                raise QmpSilent(f"QEMU at {self._path} went away ({error.strerror})", error.errno or 0) from error
+            except OSError as exc:
+                raise QmpSilent(f"QEMU at {self._path} went away ({exc.strerror})", exc.errno or 0) from exc
             if not chunk:
                 raise QmpSilent(f"QEMU at {self._path} went away")
             self._bytes += len(chunk)

@@ -40,9 +40,9 @@ while True:
     try:
         connect().close()
         break
-    except OSError as error:
+    except OSError as exc:
         if time.monotonic() > end:
-            sys.exit("QEMU does not listen at %s: %s" % (path, error))
+            sys.exit("QEMU does not listen at %s: %s" % (path, exc))
         time.sleep(0.02)
 directory = os.open(os.path.dirname(path), os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
 os.fchown(directory, 0, 0)

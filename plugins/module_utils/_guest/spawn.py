@@ -40,7 +40,7 @@ def spawn(command: Sequence[str], descriptors: Sequence[int], log: int) -> Proce
 
     :arg descriptors: become the process's descriptors 3, 4 …
     :arg log: descriptor for what the process prints.
-    :return: the process.
+    :returns: the process.
     """
     # Far away first: a target number may be the number of a descriptor that is yet to be moved.
     base = FIRST_FD + len(descriptors)
@@ -79,8 +79,8 @@ def _become(command: Sequence[str], *far: int) -> NoReturn:
             if inherited >= FIRST_FD + len(descriptors):
                 os.close(inherited)
         os.execve(command[0], list(command), _ENVIRONMENT)
-    except OSError as error:
-        os.write(teller, b"%d" % (error.errno or errno.EIO))
+    except OSError as exc:
+        os.write(teller, b"%d" % (exc.errno or errno.EIO))
     finally:
         os._exit(1)
 

@@ -58,7 +58,7 @@ def names(directory: str) -> list[str]:
     except FileNotFoundError:
         return []
     except OSError as exc:
-        raise host_error("cannot list definitions_dir %s" % directory, exc) from exc
+        raise host_error(f"cannot list definitions_dir {directory}", exc) from exc
     return sorted(file[: -len(_SUFFIX)] for file in files if file != _SUFFIX)
 
 
@@ -71,9 +71,9 @@ def parse(path: str, text: str, name: str) -> Network:
     try:
         return network_of(text, name)
     except InvalidInput as exc:
-        raise Damaged("definition %s is not usable: %s" % (path, exc)) from exc
+        raise Damaged(f"definition {path} is not usable: {exc}") from exc
     except MissingLibrary as exc:
-        raise MissingLibrary("definition %s: %s" % (path, exc)) from exc
+        raise MissingLibrary(f"definition {path}: {exc}") from exc
 
 
 def network_of(text: str, name: str) -> Network:

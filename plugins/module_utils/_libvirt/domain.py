@@ -303,8 +303,8 @@ def _read_mac(interface: Any, where: str) -> str | None:
         return None
     try:
         return check_mac(node.get("address", ""))
-    except InvalidInput as error:
-        raise InvalidInput(f"{where}: {error}") from None
+    except InvalidInput as exc:
+        raise InvalidInput(f"{where}: {exc}") from None
 
 
 def _read_target(interface: Any, where: str) -> str | None:

@@ -79,8 +79,9 @@ def conflicts(name: str, text: str | None, network: Network | None, found: list[
             )
         elif uuid and uuid == other.uuid:
             problems.append(
-                "libvirt's network %r (%s) has the same UUID, so 'virsh net-define' would refuse this definition; take"
-                " the <uuid> out of one of them" % (other.name, other.path)
+                f"libvirt's network {other.name!r} ({other.path}) has the same UUID, so 'virsh net-define' would"
+                " refuse this definition; take"
+                " the <uuid> out of one of them"
             )
     return problems
 

@@ -23,9 +23,9 @@ try:
     from lxml import etree
 
     LXML_IMPORT_ERROR: ImportError | None = None
-except ImportError as error:
+except ImportError as exc:
     etree = None
-    LXML_IMPORT_ERROR = error
+    LXML_IMPORT_ERROR = exc
 
 #: bytes (or characters) of one document
 MAX_SIZE = 4 * 1024 * 1024
@@ -98,9 +98,9 @@ def _decode(text: object, where: str) -> str:
         encoding = _encoding(text, where)
         try:
             text = text.decode(encoding)
-        except UnicodeDecodeError as error:
+        except UnicodeDecodeError as exc:
             raise InvalidInput(
-                f"{where} is not valid {encoding}: byte {error.start} is wrong; save it in the encoding it declares"
+                f"{where} is not valid {encoding}: byte {exc.start} is wrong; save it in the encoding it declares"
             ) from None
     return text.lstrip("\ufeff")
 
@@ -159,10 +159,10 @@ def _parse(text: str, where: str) -> Any:
     )
     try:
         root = etree.fromstring(text.encode("utf-8"), parser)
-    except UnicodeEncodeError as error:
-        raise InvalidInput(f"{where} contains {shown(text[error.start])}, half a character; save it as UTF-8") from None
-    except (etree.XMLSyntaxError, ValueError) as error:
-        reason = " ".join(str(getattr(error, "msg", None) or error).split())
+    except UnicodeEncodeError as exc:
+        raise InvalidInput(f"{where} contains {shown(text[exc.start])}, half a character; save it as UTF-8") from None
+    except (etree.XMLSyntaxError, ValueError) as exc:
+        reason = " ".join(str(getattr(exc, "msg", None) or exc).split())
         if reason.startswith(_SECOND_ROOT):
             raise InvalidInput(
                 f"{where} goes on after its root element; give one document, with several <interface> elements inside"

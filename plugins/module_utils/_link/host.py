@@ -83,28 +83,27 @@ class Host:
     def device_name(self, link: Link) -> str:
         """Name of the lower device of a link; its ifindex where it is in another namespace."""
         lower = self.links.get(link.lower)
-        return lower.name if lower is not None and link.lower_netnsid is None else "#%d" % link.lower
+        return lower.name if lower is not None and link.lower_netnsid is None else f"#{link.lower}"
 
     def describe(self, link: Link) -> str:
         """A link and its owner, for messages."""
         tag = self.tag(link)
         if tag is not None:
-            return "%s (guest %s nic %d)" % (link.name, tag.guest, tag.nic)
-        return "%s (%s, no owner tag)" % (link.name, link.kind or "link")
+            return f"{link.name} (guest {tag.guest} nic {tag.nic})"
+        return f"{link.name} ({link.kind or 'link'}, no owner tag)"
 
     def in_the_way(self, index: int) -> str | None:
         """What keeps a new link from this index or from its path, for messages; None = nothing but a stale node."""
         if index in self.links:
-            return "%s has the interface index" % self.describe(self.links[index])
+            return f"{self.describe(self.links[index])} has the interface index"
         node = self.foreign_nodes.get(index)
         if node is None or node.is_stale:
             return None
         if node.tap is None:
-            return "a %s lies at %s, device %d:%d" % (node.kind, node.path, node.major, node.minor)
-        return "%s is device %d:%d, the tap of a link in another network namespace ('lsns --type=net' lists them)" % (
-            node.path,
-            node.major,
-            node.minor,
+            return f"a {node.kind} lies at {node.path}, device {node.major}:{node.minor}"
+        return (
+            f"{node.path} is device {node.major}:{node.minor}, the tap of a link in another network namespace ('lsns"
+            " --type=net' lists them)"
         )
 
     def lower_device(self, name: str, wanted_by: str) -> Link:
@@ -121,7 +120,7 @@ class Host:
             )
         obstacle = self.obstacle(link)
         if obstacle:
-            raise InvalidInput("%s: lower device %r %s" % (wanted_by, name, obstacle))
+            raise InvalidInput(f"{wanted_by}: lower device {name!r} {obstacle}")
         return link
 
     def _candidates(self) -> list[str]:
@@ -132,23 +131,17 @@ class Host:
         if link.flags & IFF_LOOPBACK:
             return "is the loopback device; name an Ethernet device"
         if link.kind in _SIBLINGS:
-            return "is itself a %s: the kernel would silently use what is below it; name %s" % (
-                link.kind,
-                self.device_name(link),
-            )
+            below = self.device_name(link)
+            return f"is itself a {link.kind}: the kernel would silently use what is below it; name {below}"
         if link.kind == "tun":
             return "is a tun/tap device, whose other end is a program and no wire; name an Ethernet device"
         if link.hardware != _ARPHRD_ETHER:
-            return "is not an Ethernet device (ARPHRD type %d); name an Ethernet device" % link.hardware
+            return f"is not an Ethernet device (ARPHRD type {link.hardware}); name an Ethernet device"
         master = self.links.get(link.master)
         if master is not None and master.kind in _PORT_MASTERS:
             return (
-                "is a port of %s %s, which receives all its frames; use %s itself, or remove the port from it first"
-                % (
-                    _PORT_MASTERS[master.kind],
-                    master.name,
-                    master.name,
-                )
+                f"is a port of {_PORT_MASTERS[master.kind]} {master.name}, which receives all its frames; use"
+                f" {master.name} itself, or remove the port from it first"
             )
         return None
 

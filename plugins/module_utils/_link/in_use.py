@@ -135,16 +135,11 @@ def require_free(plan: Plan, holders: Mapping[int, Sequence[Holder]], policy: No
         owner = new_owner(step)
         if owner is not None and step.old.ifindex in holders:
             raise Refused(
-                "nothing was changed: %s would be assigned to guest %s nic %d, but its tap %s is held open by %s,"
+                f"nothing was changed: {step.old.name} would be assigned to guest {owner.guest} nic {owner.nic},"
+                f" but its tap {policy.path(step.old.ifindex)} is held open by"
+                f" {first_of(holders[step.old.ifindex])},"
                 " which may be another guest (name and MAC are no proof); stop that process, choose another ifname"
                 " or MAC, or set force=true if it runs this guest"
-                % (
-                    step.old.name,
-                    owner.guest,
-                    owner.nic,
-                    policy.path(step.old.ifindex),
-                    first_of(holders[step.old.ifindex]),
-                )
             )
 
 
@@ -156,9 +151,9 @@ def require_certainty(reasons: Sequence[str], can_force: bool = True) -> None:
     """
     if reasons:
         raise Refused(
-            "nothing was changed: cannot check whether a guest holds these taps: %s; stop the guest, or run as root"
-            " (become: true) with CAP_NET_ADMIN on the host%s"
-            % ("; ".join(reasons), ", or set force=true" if can_force else "")
+            f"nothing was changed: cannot check whether a guest holds these taps: {'; '.join(reasons)}; stop the"
+            " guest, or run as root"
+            f" (become: true) with CAP_NET_ADMIN on the host{', or set force=true' if can_force else ''}"
         )
 
 
@@ -189,7 +184,7 @@ def _keepers(step: OwnNode, holders: Sequence[Holder]) -> str:
     keepers = [holder for holder in holders if not admits(step.new, holder)]
     if holders and not keepers:
         return ""
-    return ", ".join("%s of user %d" % (holder, holder.uid) for holder in keepers[:_NAMED]) or _UNSEEN
+    return ", ".join(f"{holder} of user {holder.uid}" for holder in keepers[:_NAMED]) or _UNSEEN
 
 
 def admits(owner: tuple[int, int, int], holder: Holder) -> bool:
@@ -208,12 +203,12 @@ def first_of(holders: Sequence[Holder], omitted: int = 0) -> str:
     """
     left = len(holders[_NAMED:]) + omitted
     least = "at least " if len(holders) >= MOST_HOLDERS and not omitted else ""
-    more = " and %s%d more" % (least, left) if left else ""
+    more = f" and {least}{left} more" if left else ""
     return ", ".join(map(str, holders[:_NAMED])) + more if holders else _UNSEEN
 
 
 def _told(links: Sequence[Link], holders: Mapping[int, Sequence[Holder]]) -> str:
-    lines = ["%s is held open by %s" % (link.name, first_of(holders[link.ifindex])) for link in links[:_NAMED]]
+    lines = [f"{link.name} is held open by {first_of(holders[link.ifindex])}" for link in links[:_NAMED]]
     if len(links) > _NAMED:
-        lines.append("and %d more" % (len(links) - _NAMED))
+        lines.append(f"and {len(links) - _NAMED} more")
     return "; ".join(lines)

@@ -30,8 +30,8 @@ class Place(NamedTuple):
 
 def label(nic: Nic) -> str:
     """A NIC, for messages."""
-    name = "guest %s nic %s" % (nic.guest, nic.nic)
-    return "%s (%s)" % (name, nic.origin) if nic.origin else name
+    name = f"guest {nic.guest} nic {nic.nic}"
+    return f"{name} ({nic.origin})" if nic.origin else name
 
 
 def key(nic: Nic) -> tuple[str, int]:
@@ -104,7 +104,7 @@ class Placement:
         if nic.device is not None:
             return nic.mode or "vepa", [self._lower(nic.device, label(nic))]
         if nic.network is None:
-            raise InvalidInput("%s names neither a network nor a device; set one of them" % label(nic))
+            raise InvalidInput(f"{label(nic)} names neither a network nor a device; set one of them")
         network = self._networks.get(nic.network)
         if network is None:
             meant = ", ".join(map(repr, similar(nic.network, self._networks)))
@@ -115,14 +115,14 @@ class Placement:
                     label(nic),
                     nic.network,
                     ", ".join(map(repr, sorted(self._networks))) or "none",
-                    "write %s if you mean that, or " % meant if meant else "",
+                    f"write {meant} if you mean that, or " if meant else "",
                 )
             )
         if not network.devices:
             raise InvalidInput(
-                "%s: network %r does not have a lower device; name at least one" % (label(nic), network.name)
+                f"{label(nic)}: network {network.name!r} does not have a lower device; name at least one"
             )
-        wanted_by = "network %r" % network.name
+        wanted_by = f"network {network.name!r}"
         return network.mode, [self._lower(device, wanted_by) for device in network.devices]
 
     def _lower(self, name: str, wanted_by: str) -> Link:
@@ -193,10 +193,11 @@ class Placement:
         for device in pool:
             present = self._host.on_device(device.ifindex)
             names = ", ".join(self._host.describe(link) for link in present) or "another NIC of this task"
-            users.append("%s by %s" % (device.name, names))
+            users.append(f"{device.name} by {names}")
         return Refused(
-            "%s: all %d devices of network %r are taken (mode passthrough: one guest each): %s;"
-            " add a device or detach a guest" % (label(nic), len(pool), nic.network, "; ".join(users))
+            f"{label(nic)}: all {len(pool)} devices of network {nic.network!r} are taken (mode passthrough: one"
+            f" guest each): {'; '.join(users)};"
+            " add a device or detach a guest"
         )
 
 
@@ -206,6 +207,6 @@ def _require_alone_among(places: Sequence[Place]) -> None:
         other = first.setdefault(place.device.ifindex, place)
         if other is not place and "passthrough" in (other.mode, place.mode):
             raise InvalidInput(
-                "%s and %s both request device %s, but mode passthrough allows one guest per device; use another device"
-                % (other.label, place.label, place.device.name)
+                f"{other.label} and {place.label} both request device {place.device.name}, but mode passthrough allows"
+                " one guest per device; use another device"
             )

@@ -45,7 +45,7 @@ def number_nics(nics: Sequence[Nic], guest: str | None, required: bool = True) -
             continue
         if owner is None:
             raise InvalidInput(
-                "%s does not name a guest, and the guest option is not set; set it" % (nic.origin or "a NIC")
+                f"{nic.origin or 'a NIC'} does not name a guest, and the guest option is not set; set it"
             )
         position = seen.get(owner, 0)
         seen[owner] = position + 1
@@ -62,7 +62,7 @@ def _require_unique(nics: Sequence[Nic], value_of: Callable[[Nic], Any], message
         value = value_of(nic)
         other = first.setdefault(value, nic) if value else nic
         if other is not nic:
-            raise InvalidInput("%s: in %s and %s; give each its own" % (message % value, label(other), label(nic)))
+            raise InvalidInput(f"{message % value}: in {label(other)} and {label(nic)}; give each its own")
 
 
 def resolve(
@@ -119,8 +119,7 @@ def _choose_macs(places: Sequence[Place], host: Host, others: Sequence[Link], pr
             )
         if mac == place.device.mac and place.mode != "passthrough" and not _lends_its_mac(place):
             raise InvalidInput(
-                "%s: MAC %s is that of the lower device %s itself; choose another"
-                % (place.label, mac, place.device.name)
+                f"{place.label}: MAC {mac} is that of the lower device {place.device.name} itself; choose another"
             )
         macs.append(mac)
     return macs
@@ -144,8 +143,8 @@ def _derived_mac(place: Place, prefix: str, used: set[str]) -> str:
         if mac not in used:
             return mac
     raise Refused(
-        "%s: no MAC with prefix %s is left among %d tried; give a mac or a shorter mac_prefix"
-        % (place.label, prefix, len(candidates))
+        f"{place.label}: no MAC with prefix {prefix} is left among {len(candidates)} tried; give a mac or a shorter"
+        " mac_prefix"
     )
 
 
@@ -155,8 +154,8 @@ def _choose_names(places: Sequence[Place], others: Sequence[Link]) -> list[str]:
         holder = taken.get(place.nic.ifname) if place.nic.ifname else None
         if holder is not None:
             raise Conflict(
-                "%s: the name %s belongs to another link (%s, ifindex %d); choose another ifname or omit it"
-                % (place.label, holder.name, holder.kind or "no macvtap", holder.ifindex),
+                f"{place.label}: the name {holder.name} belongs to another link ({holder.kind or 'no macvtap'},"
+                f" ifindex {holder.ifindex}); choose another ifname or omit it",
                 holder,
             )
     asked = {place.nic.ifname for place in places}
@@ -194,10 +193,11 @@ def _require_free(index: int, host: Host, place: Place) -> int:
     """The index that a NIC was promised: what starts the guest names its path, so no other will do."""
     if index in host.links or not _path_is_free(index, host, place):
         raise Refused(
-            "%s: the next boot gives it the path tap%d, which is in use: %s; the guest is not moved, because what"
+            f"{place.label}: the next boot gives it the path tap{index}, which is in use:"
+            f" {host.in_the_way(index)}; the guest is not moved, because what"
             " starts it opens this path. Stop what uses the path, or give the guest another one: macvtap_persist"
             " with state=absent,"
-            " then attach it again" % (place.label, index, host.in_the_way(index))
+            " then attach it again"
         )
     return index
 
@@ -231,7 +231,7 @@ def _path_is_free(index: int, host: Host, place: Place) -> bool:
             place.label,
             node.kind,
             node.path,
-            " (the shell redirection 3<>%s creates such a file if the tap does not exist)" % node.path
+            f" (the shell redirection 3<>{node.path} creates such a file if the tap does not exist)"
             if node.kind == "regular file"
             else "",
         )
@@ -258,8 +258,8 @@ def _attachment(place: Place, mac: str, name: str, index: int, lacking: Sequence
     mtu = nic.settings.get("mtu")
     if mtu is not None and not MTUS[0] <= mtu <= device.mtu:
         raise InvalidInput(
-            "%s: mtu %d is not possible on %s: it must be %d to %d, the MTU of the lower device; raise that first"
-            % (place.label, mtu, device.name, MTUS[0], device.mtu)
+            f"{place.label}: mtu {mtu} is not possible on {device.name}: it must be {MTUS[0]} to {device.mtu}, the MTU"
+            " of the lower device; raise that first"
         )
     fields = {
         "ifindex": index,

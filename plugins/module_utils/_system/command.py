@@ -47,4 +47,4 @@ def run(words: Sequence[str], seconds: int | None = None) -> Done:
             )
         )
     except OSError as exc:
-        return Done(NOT_FOUND, "", "%s: %s" % (words[0], exc.strerror))
+        return Done(NOT_FOUND, "", f"{words[0]}: {exc.strerror}")

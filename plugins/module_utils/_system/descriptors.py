@@ -62,7 +62,7 @@ class Descriptor(NamedTuple):
 def count(pid: int) -> int:
     """How many descriptors the leader of a process has (Linux 6.2); 0 where that is not known."""
     try:
-        return os.stat("/proc/%d/fd" % pid).st_size
+        return os.stat(f"/proc/{pid}/fd").st_size
     except OSError:
         return 0
 
@@ -73,7 +73,7 @@ def threads_with_tables(pid: int, deadline: float) -> Iterator[int]:
     A thread may have a table of its own (CLONE_FILES), and outlives a leader that ended.
     """
     try:
-        threads = sorted(map(int, os.listdir("/proc/%d/task" % pid)), key=lambda thread: (thread != pid, thread))
+        threads = sorted(map(int, os.listdir(f"/proc/{pid}/task")), key=lambda thread: (thread != pid, thread))
     except OSError:
         return
     seen: list[int] = []
@@ -91,7 +91,7 @@ def of_thread(pid: int, thread: int, deadline: float) -> Iterator[Descriptor]:
     :raises PermissionError: when they may not be seen.
     :raises OutOfTime: at the deadline.
     """
-    directory = "/proc/%d/task/%d/fd" % (pid, thread)
+    directory = f"/proc/{pid}/task/{thread}/fd"
     try:
         names = os.listdir(directory)
     except PermissionError:
@@ -102,7 +102,7 @@ def of_thread(pid: int, thread: int, deadline: float) -> Iterator[Descriptor]:
     remote = None
     for name in names:
         _require_time(deadline)
-        path = "%s/%s" % (directory, name)
+        path = f"{directory}/{name}"
         try:
             text = os.readlink(path)
         except PermissionError:
@@ -144,7 +144,7 @@ def borrowed(thread: int, number: int) -> Iterator[tuple[int | None, int]]:
 
 def is_opened(pid: int, thread: int, number: int) -> bool:
     """False for a descriptor with O_PATH, and for one that is gone."""
-    found = _FLAGS.search(_information("/proc/%d/task/%d/fd" % (pid, thread), str(number)))
+    found = _FLAGS.search(_information(f"/proc/{pid}/task/{thread}/fd", str(number)))
     return found is not None and not int(found.group(1), 8) & os.O_PATH
 
 
@@ -199,7 +199,7 @@ def _character_device(path: str) -> int | None:
 def _remote_mounts(pid: int) -> frozenset[bytes]:
     """IDs of the mounts that a process sees and whose server must not be asked."""
     found = set()
-    with contextlib.suppress(OSError), open("/proc/%d/mountinfo" % pid, "rb") as file:
+    with contextlib.suppress(OSError), open(f"/proc/{pid}/mountinfo", "rb") as file:
         for line in file:
             facts, _dash, rest = line.partition(b" - ")
             if rest.split(b" ", 1)[0].decode() in _REMOTE:
@@ -214,7 +214,7 @@ def _mount_of(directory: str, name: str) -> bytes:
 
 def _information(directory: str, name: str) -> bytes:
     try:
-        descriptor = os.open("%sinfo/%s" % (directory, name), os.O_RDONLY | os.O_CLOEXEC)
+        descriptor = os.open(f"{directory}info/{name}", os.O_RDONLY | os.O_CLOEXEC)
         try:
             return os.read(descriptor, _FDINFO_BYTES)
         finally:

@@ -213,7 +213,7 @@ def _describe(pid: int) -> Holder:
 
 
 def _status(pid: int) -> Iterator[tuple[str, list[str]]]:
-    with contextlib.suppress(OSError), open("/proc/%d/status" % pid, encoding="utf-8", errors="replace") as file:
+    with contextlib.suppress(OSError), open(f"/proc/{pid}/status", encoding="utf-8", errors="replace") as file:
         for line in file:
             key, _colon, value = line.partition(":")
             if key in ("Uid", "Gid", "Groups"):
@@ -223,7 +223,7 @@ def _status(pid: int) -> Iterator[tuple[str, list[str]]]:
 def _command(pid: int) -> str:
     """Its name, which it may choose, escape sequences included."""
     try:
-        with open("/proc/%d/comm" % pid, encoding="utf-8", errors="replace") as file:
+        with open(f"/proc/{pid}/comm", encoding="utf-8", errors="replace") as file:
             return printable(file.read().strip())
     except OSError:
         return "?"

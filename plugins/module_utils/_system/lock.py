@@ -40,7 +40,7 @@ def namespace_lock() -> Iterator[HostError | None]:
     denied = None
     with contextlib.ExitStack() as stack:
         try:
-            stack.enter_context(hold("net-%d" % os.stat("/proc/self/ns/net").st_ino))
+            stack.enter_context(hold(f"net-{os.stat('/proc/self/ns/net').st_ino}"))
         except HostError as exc:
             if exc.errno not in (errno.EACCES, errno.EPERM):
                 raise
@@ -66,8 +66,9 @@ def hold(name: str) -> Iterator[None]:
             except BlockingIOError as exc:
                 if time.monotonic() > deadline:
                     raise HostError(
-                        "nothing was changed: %s has held the lock %s/%s for %d s; if that run hangs, end it and run"
-                        " again" % (_holder(os.fstat(descriptor)), DIRECTORY, name, _PATIENCE)
+                        f"nothing was changed: {_holder(os.fstat(descriptor))} has held the lock"
+                        f" {DIRECTORY}/{name} for {_PATIENCE} s; if that run hangs, end it and run"
+                        " again"
                     ) from exc
                 time.sleep(_PAUSE)
         yield
@@ -84,25 +85,25 @@ def _open(name: str) -> int:
             found = os.fstat(directory)
             if found.st_uid not in (0, os.geteuid()) or found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
                 raise Refused(
-                    "nothing was changed: other users can write to the lock directory %s (uid %d, mode %04o); remove it"
-                    % (DIRECTORY, found.st_uid, stat.S_IMODE(found.st_mode))
+                    f"nothing was changed: other users can write to the lock directory {DIRECTORY} (uid"
+                    f" {found.st_uid}, mode {stat.S_IMODE(found.st_mode):04o}); remove it"
                 )
             flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
             return os.open(name, flags, 0o600, dir_fd=directory)
         finally:
             os.close(directory)
     except OSError as exc:
-        raise host_error("cannot open the lock %s/%s" % (DIRECTORY, name), exc) from exc
+        raise host_error(f"cannot open the lock {DIRECTORY}/{name}", exc) from exc
 
 
 def _holder(lock: os.stat_result) -> str:
     """The process that has locked this file; the kernel lists those of this PID namespace only (proc_locks(5))."""
-    place = "%02x:%02x:%d" % (os.major(lock.st_dev), os.minor(lock.st_dev), lock.st_ino)
+    place = f"{os.major(lock.st_dev):02x}:{os.minor(lock.st_dev):02x}:{lock.st_ino}"
     with contextlib.suppress(OSError), open("/proc/locks", encoding="ascii") as locks:
         for line in locks:
             words = line.split()
             # "1: FLOCK ADVISORY WRITE 4711 00:19:1234 0 EOF"; a waiting one has "->" as its second word
             if len(words) > 5 and words[1] == "FLOCK" and words[5] == place:
-                with open("/proc/%s/comm" % words[4], encoding="utf-8", errors="replace") as comm:
-                    return "pid %s (%s)" % (words[4], comm.read().strip())
+                with open(f"/proc/{words[4]}/comm", encoding="utf-8", errors="replace") as comm:
+                    return f"pid {words[4]} ({comm.read().strip()})"
     return "another process"

@@ -147,8 +147,8 @@ class Netlink:
         for link, reply in zip(left, again):
             if reply.errno not in (0, errno.ENODEV):
                 raise HostError(
-                    "cannot set txqueuelen of %s back to %d: %s; set it with ip link"
-                    % (link.name, link.queue_length, why(*reply)),
+                    f"cannot set txqueuelen of {link.name} back to {link.queue_length}: {why(*reply)}; set it with ip"
+                    " link",
                     reply.errno,
                 )
         return [_is_open(asked.errno, reset.errno) for asked, reset in pairs]
@@ -176,17 +176,17 @@ class Netlink:
             replies = self._set_groups([(link.ifindex, group) for link in links])
             refused = next((reply for reply in replies if reply.errno not in (0, errno.ENODEV)), None)
             if refused is not None:
-                raise HostError("the links could not be set apart for deletion: %s" % why(*refused), refused.errno)
+                raise HostError(f"the links could not be set apart for deletion: {why(*refused)}", refused.errno)
             members = self._members(group)
             strangers = members - {link.ifindex for link in links}
             if strangers:
-                raise HostError("nothing was deleted: links %s were put among those to delete" % sorted(strangers))
+                raise HostError(f"nothing was deleted: links {sorted(strangers)} were put among those to delete")
             if members:
                 body = wire.body(0, wire.nla_u32(wire.IFLA_GROUP, group))
                 reply = self._exchange([Request(_RTM_DELLINK, _REQUEST | _ACK, body)])[0]
                 # ENODEV: another program deleted them a moment ago, or so the kernel says
                 if reply.errno not in (0, errno.ENODEV) or (reply.errno and self._members(group)):
-                    raise HostError("the kernel did not delete the links: %s" % why(*reply), reply.errno)
+                    raise HostError(f"the kernel did not delete the links: {why(*reply)}", reply.errno)
         except HostError as exc:
             left = self._left_in_group(links)
             if left:
@@ -218,7 +218,7 @@ class Netlink:
             decoded = self._dump(decode)
             if decoded is not None:
                 return decoded
-        raise HostError("links appeared and disappeared: cannot get a consistent list in %d tries" % _DUMP_TRIES)
+        raise HostError(f"links appeared and disappeared: cannot get a consistent list in {_DUMP_TRIES} tries")
 
     def _dump(self, decode: Callable[[bytes, int, int], _Decoded]) -> list[_Decoded] | None:
         body = wire.body(0, wire.nla_u32(wire.IFLA_EXT_MASK, _RTEXT_FILTER_SKIP_STATS))
@@ -236,7 +236,7 @@ class Netlink:
                     return decoded if consistent else None
                 if kind == _NLMSG_ERROR:
                     reply = _reply(data, start, end, flags)
-                    raise HostError("the kernel refused to list the links: %s" % why(*reply), reply.errno)
+                    raise HostError(f"the kernel refused to list the links: {why(*reply)}", reply.errno)
                 decoded.append(decode(data, start, end))
 
     def _exchange(self, requests: Sequence[Request]) -> list[Reply]:
@@ -266,15 +266,15 @@ class Netlink:
         try:
             self._socket.send(data)
         except OSError as exc:
-            raise HostError("the kernel did not take a netlink request: %s" % exc.strerror, exc.errno or 0) from exc
+            raise HostError(f"the kernel did not take a netlink request: {exc.strerror}", exc.errno or 0) from exc
 
     def _receive(self) -> bytes:
         try:
             return self._socket.recv(_CHUNK_BYTES)
         except socket.timeout as exc:
-            raise HostError("the kernel did not answer a netlink request within %d s" % _TIMEOUT) from exc
+            raise HostError(f"the kernel did not answer a netlink request within {_TIMEOUT} s") from exc
         except OSError as exc:
-            raise HostError("netlink answers were lost: %s" % exc.strerror, exc.errno or 0) from exc
+            raise HostError(f"netlink answers were lost: {exc.strerror}", exc.errno or 0) from exc
 
 
 def set_ipv6(name: str, enabled: bool) -> Reply:
@@ -282,7 +282,7 @@ def set_ipv6(name: str, enabled: bool) -> Reply:
 
     Address generation "none" is not enough: a router advertisement still gives the link an address.
     """
-    path = "/proc/sys/net/ipv6/conf/%s/disable_ipv6" % name
+    path = f"/proc/sys/net/ipv6/conf/{name}/disable_ipv6"
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
         try:
@@ -317,7 +317,7 @@ def statistics(ifindexes: Iterable[int]) -> dict[int, dict[str, int]]:
     """
     pyroute2 = _import_pyroute2("reading statistics")
     wanted = set(ifindexes)
-    names = ["%s_%s" % (side, what) for side in ("rx", "tx") for what in ("bytes", "packets", "errors", "dropped")]
+    names = [f"{side}_{what}" for side in ("rx", "tx") for what in ("bytes", "packets", "errors", "dropped")]
     found = {}
     with pyroute2.IPRoute() as route:
         try:
@@ -326,7 +326,7 @@ def statistics(ifindexes: Iterable[int]) -> dict[int, dict[str, int]]:
                 if message["index"] in wanted and counters:
                     found[message["index"]] = {name: int(counters[name]) for name in names}
         except pyroute2.NetlinkError as exc:
-            raise HostError("cannot read the statistics of links: %s" % why(exc.code), exc.code) from exc
+            raise HostError(f"cannot read the statistics of links: {why(exc.code)}", exc.code) from exc
     return found
 
 

@@ -31,13 +31,14 @@ def with_devices(network: Network, root: str | None = None) -> Network:
     interface = os.path.join(root or sysfs.root(), "class/net", network.pf)
     device = os.path.join(interface, "device")
     if not os.path.isdir(interface):
-        raise InvalidInput("network %r: physical function %r does not exist on this host" % (network.name, network.pf))
+        raise InvalidInput(f"network {network.name!r}: physical function {network.pf!r} does not exist on this host")
     numbers = sorted(int(match.group(1)) for match in map(_VIRTFN.fullmatch, _list(device)) if match)
-    devices = tuple(name for number in numbers for name in _list(os.path.join(device, "virtfn%d" % number, "net")))
+    devices = tuple(name for number in numbers for name in _list(os.path.join(device, f"virtfn{number}", "net")))
     if not devices:
         raise InvalidInput(
-            "network %r: %r has no virtual function with a network interface; create some (sriov_numvfs), or name"
-            " devices" % (network.name, network.pf)
+            f"network {network.name!r}: {network.pf!r} has no virtual function with a network interface; create"
+            " some (sriov_numvfs), or name"
+            " devices"
         )
     return network._replace(devices=devices)
 

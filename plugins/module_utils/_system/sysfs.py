@@ -40,7 +40,7 @@ def root() -> str:
         mount = libc.syscall(_SYS_FSMOUNT, context, _CLOEXEC, 0)
     finally:
         os.close(context)
-    return "/proc/self/fd/%d" % mount if mount >= 0 else _FALLBACK
+    return f"/proc/self/fd/{mount}" if mount >= 0 else _FALLBACK
 
 
 def wireless(names: Iterable[str], sysfs: str | None = None) -> list[str]:
@@ -52,5 +52,5 @@ def wireless(names: Iterable[str], sysfs: str | None = None) -> list[str]:
     return [
         name
         for name in names
-        if any(os.path.exists("%s/class/net/%s/%s" % (top, name, sign)) for sign in ("phy80211", "wireless"))
+        if any(os.path.exists(f"{top}/class/net/{name}/{sign}") for sign in ("phy80211", "wireless"))
     ]

@@ -43,7 +43,7 @@ def device_file(ifname: str | None, tap_path: str) -> str:
     """
     name = tap_path.rpartition("/")[2]
     link = "*" if ifname is None else _SPECIAL.sub("?", ifname)
-    return "/class/net/%s/macvtap/%s/dev" % (link, name if _TAP_NAME.fullmatch(name) else "tap*")
+    return f"/class/net/{link}/macvtap/{name if _TAP_NAME.fullmatch(name) else 'tap*'}/dev"
 
 
 def guard(taps: Iterable[tuple[int, str | None, str]]) -> list[str]:

@@ -48,7 +48,7 @@ def device_number(link: Link) -> tuple[int, int] | None:
 
     :raises HostError: when sysfs cannot be read, or holds no device number there.
     """
-    path = "%s/class/net/%s/macvtap/tap%d/dev" % (sysfs.root(), link.name, link.ifindex)
+    path = f"{sysfs.root()}/class/net/{link.name}/macvtap/tap{link.ifindex}/dev"
     # os.open: a third of the time of open(), and there may be thousands
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
@@ -60,12 +60,12 @@ def device_number(link: Link) -> tuple[int, int] | None:
         # ENODEV: the link went between opening and reading
         if exc.errno in (errno.ENOENT, errno.ENOTDIR, errno.ENODEV):
             return None
-        raise host_error("cannot read the device number of link %s in /sys" % link.name, exc) from exc
+        raise host_error(f"cannot read the device number of link {link.name} in /sys", exc) from exc
     major, _colon, minor = text.partition(b":")
     try:
         return int(major), int(minor)
     except ValueError as exc:
-        raise HostError("/sys shows %r instead of a device number for the tap of link %s" % (text, link.name)) from exc
+        raise HostError(f"/sys shows {text!r} instead of a device number for the tap of link {link.name}") from exc
 
 
 def require_device_number(link: Link) -> tuple[int, int]:
@@ -77,8 +77,9 @@ def require_device_number(link: Link) -> tuple[int, int]:
     number = device_number(link)
     if number is None:
         raise RaceLost(
-            "/sys does not show the tap of link %s (ifindex %d): /sys is missing or was mounted for another network"
-            " namespace; mount a fresh sysfs where the module runs" % (link.name, link.ifindex)
+            f"/sys does not show the tap of link {link.name} (ifindex {link.ifindex}): /sys is missing or was"
+            " mounted for another network"
+            " namespace; mount a fresh sysfs where the module runs"
         )
     return number
 
@@ -98,7 +99,7 @@ def numbers_here(ifname: str | None, path: str) -> set[tuple[int, int]]:
 
 def number_by_name(name: str) -> tuple[int, int] | None:
     """(major, minor) of the tap that the kernel calls ``name``, in whatever namespace it is; None = there is none."""
-    prefix = "%d:" % _macvtap_major()
+    prefix = f"{_macvtap_major()}:"
     for number in os.listdir("/sys/dev/char"):
         if number.startswith(prefix) and os.path.basename(os.readlink("/sys/dev/char/" + number)) == name:
             major, _colon, minor = number.partition(":")
@@ -116,9 +117,9 @@ def look(path: str) -> Node | None:
     except FileNotFoundError:
         return None
     except NotADirectoryError as exc:
-        raise HostError("%s cannot be: %s is not a directory" % (path, os.path.dirname(path)), exc.errno or 0) from exc
+        raise HostError(f"{path} cannot be: {os.path.dirname(path)} is not a directory", exc.errno or 0) from exc
     except OSError as exc:
-        raise host_error("cannot look at %s" % path, exc) from exc
+        raise host_error(f"cannot look at {path}", exc) from exc
     kind = _KINDS.get(stat.S_IFMT(found.st_mode), "file of unknown type")
     rdev = found.st_rdev if stat.S_ISCHR(found.st_mode) else 0
     mode, acl = stat.S_IMODE(found.st_mode), _acl(path, follow_symlinks=False) if rdev else b""
@@ -134,7 +135,7 @@ def _acl(path: str, follow_symlinks: bool = True) -> bytes:
             return os.getxattr(path, _ACL, follow_symlinks=follow_symlinks)
     except OSError as exc:
         if exc.errno not in (errno.ENOTSUP, errno.ENODATA, errno.ENOENT):
-            raise host_error("cannot read the ACL of %s" % path, exc) from exc
+            raise host_error(f"cannot read the ACL of {path}", exc) from exc
     return b""
 
 
@@ -157,7 +158,7 @@ def identify(node: Node) -> Node:
     if node.kind != "character device":
         return node
     try:
-        target = os.readlink("/sys/dev/char/%d:%d" % (node.major, node.minor))
+        target = os.readlink(f"/sys/dev/char/{node.major}:{node.minor}")
     except OSError:
         target = ""
     tap = os.path.basename(target)
@@ -175,7 +176,7 @@ def foreign_nodes(directory: str, own: Iterable[int]) -> dict[int, Node]:
         names = os.listdir(directory)
     except OSError as exc:
         raise HostError(
-            "cannot list device_dir %s: %s; name an existing directory" % (directory, exc.strerror), exc.errno or 0
+            f"cannot list device_dir {directory}: {exc.strerror}; name an existing directory", exc.errno or 0
         ) from exc
     for name in names:
         match = _TAP_NAME.fullmatch(name)
@@ -192,7 +193,7 @@ def make(path: str, number: tuple[int, int]) -> None:
     try:
         os.mknod(path, stat.S_IFCHR | 0o600, os.makedev(*number))
     except OSError as exc:
-        raise host_error("cannot make node %s" % path, exc) from exc
+        raise host_error(f"cannot make node {path}", exc) from exc
     # a default ACL of the directory
     if _acl(path, follow_symlinks=False):
         own(path, number, 0, 0, 0o600)
@@ -213,14 +214,14 @@ def remove(path: str, number: tuple[int, int]) -> bool:
     except FileNotFoundError:
         return False
     except OSError as exc:
-        raise host_error("cannot remove node %s" % path, exc) from exc
+        raise host_error(f"cannot remove node {path}", exc) from exc
     try:
         if _is_device(look(aside), number):
             os.unlink(aside)
             return True
     except (HostError, OSError) as exc:
         _put_back(aside, path)
-        raise exc if isinstance(exc, HostError) else host_error("cannot remove node %s" % path, exc) from exc
+        raise exc if isinstance(exc, HostError) else host_error(f"cannot remove node {path}", exc) from exc
     _put_back(aside, path)
     return False
 
@@ -230,7 +231,7 @@ def _is_device(node: Node | None, number: tuple[int, int]) -> bool:
 
 
 def _aside(path: str) -> str:
-    return os.path.join(os.path.dirname(path), ".%s.leaving" % os.path.basename(path))
+    return os.path.join(os.path.dirname(path), f".{os.path.basename(path)}.leaving")
 
 
 def _clear(aside: str) -> None:
@@ -242,11 +243,11 @@ def _clear(aside: str) -> None:
     if node is None:
         return
     if not identify(node).is_tap:
-        raise Refused("a %s lies at %s, where nodes go that are removed; move it away" % (node.kind, aside))
+        raise Refused(f"a {node.kind} lies at {aside}, where nodes go that are removed; move it away")
     try:
         os.unlink(aside)
     except OSError as exc:
-        raise host_error("cannot remove node %s" % aside, exc) from exc
+        raise host_error(f"cannot remove node {aside}", exc) from exc
 
 
 def _put_back(aside: str, path: str) -> None:
@@ -256,15 +257,15 @@ def _put_back(aside: str, path: str) -> None:
         os.link(aside, path, follow_symlinks=False)
         os.unlink(aside)
     except FileExistsError as exc:
-        raise Refused("%s was replaced twice while it was removed: what lay there is %s now" % (path, aside)) from exc
+        raise Refused(f"{path} was replaced twice while it was removed: what lay there is {aside} now") from exc
     except PermissionError:
         # a directory has one name only
         try:
             os.rename(aside, path)
         except OSError as exc:
-            raise host_error("cannot put %s back to %s" % (aside, path), exc) from exc
+            raise host_error(f"cannot put {aside} back to {path}", exc) from exc
     except OSError as exc:
-        raise host_error("cannot put %s back to %s" % (aside, path), exc) from exc
+        raise host_error(f"cannot put {aside} back to {path}", exc) from exc
 
 
 def own(path: str, number: tuple[int, int], uid: int, gid: int, mode: int, acl: bytes = b"") -> None:
@@ -277,11 +278,11 @@ def own(path: str, number: tuple[int, int], uid: int, gid: int, mode: int, acl: 
     try:
         descriptor = os.open(path, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
     except OSError as exc:
-        raise host_error("cannot reach node %s" % path, exc) from exc
+        raise host_error(f"cannot reach node {path}", exc) from exc
     try:
         found = os.fstat(descriptor)
         if not stat.S_ISCHR(found.st_mode) or found.st_rdev != os.makedev(*number):
-            raise Refused("%s was replaced by something else a moment ago: left as it is" % path)
+            raise Refused(f"{path} was replaced by something else a moment ago: left as it is")
         before = (found.st_uid, found.st_gid, stat.S_IMODE(found.st_mode), _acl(_same(descriptor)))
         try:
             _set_access(descriptor, uid, gid, mode, acl)
@@ -290,14 +291,14 @@ def own(path: str, number: tuple[int, int], uid: int, gid: int, mode: int, acl: 
                 _set_access(descriptor, *before)
             raise
     except OSError as exc:
-        raise host_error("cannot set owner and mode of %s" % path, exc) from exc
+        raise host_error(f"cannot set owner and mode of {path}", exc) from exc
     finally:
         os.close(descriptor)
 
 
 def _same(descriptor: int) -> str:
     """A path to what is open as ``descriptor``, even with O_PATH."""
-    return "/proc/self/fd/%d" % descriptor
+    return f"/proc/self/fd/{descriptor}"
 
 
 def _set_access(descriptor: int, uid: int, gid: int, mode: int, acl: bytes) -> None:
@@ -323,7 +324,7 @@ def settle() -> None:
     if not os.path.exists("/run/udev/control"):
         return
     # a time-out is no failure: what is waited for may be some other device's event, and we did what we could
-    command.run(["udevadm", "settle", "--timeout=%d" % _SETTLE_SECONDS], 2 * _SETTLE_SECONDS)
+    command.run(["udevadm", "settle", f"--timeout={_SETTLE_SECONDS}"], 2 * _SETTLE_SECONDS)
 
 
 def _macvtap_major() -> int:

@@ -33,16 +33,16 @@ def read(path: str, what: str) -> str | None:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         with open(descriptor, encoding="utf-8") as file:
             if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                raise HostError("%s %s is not a regular file; remove it" % (what, path))
+                raise HostError(f"{what} {path} is not a regular file; remove it")
             text = file.read(_LARGEST + 1)
     except FileNotFoundError:
         return None
     except OSError as exc:
-        raise host_error("cannot read %s %s" % (what, path), exc) from exc
+        raise host_error(f"cannot read {what} {path}", exc) from exc
     except UnicodeDecodeError as exc:
-        raise HostError("%s %s is not UTF-8 text; repair or remove it" % (what, path)) from exc
+        raise HostError(f"{what} {path} is not UTF-8 text; repair or remove it") from exc
     if len(text) > _LARGEST:
-        raise HostError("%s %s is larger than %d bytes; repair or remove it" % (what, path, _LARGEST))
+        raise HostError(f"{what} {path} is larger than {_LARGEST} bytes; repair or remove it")
     return text
 
 
@@ -56,7 +56,7 @@ def replace(path: str, old: str | None, new: str | None, what: str) -> None:
         :func:`read` would not read it again; then it is as it was.
     """
     if new is not None and len(new) > _LARGEST:
-        raise HostError("cannot write %s %s: it would be larger than %d bytes" % (what, path, _LARGEST))
+        raise HostError(f"cannot write {what} {path}: it would be larger than {_LARGEST} bytes")
     try:
         with _locked(os.path.dirname(path)):
             found = read(path, what)
@@ -64,13 +64,13 @@ def replace(path: str, old: str | None, new: str | None, what: str) -> None:
                 # what a failed run is undone with may not have happened
                 return
             if found != old:
-                raise HostError("%s %s was changed by another program a moment ago; run again" % (what, path))
+                raise HostError(f"{what} {path} was changed by another program a moment ago; run again")
             if new is None:
                 os.unlink(path)
             else:
                 _write(os.path.realpath(path), new, None if old is None else os.stat(path))
     except OSError as exc:
-        raise host_error("cannot write %s %s" % (what, path), exc) from exc
+        raise host_error(f"cannot write {what} {path}", exc) from exc
 
 
 def write(path: str, old: str | None, new: str | None, what: str, revert: Revert) -> None:
@@ -88,7 +88,7 @@ def _write(path: str, text: str, old: os.stat_result | None) -> None:
     It is always a new file: what lies there (a link, a FIFO) is neither written to nor waited for.
     """
     directory, name = os.path.split(path)
-    temporary = os.path.join(directory, ".%s.new" % os.path.splitext(name)[0])
+    temporary = os.path.join(directory, f".{os.path.splitext(name)[0]}.new")
     with contextlib.suppress(FileNotFoundError):
         os.unlink(temporary)
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -107,7 +107,7 @@ def _write(path: str, text: str, old: os.stat_result | None) -> None:
         except FileNotFoundError:
             pass
         except OSError:
-            left = "%s. %s%s is left there" % (exc.strerror, UNDOING_MET, temporary)
+            left = f"{exc.strerror}. {UNDOING_MET}{temporary} is left there"
             raise OSError(exc.errno, left) from exc
         raise
 

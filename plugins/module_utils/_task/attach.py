@@ -54,7 +54,7 @@ def work(module: AnsibleModule) -> dict[str, Any]:
     return {
         **result,
         "changed": result["changed"] or bool(relabelled),
-        "actions": result["actions"] + ["set the SELinux context of %s" % path for path in relabelled],
+        "actions": result["actions"] + [f"set the SELinux context of {path}" for path in relabelled],
     }
 
 
@@ -70,8 +70,9 @@ def _present(params: dict[str, Any], named: guests.Named, task: Task) -> dict[st
     for selector in ("mac", "ifname", "network"):
         if params[selector] is not None:
             raise InvalidInput(
-                "%s requires state=absent, where it selects links; with state=present set it inside attachments"
-                " or guests" % selector
+                f"{selector} requires state=absent, where it selects links; with state=present set it inside"
+                " attachments"
+                " or guests"
             )
     if named.nics is None:
         raise InvalidInput("state=present requires attachments, guests or xml; an empty list means no NICs")
@@ -105,7 +106,7 @@ def _absent(params: dict[str, Any], named: guests.Named, task: Task) -> dict[str
         nics, skipped = unsupported.sort_out(nics, others, lambda nic: nic.objection, params["skip_unsupported"])
     for nic in nics or ():
         if (nic.guest, nic.mac, nic.ifname) == (None, None, None):
-            raise InvalidInput("%s selects nothing: set a guest, a mac or an ifname" % nic.origin)
+            raise InvalidInput(f"{nic.origin} selects nothing: set a guest, a mac or an ifname")
     selection = Selection(
         macs=None if params["mac"] is None else [names.check_mac(mac) for mac in params["mac"]],
         ifnames=None if params["ifname"] is None else [names.check_ifname(name, "ifname") for name in params["ifname"]],

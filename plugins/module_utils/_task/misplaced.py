@@ -42,10 +42,10 @@ def _advice(here: Path, name: str, places: Mapping[Path, list[str]]) -> str:
         return "%s belongs %s" % (name, " or ".join(_in_words(path, here) for path in right))
     meant = similar(name, places.get(here, ()))
     if meant:
-        return "%s is not an option here: did you mean %s?" % (name, " or ".join(meant))
-    meant = ["%s %s" % (each, _in_words(path, here)) for path, names in places.items() for each in similar(name, names)]
-    return "%s is not an option here: did you mean %s?" % (name, " or ".join(meant)) if meant else ""
+        return f"{name} is not an option here: did you mean {' or '.join(meant)}?"
+    meant = [f"{each} {_in_words(path, here)}" for path, names in places.items() for each in similar(name, names)]
+    return f"{name} is not an option here: did you mean {' or '.join(meant)}?" if meant else ""
 
 
 def _in_words(path: Path, here: Path) -> str:
-    return "in %s" % ".".join(path) if path else "beside %s" % here[0]
+    return f"in {'.'.join(path)}" if path else f"beside {here[0]}"

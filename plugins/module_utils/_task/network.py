@@ -109,8 +109,9 @@ def undefine(
         live = _live(host, name)
         if text is not None and live and knows_live and not task.force:
             raise Refused(
-                "network %r has %d live attachments (%s); detach them first, or set force=true to remove the"
-                " definition and leave them" % (name, len(live), _first_of(live, host))
+                f"network {name!r} has {len(live)} live attachments ({_first_of(live, host)}); detach them first,"
+                " or set force=true to remove the"
+                " definition and leave them"
             )
         return Decision(host, files=[] if text is None else [_write(name, path, text, None)])
 

@@ -77,7 +77,7 @@ def _nic(entry: Mapping[str, Any], default_network: str | None, origin: str) -> 
             origin=origin,
         )
     except InvalidInput as exc:
-        raise InvalidInput("%s: %s" % (origin, exc)) from exc
+        raise InvalidInput(f"{origin}: {exc}") from exc
 
 
 def _settings(entry: Mapping[str, Any]) -> dict[str, Any]:
@@ -120,7 +120,7 @@ def _checked(entry: Mapping[str, Any], key: str, check: Any) -> Any:
 def _in_range(entry: Mapping[str, Any], key: str, least: int, most: int) -> int | None:
     value = entry[key]
     if value is not None and not least <= value <= most:
-        raise InvalidInput("%s %d is not possible; it must be %d to %d" % (key, value, least, most))
+        raise InvalidInput(f"{key} {value} is not possible; it must be {least} to {most}")
     return value
 
 
@@ -131,11 +131,11 @@ def network(name: str, mode: str | None, devices: Sequence[str] | None) -> Netwo
     """
     names.check_network_name(name)
     if not devices:
-        raise InvalidInput("network %r has no lower device; name at least one in devices" % name)
+        raise InvalidInput(f"network {name!r} has no lower device; name at least one in devices")
     for number, device in enumerate(devices):
-        names.check_ifname(device, "device of network %r" % name)
+        names.check_ifname(device, f"device of network {name!r}")
         if device in devices[:number]:
-            raise InvalidInput("network %r lists device %s twice; list each once" % (name, device))
+            raise InvalidInput(f"network {name!r} lists device {device} twice; list each once")
     return Network(name, mode or MODES[0], tuple(devices))
 
 
@@ -148,9 +148,7 @@ def detached(rows: Sequence[Mapping[str, Any]] | None) -> frozenset[int] | None:
         return None
     for number, row in enumerate(rows):
         if not str(row.get("ifindex")).isdecimal():
-            raise InvalidInput(
-                "detached[%d] has no ifindex; pass the attachments that macvtap_attach returned" % number
-            )
+            raise InvalidInput(f"detached[{number}] has no ifindex; pass the attachments that macvtap_attach returned")
     return frozenset(int(row["ifindex"]) for row in rows)
 
 
@@ -184,9 +182,7 @@ def _identifier(look_up: Callable[[str], int], option: str, name: str) -> int:
         return look_up(name)
     except (KeyError, ValueError) as exc:
         kind = "user" if look_up is _user_id else "group"
-        raise InvalidInput(
-            "%s: there is no %s %s on this host; create it first" % (option, kind, names.shown(name))
-        ) from exc
+        raise InvalidInput(f"{option}: there is no {kind} {names.shown(name)} on this host; create it first") from exc
 
 
 def _mode(_option: str, text: str) -> int:
@@ -217,5 +213,5 @@ def check_shared(params: Mapping[str, Any]) -> None:
 def directory(path: str, option: str) -> str:
     """An option of type path that must be absolute: a module's working directory means nothing to the user."""
     if not os.path.isabs(path):
-        raise InvalidInput("%s %s is not an absolute path" % (option, names.shown(path)))
+        raise InvalidInput(f"{option} {names.shown(path)} is not an absolute path")
     return path

@@ -91,14 +91,15 @@ def _reload(module: AnsibleModule, changed: list[str], entries: list[dict[str, A
         cut = readers.would_bring_down(reader, [row["ifname"] for row in entries])
         if cut:
             module.warn(
-                "%s manages %s and would bring it down on reload, so it was not reloaded; run '%s' when the guests"
-                " can lose these links, then attach them again" % (reader.name, ", ".join(cut), reader.command)
+                f"{reader.name} manages {', '.join(cut)} and would bring it down on reload, so it was not"
+                f" reloaded; run '{reader.command}' when the guests"
+                " can lose these links, then attach them again"
             )
         else:
             reloaded.append(reader)
     if not module.check_mode:
         for failure in readers.reload(reloaded):
-            module.warn("the files are written, but a running program could not be reloaded: %s" % failure)
+            module.warn(f"the files are written, but a running program could not be reloaded: {failure}")
     return [readers.describe(reader) for reader in reloaded]
 
 
@@ -115,7 +116,7 @@ def _warn(module: AnsibleModule, result: dict[str, Any], params: dict[str, Any])
     )
     if elsewhere:
         module.warn(
-            "the kernel creates nodes in /dev only, so the next boot does not create %s" % ", ".join(elsewhere[:5])
+            f"the kernel creates nodes in /dev only, so the next boot does not create {', '.join(elsewhere[:5])}"
         )
 
 
@@ -137,7 +138,7 @@ def persist(decide: Decide, root: str, check_mode: bool) -> dict[str, Any]:
             _apply(steps, root)
     return {
         "changed": bool(steps),
-        "actions": ["forget %s" % entry.title for entry in leaving] + [step.describe() for step in steps],
+        "actions": [f"forget {entry.title}" for entry in leaving] + [step.describe() for step in steps],
         "diff": [step.texts() for step in steps],
         "entries": [boot.as_row(entry) for entry in entries],
         "files": sorted(path for path in wanted if path != files.DHCPCD),

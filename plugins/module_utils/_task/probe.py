@@ -83,7 +83,7 @@ def probe(device: str, timeout: float) -> dict[str, Any]:
         host = Host(outside.links())
         lower = host.lower_device(device, "probe")
         if lower.operstate in ("down", "lowerlayerdown") or not lower.is_up:
-            raise InvalidInput("probe: device %r is down or has no carrier, so no frame can travel; set it up" % device)
+            raise InvalidInput(f"probe: device {device!r} is down or has no carrier, so no frame can travel; set it up")
         host.require_alone(lower, "vepa", set(), "probe")
         stack.enter_context(_private_namespaces())
         inside = stack.enter_context(rtnetlink.Netlink())
@@ -112,11 +112,11 @@ def _probe_link(number: int, lower: Link) -> Link:
     return Link(
         # far from what anybody counts up to or derives, so that its node is nobody else's
         ifindex=(1 << 29) + random.getrandbits(28),
-        name="probe%d" % number,
+        name=f"probe{number}",
         kind="macvtap",
         mode="vepa",
         lower=lower.ifindex,
-        mac=":".join("%02x" % octet for octet in octets),
+        mac=":".join(f"{octet:02x}" for octet in octets),
         mtu=lower.mtu,
         flags=IFF_NOARP | IFF_UP,
     )
@@ -133,7 +133,7 @@ def _private_namespaces() -> Iterator[None]:
     def require(result: int, what: str) -> None:
         if result:
             number = ctypes.get_errno()
-            raise HostError("cannot %s: %s; run as root (become: true)" % (what, os.strerror(number)), number)
+            raise HostError(f"cannot {what}: {os.strerror(number)}; run as root (become: true)", number)
 
     with contextlib.ExitStack() as stack:
         network, mounts = (stack.enter_context(open("/proc/self/ns/" + kind, "rb")) for kind in ("net", "mnt"))
@@ -155,10 +155,10 @@ def _open_tap(link: Link) -> Iterator[int]:
 
     sysfs does not show links of the private namespace, but /sys/dev/char knows the devices of all.
     """
-    number = tap_node.number_by_name("tap%d" % link.ifindex)
+    number = tap_node.number_by_name(f"tap{link.ifindex}")
     if number is None:
         raise HostError("/sys/dev/char does not show the tap of the probe; is /sys mounted?")
-    path = "/dev/tap%d" % link.ifindex
+    path = f"/dev/tap{link.ifindex}"
     tap_node.make(path, number)
     tap = os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
     try:

@@ -25,13 +25,13 @@ def of_boot(entry: Entry | None, row: Mapping[str, Any]) -> list[str]:
     :arg row: the live link as a row of a result.
     """
     changes = differences(entry, row) if entry is not None else []
-    return ["the next boot creates it differently: %s" % ", ".join(changes)] if changes else []
+    return [f"the next boot creates it differently: {', '.join(changes)}"] if changes else []
 
 
 def of_path(entry: Entry, host: Host) -> list[str]:
     """What keeps the path of a guest NIC whose link is not there from being its own when it is made."""
     taken = host.in_the_way(entry.ifindex)
-    return ["the path tap%d of %s is taken: %s" % (entry.ifindex, entry.title, taken)] if taken else []
+    return [f"the path tap{entry.ifindex} of {entry.title} is taken: {taken}"] if taken else []
 
 
 class Survey:
@@ -65,16 +65,14 @@ class Survey:
         """
         problems = list(self._of_node(seen, path))
         if self._macs[link.lower, link.mac] > 1:
-            problems.append(
-                "duplicate MAC: another macvtap on %s has %s too" % (self._host.device_name(link), link.mac)
-            )
+            problems.append(f"duplicate MAC: another macvtap on {self._host.device_name(link)} has {link.mac} too")
         problems += self._of_lower(link)
         tag = self._host.tag(link)
         problems += self._of_mark(link, tag) if tag is not None else self._of_foreign(link)
         if len(holders) > 1:
             problems.append(
-                "held open by %d processes (%s): each is one more queue of the same NIC and takes frames from the other"
-                % (len(holders) + omitted, first_of(holders, omitted))
+                f"held open by {len(holders) + omitted} processes ({first_of(holders, omitted)}): each is one more"
+                " queue of the same NIC and takes frames from the other"
             )
         return problems + list(self._of_access(seen, path, holders))
 
@@ -84,21 +82,21 @@ class Survey:
         for name in network.devices:
             device = self._host.by_name.get(name)
             if device is None:
-                problems.append("lower device %s does not exist" % name)
+                problems.append(f"lower device {name} does not exist")
                 continue
             obstacle = self._host.obstacle(device)
             if obstacle:
-                problems.append("lower device %s %s" % (name, obstacle))
+                problems.append(f"lower device {name} {obstacle}")
             if not device.is_up:
-                problems.append("lower device %s is down" % name)
+                problems.append(f"lower device {name} is down")
             problems += of_devices({name}.intersection(self._wireless))
             foreign = [
-                "%s (%s)" % (link.name, self._maker(link))
+                f"{link.name} ({self._maker(link)})"
                 for link in self._host.on_device(device.ifindex)
                 if self._host.tag(link) is None
             ]
             if foreign:
-                problems.append("lower device %s also carries %s, which is not ours" % (name, ", ".join(foreign)))
+                problems.append(f"lower device {name} also carries {', '.join(foreign)}, which is not ours")
         return problems
 
     @staticmethod
@@ -106,9 +104,9 @@ class Survey:
         if seen is None:
             yield "sysfs does not show this link: /sys was mounted for another network namespace"
         elif seen.node is None:
-            yield "node missing: nothing lies at %s" % path
+            yield f"node missing: nothing lies at {path}"
         elif seen.node.kind != "character device":
-            yield "node of another kind: a %s lies at %s" % (seen.node.kind, path)
+            yield f"node of another kind: a {seen.node.kind} lies at {path}"
         elif (seen.node.major, seen.node.minor) != seen.number:
             yield "node of another device: %s is %d:%d, this tap is %d:%d" % (
                 (path, seen.node.major, seen.node.minor) + seen.number
@@ -121,12 +119,12 @@ class Survey:
         if node is None or seen is None or (node.major, node.minor) != seen.number:
             return
         if node.acl:
-            yield "%s has an ACL, which may let others open it than its owner and mode say" % path
+            yield f"{path} has an ACL, which may let others open it than its owner and mode say"
         owner = (node.uid, node.gid, node.mode)
         strangers = [holder for holder in holders if not admits(owner, holder)]
         # a guest whose tap root opened for it is no stranger
         if node.uid and strangers:
-            yield "held open by %s, although the owner and mode of %s do not admit it" % (first_of(strangers), path)
+            yield f"held open by {first_of(strangers)}, although the owner and mode of {path} do not admit it"
 
     def _of_lower(self, link: Link) -> Iterator[str]:
         lower = self._host.links.get(link.lower)
@@ -134,43 +132,40 @@ class Survey:
             yield "lower device is in another network namespace"
             return
         if not lower.is_up:
-            yield "lower device %s is down" % lower.name
+            yield f"lower device {lower.name} is down"
         elif lower.operstate in ("down", "lowerlayerdown"):
-            yield "lower device %s has no carrier" % lower.name
+            yield f"lower device {lower.name} has no carrier"
         obstacle = self._host.obstacle(lower)
         if obstacle:
-            yield "lower device %s %s" % (lower.name, obstacle)
+            yield f"lower device {lower.name} {obstacle}"
         yield from of_devices({lower.name}.intersection(self._wireless))
 
     def _of_foreign(self, link: Link) -> Iterator[str]:
         device = self._host.device_name(link)
         for network in self._networks.values():
             if device in network.devices:
-                yield "foreign: it is %s, not ours, and lower device %s belongs to network %r" % (
-                    self._maker(link),
-                    device,
-                    network.name,
-                )
+                maker = self._maker(link)
+                yield f"foreign: it is {maker}, not ours, and lower device {device} belongs to network {network.name!r}"
 
     def _maker(self, link: Link) -> str:
         domain = self._libvirt_links.get(link.name)
-        return "some other tool's" if domain is None else "libvirt's, for its domain %s" % domain
+        return "some other tool's" if domain is None else f"libvirt's, for its domain {domain}"
 
     def _of_mark(self, link: Link, tag: OwnerTag) -> Iterator[str]:
         domain = self._libvirt_links.get(link.name)
         if domain is not None:
-            yield "two owners: libvirt also created it, for domain %s, and deletes it when the domain ends" % domain
+            yield f"two owners: libvirt also created it, for domain {domain}, and deletes it when the domain ends"
         if self._tags[tag.guest, tag.nic] > 1:
-            yield "duplicate owner tag: another link also carries the one of guest %s nic %d too" % (tag.guest, tag.nic)
+            yield f"duplicate owner tag: another link also carries the one of guest {tag.guest} nic {tag.nic} too"
         if not link.flags & IFF_NOARP or link.ipv6_disabled is False:
             yield "the host's own IP stack is not silent on this link"
         if tag.network is None:
             return
         network = self._networks.get(tag.network)
         if network is None:
-            yield "orphan: network %r is no longer defined" % tag.network
+            yield f"orphan: network {tag.network!r} is no longer defined"
             return
         if link.mode != network.mode:
-            yield "mode is %s, that of network %r is %s" % (link.mode, network.name, network.mode)
+            yield f"mode is {link.mode}, that of network {network.name!r} is {network.mode}"
         if network.devices and self._host.device_name(link) not in network.devices:
-            yield "lower device %s is not in the pool of network %r" % (self._host.device_name(link), network.name)
+            yield f"lower device {self._host.device_name(link)} is not in the pool of network {network.name!r}"

@@ -103,11 +103,11 @@ def _spec(module: AnsibleModule) -> GuestSpec:
 def _binary(module: AnsibleModule, name: str) -> str:
     try:
         return process.find_binary(name)
-    except HostError as error:
+    except HostError as exc:
         if not module.check_mode:
             raise
         # On a fresh host a real run installs it before it comes here.
-        module.warn(str(error))
+        module.warn(str(exc))
         return name
 
 

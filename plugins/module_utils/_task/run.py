@@ -37,7 +37,7 @@ class _Module(AnsibleModule):  # type: ignore[misc]  # Ansible has no type hints
         """Fail as Ansible does; where it refuses an option as unsupported, with where that option belongs."""
         checked = getattr(self, "validation_result", None)
         where = misplaced.hint(checked.unsupported_parameters, self.argument_spec) if checked else ""
-        super().fail_json(names.printable("%s. %s" % (where, msg) if where else msg), **more)
+        super().fail_json(names.printable(f"{where}. {msg}" if where else msg), **more)
 
 
 def run(

@@ -100,7 +100,7 @@ def of_filters(asked: Iterable[tuple[str, str]], there: Mapping[str, Collection[
 
 def _similar(value: str, there: Iterable[str]) -> str:
     near = similar(value, there)
-    return " (similar: %s)" % ", ".join(map(repr, near)) if near else ""
+    return f" (similar: {', '.join(map(repr, near))})" if near else ""
 
 
 def of_libvirt(hidden: Sequence[str]) -> list[str]:

@@ -150,8 +150,8 @@ class Terminal:
         assert select.select([self._master], [], [], PATIENCE)[0], f"hangs after:\n{self.output}"
         try:
             text = os.read(self._master, 65536)
-        except OSError as error:
-            if error.errno != errno.EIO:  # which says that nobody has it open any more
+        except OSError as exc:
+            if exc.errno != errno.EIO:  # which says that nobody has it open any more
                 raise
             return False
         self.output += text.decode(errors="replace").replace("\r\n", "\n")

@@ -38,9 +38,9 @@ PARTS = {
 ELSEWHERE = {
     ("_task/attach.py", "warning"),
     ("_task/probe.py", "explain('make', link, reply.errno, reply.text)"),
-    ("_task/qemu.py", "str(error)"),
+    ("_task/qemu.py", "str(exc)"),
     ("_system/rtnetlink.py", "why(exc.code)"),
-    ("_task/run.py", "names.printable('%s. %s' % (where, msg) if where else msg)"),
+    ("_task/run.py", "names.printable(f'{where}. {msg}' if where else msg)"),
     ("_task/run.py", "names.printable(warning)"),
     ("_task/run.py", "str(as_error(exc))"),
     ("_task/unsupported.py", "reason"),

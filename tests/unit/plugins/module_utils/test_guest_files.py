@@ -142,7 +142,7 @@ def test_a_deep_tree_in_the_guests_directory_is_removed_or_named(paths, monkeypa
     os.close(descriptor)
     try:
         files.clear(paths)
-    except files.HostError as error:
-        assert "cannot remove" in str(error)
+    except files.HostError as exc:
+        assert "cannot remove" in str(exc)
         subprocess.run(["rm", "-rf", paths.directory], check=True)
     assert not os.path.exists(paths.directory)

@@ -63,8 +63,8 @@ def accepted(check, *values):
     """What ``check`` makes of the values; None when it refuses them, which it does in one printable line."""
     try:
         return check(*values)
-    except MacvtapError as error:
-        said = str(error)
+    except MacvtapError as exc:
+        said = str(exc)
         assert said.isprintable() and 10 < len(said) < 600, said
         return None
 

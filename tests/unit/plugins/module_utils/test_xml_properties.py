@@ -254,8 +254,8 @@ def test_garbage_is_invalid_input_or_read(garbage):
     for parse in (parse_network, parse_domain):
         try:
             parse(garbage)
-        except InvalidInput as error:
-            assert "\n" not in str(error)
+        except InvalidInput as exc:
+            assert "\n" not in str(exc)
 
 
 @FUZZ
@@ -264,8 +264,8 @@ def test_damaged_network_is_invalid_input_or_read_the_same_twice(case, data):
     damaged = mutate(data.draw, case[1])
     try:
         found = parse_network(damaged)
-    except InvalidInput as error:
-        assert "\n" not in str(error)
+    except InvalidInput as exc:
+        assert "\n" not in str(exc)
     else:
         assert parse_network(found.xml) == found
 
@@ -276,8 +276,8 @@ def test_damaged_interface_is_invalid_input_or_read(nic, data):
     damaged = mutate(data.draw, etree.tostring(write_nic(nic), encoding="unicode"))
     try:
         objections = [found.objection for found in parse_domain(damaged)]
-    except InvalidInput as error:
-        objections = [str(error)]
+    except InvalidInput as exc:
+        objections = [str(exc)]
     assert not any("\n" in objection for objection in objections if objection)
 
 
@@ -292,5 +292,5 @@ def test_checked_names_fit_where_they_go(text):
     ):
         try:
             assert fits(check(text))
-        except InvalidInput as error:
-            assert "\n" not in str(error)
+        except InvalidInput as exc:
+            assert "\n" not in str(exc)
