@@ -73,6 +73,12 @@ options:
             - Default is O(default_network), unless C(device) or C(mode) is given.
             - Mutually exclusive with C(device) and C(mode).
           type: str
+        portgroup:
+          description:
+            - Port group of the network, whose settings apply to the NIC where it does not have its own.
+            - Default is the default port group of the network, if it has one. An unknown name is an error.
+          type: str
+          version_added: 1.1.0
         device:
           description: Lower device of the link.
           type: str
@@ -140,7 +146,8 @@ options:
             - Number of broadcast and multicast frames that wait on the lower device until they are copied to its links.
               The kernel drops what comes while as many wait.
             - The queue is one for all links of a lower device, and as long as the longest that one of them asks for.
-            - At least 1, at most 4294967295. Default is that of the kernel, V(1000). Frames that wait take memory.
+            - At least 1, at most 4294967295. Default is that of the network, else that of the kernel, V(1000).
+              Frames that wait take memory.
             - Requires Linux 5.11 or later.
           type: int
           version_added: 1.1.0
@@ -308,6 +315,24 @@ options:
       xml:
         description: The definition, which says mode and devices itself and has the port groups too.
         type: str
+      broadcast_queue:
+        description: As O(linuxnet.macvtap.macvtap_network#module:broadcast_queue). Not used with O(networks[].xml).
+        type: int
+        version_added: 1.1.0
+      portgroups:
+        description: As O(linuxnet.macvtap.macvtap_network#module:portgroups). Not used with O(networks[].xml).
+        type: list
+        elements: dict
+        version_added: 1.1.0
+        suboptions:
+          name:
+            description: Name of the port group.
+            type: str
+            required: true
+          default:
+            description: Whether NICs that do not name a port group get this one.
+            type: bool
+            default: false
       path:
         description: Not used; there so that a network can be passed as it was returned.
         type: str
@@ -662,6 +687,7 @@ ARGUMENT_SPEC = {
             "mode": {**options.NIC["mode"], "default": MODES[0]},
             "devices": {"type": "list", "elements": "raw"},
             "xml": {"type": "str"},
+            **options.NETWORK_DEFAULTS,
             "path": {"type": "str"},
         },
         "required_one_of": [("devices", "xml")],

@@ -117,6 +117,29 @@ networks:
           type: int
           returned: success
           sample: 2
+    broadcast_queue:
+      description: Default of its NICs, V(null) where it sets none.
+      type: int
+      returned: success
+      sample: 5000
+      version_added: 1.1.0
+    portgroups:
+      description: Its port groups, in order.
+      type: list
+      elements: dict
+      returned: success
+      version_added: 1.1.0
+      contains:
+        name:
+          description: Name of the port group.
+          type: str
+          returned: success
+          sample: gold
+        default:
+          description: Whether NICs that do not name a port group get this one.
+          type: bool
+          returned: success
+          sample: false
     path:
       description: Path of the definition file.
       type: str

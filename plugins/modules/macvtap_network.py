@@ -54,6 +54,31 @@ options:
       - The pool of lower devices. A new attachment takes the least used one, ties in this order.
     type: list
     elements: str
+  broadcast_queue:
+    description:
+      - Default of O(linuxnet.macvtap.macvtap_attach#module:attachments[].broadcast_queue) for the NICs of the network.
+      - Takes effect on a link when its guest is attached the next time.
+    type: int
+    version_added: 1.1.0
+  portgroups:
+    description:
+      - Port groups, which a NIC selects by name with O(linuxnet.macvtap.macvtap_attach#module:attachments[].portgroup).
+        What a port group sets applies to its NICs instead of what the network sets.
+      - If omitted, the network keeps the port groups that it has. An empty list removes them.
+    type: list
+    elements: dict
+    version_added: 1.1.0
+    suboptions:
+      name:
+        description:
+          - Name of the port group.
+        type: str
+        required: true
+      default:
+        description:
+          - Whether the NICs of the network that do not name a port group get this one. At most one can be the default.
+        type: bool
+        default: false
   state:
     description:
       - V(present) writes the definition.
@@ -181,6 +206,29 @@ network:
           type: int
           returned: success
           sample: 2
+    broadcast_queue:
+      description: Default of its NICs, V(null) where it sets none.
+      type: int
+      returned: success
+      sample: 5000
+      version_added: 1.1.0
+    portgroups:
+      description: Its port groups, in order.
+      type: list
+      elements: dict
+      returned: success
+      version_added: 1.1.0
+      contains:
+        name:
+          description: Name of the port group.
+          type: str
+          returned: success
+          sample: gold
+        default:
+          description: Whether NICs that do not name a port group get this one.
+          type: bool
+          returned: success
+          sample: false
     path:
       description: Path of the definition file.
       type: str
@@ -211,6 +259,7 @@ actions:
 """
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._core.model import MODES
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._task.network import work
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._task.options import NETWORK_DEFAULTS
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._task.run import run
 
 ARGUMENT_SPEC = {
@@ -218,6 +267,7 @@ ARGUMENT_SPEC = {
     "xml": {"type": "str"},
     "mode": {"type": "str", "choices": list(MODES), "default": MODES[0]},
     "devices": {"type": "list", "elements": "str"},
+    **NETWORK_DEFAULTS,
     "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
     "force": {"type": "bool", "default": False},
     "detached": {"type": "list", "elements": "dict"},
@@ -228,7 +278,7 @@ def main():
     run(
         work,
         argument_spec=ARGUMENT_SPEC,
-        mutually_exclusive=[("xml", "mode"), ("xml", "devices")],
+        mutually_exclusive=[("xml", option) for option in ("mode", "devices", *NETWORK_DEFAULTS)],
         required_one_of=[("name", "xml")],
     )
 

@@ -38,6 +38,8 @@ class PortGroup(NamedTuple):
 
     name: str
     default: bool
+    #: by option, for its NICs that do not ask for another value (see :mod:`_link.inherit`)
+    settings: Mapping[str, Any] = MappingProxyType({})
 
 
 class Network(NamedTuple):
@@ -50,6 +52,8 @@ class Network(NamedTuple):
     #: SR-IOV physical function whose VFs are the pool (``<pf dev=…/>``), or None
     pf: str | None = None
     portgroups: tuple[PortGroup, ...] = ()
+    #: by option, for its NICs that neither ask for another value nor have one from their port group
+    settings: Mapping[str, Any] = MappingProxyType({})
     #: today's libvirt network XML for it, with everything that was to be kept (uuid, metadata, comments);
     #: None when it comes from plain options
     xml: str | None = None

@@ -33,6 +33,8 @@ _NO_DEVICES = (".", "..", "all", "default")
 _FORBIDDEN = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 
 _OCTET = re.compile(r"[0-9a-fA-F]{1,2}")
+#: deviceName in libvirt's basictypes.rng
+_PORTGROUP = re.compile(r"[a-zA-Z0-9_.\-\\:/]+")
 
 
 def shown(value: object, limit: int = 80) -> str:
@@ -81,6 +83,19 @@ def check_network_name(name: str) -> str:
         raise InvalidInput(
             f"the network name {shown(name)} has {len(name.encode())} bytes;"
             f" shorten it to {MAX_NETWORK_NAME_BYTES} so that it fits a file name"
+        )
+    return name
+
+
+def check_portgroup_name(name: str) -> str:
+    """:returns: ``name``, fit for libvirt's schema.
+
+    :raises InvalidInput: empty, or with another character than those of a device name there.
+    """
+    if not _PORTGROUP.fullmatch(_check_text(name, "port group name")):
+        raise InvalidInput(
+            f"the port group name {shown(name)} has characters that libvirt does not allow there; use letters, digits"
+            " and . _ - : /"
         )
     return name
 

@@ -19,8 +19,8 @@ from typing import Any
 from .._core.errors import InvalidInput
 from .._core.model import MODES, Network, PortGroup
 from .._core.names import check_ifname, check_network_name, shown
-from . import network_plain
-from .network_layout import drop_live_attributes, same_network_document, write_network
+from . import network_defaults, network_plain
+from .network_layout import drop_live_attributes, metadata_of, same_network_document, write_network
 from .xml import attribute_one_of, children, elements, etree, only_child, parse_xml, start_tag, text_of
 
 #: how libvirt spells a UUID: hyphens or none
@@ -98,10 +98,11 @@ def parse_network(text: str | bytes, name: str | None = None) -> Network:
         _check(root, where)
         devices, pf = _pool(children(root, "forward")[0], where)
     _check_identity(root, where)
-    portgroups = _portgroups(root, where)
+    settings, portgroups = network_defaults.read(_take_defaults(root), _portgroups(root, where), where)
+    network = Network(name, mode, devices, pf, portgroups, settings)
     _write_pool(root, mode, devices, pf)
     drop_live_attributes(root)
-    return Network(name, mode, devices, pf, portgroups, write_network(root))
+    return network._replace(xml=_text(root, network))
 
 
 def is_macvtap_network(text: str | bytes) -> bool:
@@ -120,11 +121,12 @@ def network_xml(network: Network) -> str:
     if network.xml is not None:
         return network.xml
     if network.pf is None:
-        return network_plain.write(network.name, network.mode, network.devices)
+        return network_plain.write(network)
     root = etree.Element("network")
     etree.SubElement(root, "name").text = network.name
     _write_pool(root, network.mode, network.devices, network.pf)
-    return write_network(root)
+    _write_portgroups(root, network.portgroups)
+    return _text(root, network)
 
 
 def update_network_xml(existing_xml: str | bytes, network: Network) -> str:
@@ -135,7 +137,9 @@ def update_network_xml(existing_xml: str | bytes, network: Network) -> str:
     existing = parse_network(existing_xml, network.name)
     root = parse_xml(existing.xml or "", "the network XML")
     _write_pool(root, network.mode, network.devices, network.pf)
-    return write_network(root)
+    _write_portgroups(root, network.portgroups)
+    _take_defaults(root)
+    return _text(root, network)
 
 
 def same_definition(a: str | bytes, b: str | bytes) -> bool:
@@ -148,23 +152,6 @@ def same_definition(a: str | bytes, b: str | bytes) -> bool:
     """
     first, second = (parse_xml(parse_network(text).xml or "", "the network XML") for text in (a, b))
     return same_network_document(first, second)
-
-
-def choose_portgroup(network: Network, name: str | None) -> PortGroup | None:
-    """The port group a NIC gets: the one it names, else the default one, else none.
-
-    :raises InvalidInput: the network has no port group of that name (libvirt would silently use none).
-    """
-    if name is None:
-        return next((group for group in network.portgroups if group.default), None)
-    for group in network.portgroups:
-        if group.name == name:
-            return group
-    known = ", ".join(shown(group.name) for group in network.portgroups) or "none"
-    raise InvalidInput(
-        f"network {shown(network.name)} has no port group {shown(name)} (it has: {known});"
-        " name one of these or remove portgroup= from the interface"
-    )
 
 
 def _settle_name(root: Any, wanted: str | None) -> str:
@@ -282,16 +269,45 @@ def _portgroups(root: Any, where: str) -> tuple[PortGroup, ...]:
     groups = tuple(PortGroup(node.get("name", ""), node.get("default") == "yes") for node in nodes)
     if any(not group.name for group in groups):
         raise InvalidInput(f"{where} has a <portgroup> without a name; name it or remove it")
-    twice = _first_repeated([group.name for group in groups])
-    if twice is not None:
-        raise InvalidInput(f"{where} has the port group {shown(twice)} more than once; rename or remove the others")
-    defaults = [shown(group.name) for group in groups if group.default]
-    if len(defaults) > 1:
-        raise InvalidInput(
-            f"{where} has more than one default port group, {defaults[0]} and {defaults[1]};"
-            " remove default='yes' from one"
-        )
+    network_plain.check_portgroups(groups, where)
     return groups
+
+
+def _write_portgroups(root: Any, groups: Sequence[PortGroup]) -> None:
+    """Make the <portgroup> elements those of ``groups``; what else libvirt knows of one stays."""
+    nodes = {node.get("name"): node for node in children(root, "portgroup")}
+    for node in nodes.values():
+        root.remove(node)
+    for group in groups:
+        node = nodes.get(group.name)
+        node = etree.Element("portgroup", {"name": group.name}) if node is None else node
+        root.append(node)
+        if group.default:
+            node.set("default", "yes")
+        else:
+            node.attrib.pop("default", None)
+
+
+def _take_defaults(root: Any) -> str:
+    """Remove what the network sets for its NICs from <metadata>; returns its text."""
+    texts = []
+    for node in root.findall(f"metadata/{{{network_defaults.NAMESPACE}}}defaults"):
+        texts.append(text_of(node))
+        metadata = node.getparent()
+        metadata.remove(node)
+        if not len(metadata):
+            root.remove(metadata)
+    return texts[0] if texts else ""
+
+
+def _text(root: Any, network: Network) -> str:
+    """The document, with what the network sets for its NICs in <metadata>."""
+    defaults = network_defaults.write(network)
+    if defaults:
+        namespaces = {network_defaults.TAG.partition(":")[0]: network_defaults.NAMESPACE}
+        node = etree.SubElement(metadata_of(root), f"{{{network_defaults.NAMESPACE}}}defaults", nsmap=namespaces)
+        node.text = defaults
+    return write_network(root)
 
 
 def _first_repeated(names: Sequence[str]) -> str | None:

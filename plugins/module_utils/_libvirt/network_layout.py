@@ -73,13 +73,19 @@ def _gather_metadata(root: Any) -> None:
     ]
     if not foreign:
         return
+    metadata = metadata_of(root)
+    for node in foreign:
+        metadata.append(node)
+        node.tail = None
+
+
+def metadata_of(root: Any) -> Any:
+    """The <metadata> of a document, created where it has none."""
     metadata = next(iter(children(root, "metadata")), None)
     if metadata is None:
         metadata = etree.Element("metadata")
         root.insert(1 + max(root.index(node) for node in elements(root) if node.tag in ("name", "uuid")), metadata)
-    for node in foreign:
-        metadata.append(node)
-        node.tail = None
+    return metadata
 
 
 def _indent(node: Any, level: int = 0) -> None:

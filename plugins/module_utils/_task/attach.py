@@ -16,6 +16,7 @@ from .._core import names
 from .._core.errors import InvalidInput
 from .._core.model import Network
 from .._libvirt import definitions
+from .._link.inherit import inherited
 from .._link.resolve import Defaults, number_nics
 from .._link.select import Selection
 from .._system import sysfs
@@ -63,7 +64,7 @@ def _given_network(row: dict[str, Any]) -> Network:
     if row["xml"]:
         return definitions.network_of(row["xml"], row["name"])
     devices = [device["name"] if isinstance(device, dict) else str(device) for device in row["devices"] or ()]
-    return options.network(row["name"], row["mode"], devices)
+    return options.network(row["name"], row["mode"], devices, row)
 
 
 def _present(params: dict[str, Any], named: guests.Named, task: Task) -> dict[str, Any]:
@@ -88,6 +89,7 @@ def _present(params: dict[str, Any], named: guests.Named, task: Task) -> dict[st
     nics, skipped = unsupported.sort_out(
         nics, others, lambda nic: unsupported.objection(nic, networks), params["skip_unsupported"]
     )
+    nics = [inherited(nic, networks.get(nic.network or "")) for nic in nics]
     defaults = Defaults(params["stable_index"], names.check_mac_prefix(params["mac_prefix"]))
     purge = guests.purge_of(params, named)
     result = attachments.attach(nics, networks, defaults, purge, task, skipped if params["skip_unsupported"] else None)

@@ -98,7 +98,8 @@ def definitions_for(nics: Sequence[Nic], directory: str, given: Mapping[str, Net
     """
     networks: dict[str, Network | None] = dict(given)
     wanted = sorted({nic.network for nic in nics if nic.network is not None and nic.device is None})
-    for name in wanted:
+    placed = {nic.network for nic in nics if nic.network is not None and nic.device is not None}
+    for name in sorted(placed.union(wanted)):
         network = networks[name] if name in networks else definitions.read(directory, name)
         if network is not None:
             networks[name] = sriov.with_devices(network)

@@ -52,8 +52,8 @@ def work(module: AnsibleModule) -> dict[str, Any]:
             module.warn(warning)
         return {**result, **boot}
     if params["xml"] is None:
-        network = options.network(name, params["mode"], params["devices"])
-    result = define(network, directory, task, detached)
+        network = options.network(name, params["mode"], params["devices"], params)
+    result = define(network, directory, task, detached, params["portgroups"] is None)
     if result["changed"]:
         for problem in state.conflicts(name, result["network"]["xml"], network, state.networks()):
             module.warn(problem)
@@ -62,10 +62,17 @@ def work(module: AnsibleModule) -> dict[str, Any]:
     return {**result, **boot}
 
 
-def define(wanted: Network, directory: str, task: Task, detached: Collection[int] | None = None) -> dict[str, Any]:
+def define(
+    wanted: Network,
+    directory: str,
+    task: Task,
+    detached: Collection[int] | None = None,
+    keeps_portgroups: bool = False,
+) -> dict[str, Any]:
     """Write the definition, set its lower devices up, and bring live links of the network along.
 
     :arg detached: as for :func:`undefine`.
+    :arg keeps_portgroups: plain options do not say which port groups it has: it has those that it had.
     :returns: the result of the module.
     """
     path = definitions.path_of(directory, wanted.name)
@@ -73,7 +80,7 @@ def define(wanted: Network, directory: str, task: Task, detached: Collection[int
 
     def decide(host: Host, found: _Found) -> Decision:
         host = _without(host, detached, task)
-        text = _new_text(wanted, found.network, found.text)
+        text = _new_text(wanted, found.network, found.text, keeps_portgroups)
         lowers = [host.lower_device(name, f"network {wanted.name!r}") for name in pooled.devices]
         return Decision(
             host,
@@ -88,6 +95,8 @@ def define(wanted: Network, directory: str, task: Task, detached: Collection[int
     written = [step.new for step in steps if isinstance(step, WriteFile)]
     text = written[-1] if written else definitions.read_text(path)
     host = predict(last.host, last.plan) if task.check_mode else last.host
+    if text is not None:
+        pooled = pooled._replace(portgroups=definitions.parse(path, text, wanted.name).portgroups)
     return {**report(steps), "network": network_row(wanted.name, pooled, host, path, text)}
 
 
@@ -161,16 +170,18 @@ def _defined(path: str, text: str | None, name: str) -> Network | None:
         return None
 
 
-def _new_text(wanted: Network, old: Network | None, old_text: str | None) -> str:
+def _new_text(wanted: Network, old: Network | None, old_text: str | None, keeps_portgroups: bool) -> str:
     """The definition to write; the old one, to the letter, where it says the same."""
     if old is None or old_text is None:
         return network_xml(wanted)
     if wanted.xml is None:
-        if (wanted.mode, wanted.devices) == (old.mode, old.devices):
+        if keeps_portgroups:
+            wanted = wanted._replace(portgroups=old.portgroups)
+        if wanted._replace(pf=old.pf, xml=old.xml) == old:
             return old_text
         if network_plain.read(old_text) is not None:
             return network_xml(wanted)
-        # plain options know mode and devices only: uuid, metadata and portgroups stay
+        # what plain options cannot say stays: uuid, metadata
         return update_network_xml(old_text, wanted)
     text = network_xml(wanted)
     return old_text if same_definition(old_text, text) else text

@@ -14,12 +14,15 @@ import os
 import pwd
 import re
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, Callable
 
 from .._core import names
 from .._core.errors import InvalidInput
-from .._core.model import MAX_NIC, MAX_QUEUES, MODES, Network, Nic, NodePolicy
+from .._core.model import MAX_NIC, MAX_QUEUES, MODES, Network, Nic, NodePolicy, PortGroup
+from .._libvirt import network_plain
 from .._link.attributes import NODE_OPTIONS, OPTIONS
+from .._link.inherit import DEFAULTS, OF_PORTGROUP, checked
 
 #: options of every module, so that defaults for the action group reach all of them: where things are, which two
 #: modules on one host must not see differently. Documented in plugins/doc_fragments/shared.py.
@@ -32,6 +35,7 @@ SHARED: dict[str, dict[str, Any]] = {
 NIC: dict[str, dict[str, Any]] = {
     "nic": {"type": "int"},
     "network": {"type": "str"},
+    "portgroup": {"type": "str"},
     "device": {"type": "str"},
     "mode": {"type": "str", "choices": list(MODES)},
     "mac": {"type": "str"},
@@ -64,10 +68,14 @@ def nics(
 def _nic(entry: Mapping[str, Any], default_network: str | None, origin: str) -> Nic:
     is_placed = any(entry[key] is not None for key in ("network", "device", "mode"))
     try:
+        network = _checked(entry, "network", names.check_network_name) if is_placed else default_network
+        if entry["portgroup"] is not None and network is None:
+            raise InvalidInput("portgroup requires network: port groups belong to a network")
         return Nic(
             guest=_checked(entry, "guest", names.check_guest_name),
             nic=_in_range(entry, "nic", 0, MAX_NIC),
-            network=_checked(entry, "network", names.check_network_name) if is_placed else default_network,
+            network=network,
+            portgroup=entry["portgroup"],
             device=_checked(entry, "device", lambda name: names.check_ifname(name, "device")),
             mode=entry["mode"],
             mac=_checked(entry, "mac", names.check_mac),
@@ -124,10 +132,28 @@ def _in_range(entry: Mapping[str, Any], key: str, least: int, most: int) -> int 
     return value
 
 
-def network(name: str, mode: str | None, devices: Sequence[str] | None) -> Network:
+#: options of a network that it sets for its NICs
+NETWORK_DEFAULTS: dict[str, dict[str, Any]] = {
+    **{default.name: dict(default.spec) for default in DEFAULTS},
+    "portgroups": {
+        "type": "list",
+        "elements": "dict",
+        "options": {
+            "name": {"type": "str", "required": True},
+            "default": {"type": "bool", "default": False},
+            **{default.name: dict(default.spec) for default in OF_PORTGROUP},
+        },
+    },
+}
+
+
+def network(
+    name: str, mode: str | None, devices: Sequence[str] | None, params: Mapping[str, Any] = MappingProxyType({})
+) -> Network:
     """A network from plain options.
 
-    :raises InvalidInput: bad name, no device, or one twice.
+    :arg params: those of :data:`NETWORK_DEFAULTS`.
+    :raises InvalidInput: bad name, no device, or one twice, or a bad value.
     """
     names.check_network_name(name)
     if not devices:
@@ -136,7 +162,17 @@ def network(name: str, mode: str | None, devices: Sequence[str] | None) -> Netwo
         names.check_ifname(device, f"device of network {name!r}")
         if device in devices[:number]:
             raise InvalidInput(f"network {name!r} lists device {device} twice; list each once")
-    return Network(name, mode or MODES[0], tuple(devices))
+    where = f"network {name!r}"
+    groups = [_portgroup(row, where) for row in params.get("portgroups") or ()]
+    network_plain.check_portgroups(groups, where)
+    settings = checked({default.name: params.get(default.name) for default in DEFAULTS}, where)
+    return Network(name, mode or MODES[0], tuple(devices), portgroups=tuple(groups), settings=settings)
+
+
+def _portgroup(row: Mapping[str, Any], where: str) -> PortGroup:
+    values = {default.name: row[default.name] for default in OF_PORTGROUP}
+    settings = checked(values, f"{where}, port group {names.shown(row['name'])}", is_portgroup=True)
+    return PortGroup(names.check_portgroup_name(row["name"]), row["default"], settings)
 
 
 def detached(rows: Sequence[Mapping[str, Any]] | None) -> frozenset[int] | None:

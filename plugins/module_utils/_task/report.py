@@ -22,11 +22,13 @@ from .._core.model import (
     Network,
     NodePolicy,
     OwnerTag,
+    PortGroup,
     Tap,
 )
 from .._libvirt.interface import interface_xml
 from .._link.attributes import NODE_OPTIONS, OPTIONS
 from .._link.host import Host
+from .._link.inherit import DEFAULTS, OF_PORTGROUP
 from .._link.steps import DeleteLink
 
 #: of a node that the kernel or we make, unless the options say otherwise
@@ -126,9 +128,16 @@ def network_row(name: str, network: Network | None, host: Host, path: str, xml: 
         "name": name,
         "mode": network.mode if network else None,
         "devices": [_device_row(device, host) for device in network.devices] if network else [],
+        **{default.name: network.settings.get(default.name) if network else None for default in DEFAULTS},
+        "portgroups": [_portgroup_row(group) for group in network.portgroups] if network else [],
         "path": path,
         "xml": xml,
     }
+
+
+def _portgroup_row(group: PortGroup) -> dict[str, Any]:
+    settings = {default.name: group.settings.get(default.name) for default in OF_PORTGROUP}
+    return {"name": group.name, "default": group.default, **settings}
 
 
 def _device_row(name: str, host: Host) -> dict[str, Any]:

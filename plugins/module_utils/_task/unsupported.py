@@ -19,6 +19,7 @@ from .._core.errors import InvalidInput, Refused
 from .._core.model import Network, Nic
 from .._core.names import similar
 from .._libvirt import state
+from .._link.inherit import inherited
 
 _Placed = TypeVar("_Placed")
 
@@ -115,12 +116,9 @@ def objection(nic: Nic, networks: Mapping[str, Network | None]) -> str | None:
     network = networks.get(nic.network) if nic.network is not None else None
     if _is_resolved_by_name(nic) and network is None:
         return _unknown_network(nic, networks)
-    # a definition from plain options has no port groups, nor can it tell that the real one has none
-    if nic.objection is None and nic.portgroup is not None and network is not None and network.xml is not None:
-        from .._libvirt.network import choose_portgroup
-
+    if nic.objection is None and network is not None:
         try:
-            choose_portgroup(network, nic.portgroup)
+            inherited(nic, network)
         except InvalidInput as exc:
             return f"{nic.origin}: {exc}"
     return nic.objection

@@ -12,11 +12,11 @@ from lxml import etree
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._core.errors import InvalidInput
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._core.model import MODES, Network, PortGroup
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._libvirt.network import (
-    choose_portgroup,
     network_xml,
     parse_network,
     update_network_xml,
 )
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._link.inherit import choose_portgroup
 
 UUID = "7d5fc8a1-3c5e-4f0e-9d1a-0a1b2c3d4e5f"
 
@@ -311,6 +311,49 @@ def test_unknown_portgroup_is_an_error_that_names_the_known_ones(inside, known):
         choose_portgroup(parse_network(network(inside)), "x")
 
 
+# --- what a network sets for its NICs
+
+NAMESPACE = "https://github.com/linuxnet/ansible-collection-macvtap"
+
+
+def defaults(text):
+    return f"<metadata><m:defaults xmlns:m='{NAMESPACE}'>{text}</m:defaults></metadata>"
+
+
+def test_what_a_network_sets_for_its_nics_is_in_the_metadata_and_written_the_same_way_again():
+    found = parse_network(network(defaults('{"broadcast_queue":  5000}')))
+    assert found.settings == {"broadcast_queue": 5000}
+    assert (
+        f'  <metadata>\n    <macvtap:defaults xmlns:macvtap="{NAMESPACE}">{{"broadcast_queue": 5000}}'
+        "</macvtap:defaults>\n  </metadata>\n"
+    ) in found.xml
+    assert parse_network(found.xml) == found
+
+
+def test_metadata_of_others_stays_when_a_network_no_longer_sets_anything():
+    text = network(defaults('{"broadcast_queue": 5000}').replace("</metadata>", "<a:b xmlns:a='urn:a'/></metadata>"))
+    updated = update_network_xml(text, Network("n", "vepa", ("eth0",)))
+    assert "urn:a" in updated and NAMESPACE not in updated
+    assert "metadata" not in update_network_xml(network(defaults("{}")), Network("n", "vepa", ("eth0",)))
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("{", "has a <macvtap:defaults> that is not JSON"),
+        ("[]", "that is not an object of settings"),
+        ('{"portgroups": {"a": 1}}', "that is not an object of settings"),
+        ('{"portgroups": {"a": {}}}', "has settings for the port group 'a', which it does not have"),
+        ('{"wings": 2}', "has the unknown setting 'wings'; remove it, or update the collection"),
+        ('{"broadcast_queue": 0}', "broadcast_queue 0 is not possible; it must be 1 to 4294967295"),
+        ('{"broadcast_queue": true}', "broadcast_queue True is not possible"),
+    ],
+)
+def test_damaged_settings_are_refused_by_name(text, said):
+    with pytest.raises(InvalidInput, match=said):
+        parse_network(network(defaults(text)))
+
+
 # --- writing
 
 
@@ -358,7 +401,8 @@ def test_options_on_a_network_from_xml_keep_all_but_mode_and_pool():
         f"<uuid>{UUID}</uuid><metadata><a:b xmlns:a='urn:a'/></metadata><portgroup name='x' default='yes'/>",
         "<forward mode='vepa'><!-- pool --><driver name='vfio'/><interface dev='eth0'/></forward>",
     )
-    new = update_network_xml(old, Network("n", "private", ("eth1", "eth2")))
+    groups = (PortGroup("x", True),)
+    new = update_network_xml(old, Network("n", "private", ("eth1", "eth2"), portgroups=groups))
     found = parse_network(new)
     assert found[:5] == ("n", "private", ("eth1", "eth2"), None, (PortGroup("x", True),))
     for kept in (UUID, "urn:a", "<!-- pool -->", "vfio"):

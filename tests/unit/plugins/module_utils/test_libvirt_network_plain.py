@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 
@@ -15,11 +16,15 @@ from hypothesis import strategies as st
 from lxml import etree
 
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._core.errors import InvalidInput
-from ansible_collections.linuxnet.macvtap.plugins.module_utils._core.model import MODES, Network
-from ansible_collections.linuxnet.macvtap.plugins.module_utils._core.names import check_ifname, check_network_name
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._core.model import MODES, Network, PortGroup
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._core.names import (
+    check_ifname,
+    check_network_name,
+    check_portgroup_name,
+)
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._libvirt import network as network_xml
-from ansible_collections.linuxnet.macvtap.plugins.module_utils._libvirt import network_plain
-from ansible_collections.linuxnet.macvtap.plugins.module_utils._libvirt.network_layout import write_network
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._libvirt import network_defaults, network_plain
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._libvirt.network_layout import metadata_of, write_network
 from ansible_collections.linuxnet.macvtap.tests.unit.plugins.module_utils.hostile import NAMES
 
 THOROUGH = settings(max_examples=60, deadline=None, derandomize=True)
@@ -40,11 +45,20 @@ LETTERS = st.one_of(st.sampled_from("&<>\"';# é"), st.characters(codec="utf-8")
 NETWORK_NAMES = st.text(LETTERS, min_size=1, max_size=12).filter(passes(check_network_name))
 DEVICES = st.text(LETTERS, min_size=1, max_size=6).filter(passes(check_ifname))
 POOLS = st.lists(DEVICES, min_size=1, max_size=4, unique=True).map(tuple)
-NETWORKS = st.tuples(NETWORK_NAMES, st.sampled_from(MODES), POOLS).map(lambda values: Network(*values))
+PORTGROUP_NAMES = st.text(LETTERS, min_size=1, max_size=6).filter(passes(check_portgroup_name))
+PORTGROUPS = st.lists(PORTGROUP_NAMES, max_size=3, unique=True).flatmap(
+    lambda names: st.integers(0, 3).map(
+        lambda default: tuple(PortGroup(name, number == default) for number, name in enumerate(names))
+    )
+)
+SETTINGS = st.one_of(st.just({}), st.integers(1, 1 << 31).map(lambda length: {"broadcast_queue": length}))
+NETWORKS = st.tuples(
+    NETWORK_NAMES, st.sampled_from(MODES), POOLS, st.none(), PORTGROUPS, SETTINGS
+).map(lambda values: Network(*values))
 
 
 def text_of(network):
-    return network_plain.write(network.name, network.mode, network.devices)
+    return network_plain.write(network)
 
 
 def by_lxml(network):
@@ -54,6 +68,12 @@ def by_lxml(network):
     forward = etree.SubElement(root, "forward", {"mode": network.mode, "dev": network.devices[0]})
     for device in network.devices:
         etree.SubElement(forward, "interface").set("dev", device)
+    for group in network.portgroups:
+        etree.SubElement(root, "portgroup", {"name": group.name, **({"default": "yes"} if group.default else {})})
+    if network.settings:
+        namespaces = {"macvtap": network_defaults.NAMESPACE}
+        node = etree.SubElement(metadata_of(root), f"{{{network_defaults.NAMESPACE}}}defaults", nsmap=namespaces)
+        node.text = json.dumps(dict(network.settings))
     return write_network(root)
 
 

@@ -205,7 +205,7 @@ def test_everything_that_is_not_libvirts_is_kept(case):
 @given(network_documents(), st.sampled_from(MODES), POOLS)
 def test_update_changes_mode_and_pool_only(case, mode, devices):
     network, document = case
-    updated = update_network_xml(document, Network(network.name, mode, devices))
+    updated = update_network_xml(document, Network(network.name, mode, devices, portgroups=network.portgroups))
     found = parse_network(updated)
     assert found._replace(xml=None) == network._replace(mode=mode, devices=devices, pf=None)
     assert found.xml == updated
