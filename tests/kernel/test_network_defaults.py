@@ -40,7 +40,8 @@ def test_a_nic_has_the_broadcast_queue_of_its_network_unless_it_asks_for_another
 
 
 def test_the_definition_is_one_that_libvirt_takes_and_prints_again(libvirt, host):
-    network = host.converges(NETWORK, name="vepanet", devices=["eth0"], broadcast_queue=5000, portgroups=GROUPS)["network"]
+    wanted = {"name": "vepanet", "devices": ["eth0"], "broadcast_queue": 5000, "portgroups": GROUPS}
+    network = host.converges(NETWORK, **wanted)["network"]
     assert network["portgroups"] == [{"default": False, **group} for group in GROUPS]
     libvirt.virsh("net-define", "--validate", network["path"])
     dump = libvirt.virsh("net-dumpxml", "--inactive", "vepanet").stdout
@@ -52,9 +53,10 @@ def test_the_definition_is_one_that_libvirt_takes_and_prints_again(libvirt, host
 
 def test_port_groups_stay_until_they_are_given_again(host):
     host.network(name="vepanet", devices=["eth0"], portgroups=GROUPS)
-    kept = host.converges(NETWORK, name="vepanet", mode="bridge", devices=["eth0"])["network"]
+    wanted = {"name": "vepanet", "devices": ["eth0"], "mode": "bridge"}
+    kept = host.converges(NETWORK, **wanted)["network"]
     assert [group["name"] for group in kept["portgroups"]] == [group["name"] for group in GROUPS]
-    assert host.converges(NETWORK, name="vepanet", mode="bridge", devices=["eth0"], portgroups=[])["network"]["portgroups"] == []
+    assert host.converges(NETWORK, **wanted, portgroups=[])["network"]["portgroups"] == []
 
 
 def test_an_unknown_port_group_is_refused(host):

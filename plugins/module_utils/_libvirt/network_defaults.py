@@ -54,7 +54,9 @@ def read(text: str, groups: Iterable[PortGroup], where: str) -> tuple[dict[str, 
     if unknown:
         raise InvalidInput(f"{where} has settings for the port group {shown(unknown[0])}, which it does not have")
     made = [
-        group._replace(settings=checked(of_groups.get(group.name, {}), f"{where}, port group {shown(group.name)}", True))
+        group._replace(
+            settings=checked(of_groups.get(group.name, {}), f"{where}, port group {shown(group.name)}", True)
+        )
         for group in groups
     ]
     return checked(values, where), tuple(made)

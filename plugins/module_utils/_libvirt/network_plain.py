@@ -27,9 +27,7 @@ _DOCUMENT = '<network>\n  <name>%s</name>\n%s  <forward mode="%s" dev="%s">\n%s 
 _INTERFACE = '    <interface dev="%s"/>\n'
 _PORTGROUP = '  <portgroup name="%s"%s/>\n'
 _DEFAULT = ' default="yes"'
-_METADATA = '  <metadata>\n    <{0} xmlns:macvtap="{1}">%s</{0}>\n  </metadata>\n'.format(
-    network_defaults.TAG, network_defaults.NAMESPACE
-)
+_METADATA = f'  <metadata>\n    <{network_defaults.TAG} xmlns:macvtap="{network_defaults.NAMESPACE}">%s</{network_defaults.TAG}>\n  </metadata>\n'
 _SAID, _QUOTED = "([^<\n]+)", '[^"\n]+'
 _TEXT = re.compile(
     _DOCUMENT

@@ -52,9 +52,9 @@ PORTGROUPS = st.lists(PORTGROUP_NAMES, max_size=3, unique=True).flatmap(
     )
 )
 SETTINGS = st.one_of(st.just({}), st.integers(1, 1 << 31).map(lambda length: {"broadcast_queue": length}))
-NETWORKS = st.tuples(
-    NETWORK_NAMES, st.sampled_from(MODES), POOLS, st.none(), PORTGROUPS, SETTINGS
-).map(lambda values: Network(*values))
+NETWORKS = st.tuples(NETWORK_NAMES, st.sampled_from(MODES), POOLS, st.none(), PORTGROUPS, SETTINGS).map(
+    lambda values: Network(*values)
+)
 
 
 def text_of(network):

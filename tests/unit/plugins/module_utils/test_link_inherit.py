@@ -57,7 +57,7 @@ def test_a_nic_on_no_network_inherits_nothing():
 
 def test_an_unknown_port_group_is_refused_unless_the_guest_is_placed_already():
     network = Network("n", "vepa", ("eth0",), portgroups=(GOLD,), settings={"x": "network"}, xml="<network/>")
-    with pytest.raises(InvalidInput, match="network 'n' has no port group 'lead' .it has: 'gold'.; name one of these"):
+    with pytest.raises(InvalidInput, match=r"network 'n' has no port group 'lead' .it has: 'gold'.; name one of these"):
         inherited(Nic("web", network="n", portgroup="lead"), network)
     assert inherited(Nic("web", network="n", portgroup="lead", device="eth0"), network).settings == {"x": "network"}
 
