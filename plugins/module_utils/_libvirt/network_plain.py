@@ -27,7 +27,10 @@ _DOCUMENT = '<network>\n  <name>%s</name>\n%s  <forward mode="%s" dev="%s">\n%s 
 _INTERFACE = '    <interface dev="%s"/>\n'
 _PORTGROUP = '  <portgroup name="%s"%s/>\n'
 _DEFAULT = ' default="yes"'
-_METADATA = f'  <metadata>\n    <{network_defaults.TAG} xmlns:macvtap="{network_defaults.NAMESPACE}">%s</{network_defaults.TAG}>\n  </metadata>\n'
+_METADATA = (
+    f'  <metadata>\n    <{network_defaults.TAG} xmlns:macvtap="{network_defaults.NAMESPACE}">%s'
+    f"</{network_defaults.TAG}>\n  </metadata>\n"
+)
 _SAID, _QUOTED = "([^<\n]+)", '[^"\n]+'
 _TEXT = re.compile(
     _DOCUMENT
