@@ -159,13 +159,13 @@ def qemu_netdev(
     if not isinstance(first_fd, int) or isinstance(first_fd, bool) or first_fd < FIRST_FD:
         raise AnsibleFilterError(f"qemu_netdev: first_fd must be a number from {FIRST_FD} on, not {first_fd!r}")
     try:
-        nics = nics_of(attachments)
+        nics = nics_of(attachments, driver, vhost)
         return {
-            "args": nic_args(nics, first_fd, vhost, driver),
-            "redirections": redirections(nics, first_fd, vhost),
-            "open_files": open_files(nics, vhost),
-            "guard": tap_guard(nics, first_fd, vhost),
-            "unit_guard": unit_words(tap_guard(nics, FIRST_FD, vhost)),
+            "args": nic_args(nics, first_fd),
+            "redirections": redirections(nics, first_fd),
+            "open_files": open_files(nics),
+            "guard": tap_guard(nics, first_fd),
+            "unit_guard": unit_words(tap_guard(nics)),
         }
     except InvalidInput as exc:
         raise AnsibleFilterError(f"qemu_netdev: {exc}") from exc

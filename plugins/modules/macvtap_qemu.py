@@ -53,18 +53,34 @@ options:
       - The NICs of the guest, as M(linuxnet.macvtap.macvtap_attach) returns them in
         RV(linuxnet.macvtap.macvtap_attach#module:attachments).
       - Plugs listed NICs that a running guest does not have, unplugs NICs that are not listed, and replaces a NIC if
-        its tap, MAC, MTU or number of queues changed.
+        its tap, MAC, MTU, number of queues, O(driver) or O(vhost) changed.
+      - A NIC with the link state V(down) has no carrier in the guest, also from its start on.
+      - An item can also have C(driver), which overrides O(driver).
     type: list
     elements: dict
     default: []
   vhost:
-    description: Move the frames in the kernel (C(/dev/vhost-net)), which is faster.
-    type: bool
-    default: false
+    description:
+      - Whether the kernel moves the frames (C(/dev/vhost-net)), which is faster. Only virtio-net drivers support it.
+      - V(auto) uses it for a new NIC where it works. A running guest keeps what it has. V(true) and V(false) replace
+        the NICs of a running guest that differ.
+    type: raw
+    default: auto
   driver:
-    description: The QEMU device of each NIC.
+    description:
+      - The QEMU device of each NIC, for example V(virtio-net-pci), V(e1000e), V(rtl8139) or V(vmxnet3). See
+        C(qemu-system-x86_64 -device help).
+      - Only virtio-net drivers support several queues, and tell the guest the MTU.
+      - A change replaces the NICs of a running guest.
     type: str
     default: virtio-net-pci
+  follow_carrier:
+    description:
+      - Also take the carrier from a NIC in the guest whose lower device has no carrier, so that a bond in the guest
+        uses another NIC. Each run of the module compares them.
+    type: bool
+    default: false
+    version_added: 1.1.0
   image:
     description: Path of the disk image. The guest's user must be able to read and write it.
     type: path
@@ -93,7 +109,10 @@ options:
   machine:
     description:
       - QEMU machine type, optionally with its own options.
-      - Default is QEMU's own, C(pc) on x86, where NICs can be plugged at any time.
+      - Default is QEMU's own, C(pc) on x86.
+      - The machine C(q35) gets 16 PCIe root ports, one for each NIC, because NICs can be plugged and unplugged only
+        there. A guest that version 1.0 started with C(q35) keeps its PCI addresses, without these ports, until it is
+        removed.
     type: str
   cpu:
     description: QEMU processor model. Default is V(host) with KVM and QEMU's own otherwise.
@@ -299,8 +318,9 @@ ARGUMENT_SPEC = {
     "name": {"type": "str", "required": True},
     "state": {"type": "str", "choices": ["started", "stopped", "absent"], "default": "started"},
     "taps": {"type": "list", "elements": "dict", "default": []},
-    "vhost": {"type": "bool", "default": False},
+    "vhost": {"type": "raw", "default": "auto"},
     "driver": {"type": "str", "default": "virtio-net-pci"},
+    "follow_carrier": {"type": "bool", "default": False},
     "image": {"type": "path"},
     "image_format": {"type": "str", "choices": ["qcow2", "raw"], "default": "qcow2"},
     "kernel": {"type": "path"},

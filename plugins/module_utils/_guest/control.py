@@ -12,21 +12,23 @@ import contextlib
 import os
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
-from .._core.errors import HostError, MacvtapError
+from .._core.errors import HostError, InvalidInput, MacvtapError
 from .._core.names import shown
 from .._core.revert import Revert
 from .._system import lock
-from . import files, process, supervisor
+from . import files, link_state, process, supervisor
 from .plan import Found, LiveNic, Paths, Process, Running, Step, Wanted
-from .qemu import MAC, QemuNic, device, netdev, nic_args, without_nics
+from .qemu import MAC, VHOST_PATH, QemuNic, device, is_virtio, netdev, nic_args, ports_in, without_nics
 from .qmp import Qmp, QmpError, QmpSilent
 
 _DEVICE_ID = re.compile(r"nic([0-9]{1,4})")
 _LARGEST_MTU = 65535
+#: MAC addresses of a guest that are named
+_NAMED = 5
 #: seconds between two presses of the power button: a guest that still boots misses the first
 _PRESS_EVERY = 5.0
 #: seconds for QEMU itself to end when it is told to
@@ -47,8 +49,6 @@ class Host(NamedTuple):
     pid_file: supervisor.PidFile
     #: None when only stopping or removing
     user: supervisor.User | None
-    driver: str
-    vhost: bool
     start_timeout: float
     stop_timeout: float
 
@@ -77,7 +77,7 @@ def observe(host: Host, wanted: Sequence[QemuNic] | None) -> Found:
     guest = host.process()
     running = _running(host, guest, wanted) if guest else None
     paths = (
-        *(host.paths.directory, host.paths.pid_file, host.paths.start_file),
+        *(host.paths.directory, host.paths.pid_file, host.paths.start_file, host.paths.link_file),
         *(host.paths.console, host.paths.log),
     )
     return Found(
@@ -102,8 +102,11 @@ def _running(host: Host, guest: Process, wanted: Sequence[QemuNic] | None) -> Ru
                 f"the guest runs as process {guest.pid}, but its QMP socket does not respond ({exc}); end the"
                 f" other client or that process"
             ) from exc
-    held = process.held_taps(guest.pid, [nic.tap_number for nic in wanted or () if nic.tap_number is not None])
-    return Running(guest, base, nics, held, files.is_open(host.paths))
+    vhost = process.device_number(VHOST_PATH)
+    taps = [nic.tap_number for nic in wanted or ()]
+    held = process.held_taps(guest.pid, [number for number in (*taps, vhost) if number is not None])
+    vhosts = held.pop(vhost, 0) if vhost else 0
+    return Running(guest, base, nics, held, vhosts, link_state.cut_of(host.paths, guest), files.is_open(host.paths))
 
 
 def _live_nics(qmp: Qmp) -> dict[int, LiveNic]:
@@ -116,14 +119,31 @@ def _live_nics(qmp: Qmp) -> dict[int, LiveNic]:
         name = _expected(_expected(item, dict).get("name"), str)
         match = _DEVICE_ID.fullmatch(name)
         if match:
-            mac, mtu = (
-                qmp.execute("qom-get", {"path": f"/machine/peripheral/{name}", "property": key})
-                for key in ("mac", "host_mtu")
-            )
-            if not MAC.fullmatch(_expected(mac, str).lower()) or not 0 <= _expected(mtu, int) <= _LARGEST_MTU:
-                raise _nonsense((mac, mtu))
-            nics[int(match.group(1))] = LiveNic(mac.lower(), mtu)
+            nics[int(match.group(1))] = _live_nic(qmp, f"/machine/peripheral/{name}")
     return nics
+
+
+def _live_nic(qmp: Qmp, path: str) -> LiveNic:
+    driver, mac = (_expected(qmp.execute("qom-get", {"path": path, "property": key}), str) for key in ("type", "mac"))
+    mtu = None
+    if is_virtio(driver):
+        mtu = _expected(qmp.execute("qom-get", {"path": path, "property": "host_mtu"}), int)
+    if not MAC.fullmatch(mac.lower()) or not 0 <= (mtu or 0) <= _LARGEST_MTU:
+        raise _nonsense((mac, mtu))
+    return LiveNic(mac.lower(), mtu, driver, _wants(qmp, path, mac.lower()) if is_virtio(driver) else ())
+
+
+def _wants(qmp: Qmp, path: str, mac: str) -> tuple[str, ...]:
+    """The filter that the guest's driver has set, where it is wider than the NIC's MAC; other models do not tell."""
+    try:
+        (found,) = _expected(qmp.execute("query-rx-filter", {"name": path.rpartition("/")[2]}), list)
+    except (QmpError, ValueError):
+        # not while its tap is gone
+        return ()
+    used = [_expected(found, dict).get("main-mac"), *_expected(found.get("unicast-table", []), list)]
+    others = sorted({_expected(other, str).lower() for other in used} - {mac})
+    wants = [f"MAC {shown(other)}" for other in others[:_NAMED]]
+    return (*wants, *(["all frames (promiscuous mode)"] if found.get("promiscuous") is True else []))
 
 
 def _expected(value: Any, kind: type) -> Any:
@@ -146,9 +166,22 @@ def check(
     """
     own = found.running.process.pid if found.running else None
     starts = any(step.kind == "start" for step in steps)
-    process.check_taps(wanted.nics if starts else [step.nic for step in steps if step.kind == "plug" and step.nic], own)
+    new = wanted.nics if starts else [step.nic for step in steps if step.kind == "plug" and step.nic]
+    if found.running and new:
+        _check_models(host, found.running.process, new)
+    process.check_taps(new, own)
     if starts and host.user is not None:
         process.check_readable(files, host.user.become())
+
+
+def _check_models(host: Host, guest: Process, nics: Sequence[QemuNic]) -> None:
+    """Refuse models that the QEMU of a running guest does not have."""
+    with files.connect(host.paths, guest) as qmp:
+        for driver in sorted({nic.qom_type for nic in nics if nic.qom_type}):
+            try:
+                qmp.execute("device-list-properties", {"typename": driver})
+            except QmpError as exc:
+                raise InvalidInput(f"driver {driver} is not one that this QEMU has ({exc}); see -device help") from exc
 
 
 def apply(steps: Sequence[Step], wanted: Wanted, host: Host, found: Found) -> None:
@@ -174,9 +207,8 @@ def _apply(steps: Sequence[Step], wanted: Wanted, host: Host, found: Found, reve
             _remove(host)
         elif step.kind == "secure":
             files.take(host.paths)
-        elif step.kind in ("plug", "unplug") and found.running:
-            with files.connect(host.paths, found.running.process) as qmp:
-                _plug_step(qmp, host, step)
+        elif step.kind in ("plug", "unplug", "link"):
+            _nic_step(host, step)
         elif host.systemd and wanted.unit is not None:
             if not revert:
                 # the unit is one thing: its text and whether the boot starts it
@@ -184,11 +216,18 @@ def _apply(steps: Sequence[Step], wanted: Wanted, host: Host, found: Found, reve
             _unit_step(host.systemd, step, wanted.unit)
 
 
-def _plug_step(qmp: Qmp, host: Host, step: Step) -> None:
-    if step.nic is not None:
-        plug(qmp, step.nic, host.driver, host.vhost)
-    elif step.number is not None:
-        unplug(qmp, step.number, host.stop_timeout)
+def _nic_step(host: Host, step: Step) -> None:
+    guest = host.process()
+    if guest is None:
+        raise HostError("the guest ended a moment ago; run again")
+    with files.connect(host.paths, guest) as qmp:
+        if step.kind == "link" and step.nic is not None:
+            link_state.set_link(qmp, host.paths, guest, step.nic)
+        elif step.nic is not None:
+            plug(qmp, step.nic, ports_in(" ".join(process.command_line(guest.pid))))
+        elif step.number is not None:
+            unplug(qmp, step.number, host.stop_timeout)
+            link_state.keep(host.paths, guest, link_state.cut_of(host.paths, guest) - {step.number})
 
 
 def _unit_step(systemd: supervisor.Systemd, step: Step, text: str) -> None:
@@ -208,14 +247,14 @@ def start(host: Host, wanted: Wanted) -> None:
     files.make_log(host.paths.console, host.user.uid, host.user.gid)
     offset = files.make_log(host.paths.log, 0, 0)
     keeper = host.systemd or host.pid_file
-    command = [*wanted.base, *nic_args(wanted.nics, vhost=host.vhost, driver=host.driver)]
+    command = [*wanted.base, *nic_args(wanted.nics, ports=ports_in(" ".join(wanted.base)))]
     # Between the look at a tap's holders and its opening nobody else of us may do the same.
     with lock.hold("guests"):
         # Somebody may have taken a tap since the plan was made.
         process.check_taps(wanted.nics, None)
         files.clear(host.paths)
         try:
-            guest = keeper.start(command, wanted.nics, host.user, host.vhost)
+            guest = keeper.start(command, wanted.nics, host.user)
         except MacvtapError as exc:
             host.pid_file.stopped()
             said = process.last_words(host.paths.log, offset)
@@ -291,20 +330,23 @@ def _remove(host: Host) -> None:
     if host.systemd:
         host.systemd.remove()
     host.pid_file.stopped()
-    for path in (host.paths.console, host.paths.log):
+    for path in (host.paths.console, host.paths.log, host.paths.link_file):
         files.remove_file(path)
 
 
-def plug(qmp: Qmp, nic: QemuNic, driver: str, vhost: bool) -> None:
-    """Give a running guest a NIC: the descriptors travel over the socket, so QEMU needs no right on the node."""
+def plug(qmp: Qmp, nic: QemuNic, ports: Collection[str]) -> None:
+    """Give a running guest a NIC: the descriptors travel over the socket, so QEMU needs no right on the node.
+
+    :arg ports: ids of the guest's root ports for NICs.
+    """
     with lock.hold("guests"):
         process.check_taps([nic], None)
-        descriptors = process.open_descriptors(nic, vhost)
+        descriptors = process.open_descriptors(nic)
     names = [f"{nic.netdev_id}-{position}" for position in range(len(descriptors))]
     try:
         for name, descriptor in zip(names, descriptors):
             qmp.execute("getfd", {"fdname": name}, [descriptor])
-        qmp.execute("netdev_add", netdev(nic, names, vhost))
+        qmp.execute("netdev_add", netdev(nic, names))
     except QmpError:
         for name in names:
             with contextlib.suppress(QmpError):
@@ -313,7 +355,7 @@ def plug(qmp: Qmp, nic: QemuNic, driver: str, vhost: bool) -> None:
     finally:
         process.close_all(descriptors)
     try:
-        qmp.execute("device_add", device(nic, driver))
+        qmp.execute("device_add", device(nic, ports))
     except QmpError:
         qmp.execute("netdev_del", {"id": nic.netdev_id})
         raise

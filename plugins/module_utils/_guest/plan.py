@@ -15,12 +15,12 @@ from __future__ import annotations
 import hashlib
 import posixpath
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
 from .._core.errors import InvalidInput
 from .._core.names import check_guest_name, shown
-from .qemu import QemuNic, option
+from .qemu import QemuNic, is_virtio, option, root_ports
 
 #: what a socket address holds (sun_path), without the final zero
 _LONGEST_SOCKET = 107
@@ -30,7 +30,7 @@ _LONGEST_NAME, _LONGEST_DIRECTORY = 255, 4095 - 256
 _LONGEST_ARGUMENT = (1 << 17) - 64
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,52}")
 #: what :func:`file_name` makes of other names, and what lies beside a guest's directory: no plain name may look like it
-_RESERVED = re.compile(r".*(--[0-9a-f]{32}|\.pid|\.start)")
+_RESERVED = re.compile(r".*(--[0-9a-f]{32}|\.pid|\.start|\.links)")
 _LONGEST_PREFIX, _DIGEST = 19, 32
 #: the same of 1.0, which took such names for plain ones too
 _LONGEST_PREFIX_1_0, _DIGEST_1_0 = 40, 12
@@ -45,6 +45,8 @@ class Paths(NamedTuple):
     pid_file: str
     #: which process of that number it is
     start_file: str
+    #: which of its NICs are without a cable: QEMU does not tell
+    link_file: str
     #: what the guest writes on its serial console
     console: str
     #: what QEMU itself says
@@ -74,7 +76,12 @@ class LiveNic(NamedTuple):
     """A NIC that a running QEMU reports."""
 
     mac: str
-    mtu: int
+    #: None of a model that does not tell it to the guest
+    mtu: int | None
+    #: the model, as QEMU calls it
+    driver: str
+    #: what else than the frames for its MAC the guest wants to receive, in words
+    wants: tuple[str, ...] = ()
 
 
 class Process(NamedTuple):
@@ -94,6 +101,10 @@ class Running(NamedTuple):
     nics: Mapping[int, LiveNic]
     #: how often the process has which device open
     held: Mapping[tuple[int, int], int]
+    #: how often it has vhost-net open
+    vhosts: int = 0
+    #: numbers of the NICs whose cable is out
+    cut: frozenset[int] = frozenset()
     #: whether its user may replace its control socket
     exposed: bool = False
 
@@ -119,6 +130,8 @@ class Wanted(NamedTuple):
     #: command line without NICs
     base: tuple[str, ...] = ()
     nics: tuple[QemuNic, ...] = ()
+    #: whether a running guest must have vhost, or must not; None = it keeps what it has
+    vhost: bool | None = None
     #: content of the unit file, None without systemd
     unit: str | None = None
     #: whether the next boot starts it
@@ -155,6 +168,7 @@ def paths_of(stem: str, runtime_dir: str, log_dir: str) -> Paths:
         socket=socket,
         pid_file=posixpath.join(runtime_dir, stem + ".pid"),
         start_file=posixpath.join(runtime_dir, stem + ".start"),
+        link_file=posixpath.join(runtime_dir, stem + ".links"),
         console=posixpath.join(log_dir, stem + ".console"),
         log=posixpath.join(log_dir, stem + ".log"),
     )
@@ -219,11 +233,14 @@ def check_spec(spec: GuestSpec) -> None:
             raise InvalidInput(f"guest {spec.name}: {option_name} {value} is less than 1")
 
 
-def base_command(spec: GuestSpec, paths: Paths) -> list[str]:
-    """The command line of the guest without its NICs."""
+def base_command(spec: GuestSpec, paths: Paths, has_ports: bool = True) -> list[str]:
+    """The command line of the guest without its NICs.
+
+    :arg has_ports: whether a machine that needs root ports for hot-plug has them.
+    """
     command = [spec.binary, "-name", name_word(spec.name), "-nodefaults", "-no-user-config", "-display", "none"]
     if spec.machine:
-        command += ["-machine", spec.machine]
+        command += ["-machine", spec.machine, *(root_ports(spec.machine) if has_ports else ())]
     command += ["-accel", spec.accelerator]
     cpu = spec.cpu or ("host" if spec.accelerator == "kvm" else None)
     if cpu:
@@ -270,16 +287,33 @@ def plan(wanted: Wanted, found: Found) -> list[Step]:
     if wanted.state == "stopped":
         return steps + stop
     if found.running is None:
-        return steps + [Step("start", f"start guest {name}")]
+        return steps + _start_steps(wanted)
     change = _difference(found.running.base, wanted.base)
     if change:
         return steps + [
             Step("stop", f"stop guest {name} to restart it: {change}"),
-            Step("start", f"start guest {name}"),
+            *_start_steps(wanted),
         ]
     if found.running.exposed:
         steps.append(Step("secure", f"take the directory of the control socket of guest {name} from its user"))
-    return steps + _nic_steps(name, wanted.nics, found.running)
+    return steps + _nic_steps(wanted, found.running)
+
+
+def _start_steps(wanted: Wanted) -> list[Step]:
+    start = Step("start", f"start guest {wanted.name}")
+    return [start, *_link_steps(wanted, frozenset())]
+
+
+def _link_steps(wanted: Wanted, cut: Collection[int]) -> list[Step]:
+    """Steps for the NICs whose cable is not where it has to be.
+
+    :arg cut: numbers of those that are without.
+    """
+    return [
+        Step("link", f"set the link of NIC {nic.nic} of guest {wanted.name} {'up' if nic.link_up else 'down'}", nic)
+        for nic in wanted.nics
+        if nic.link_up == (nic.nic in cut)
+    ]
 
 
 def _unit_steps(wanted: Wanted, found: Found) -> list[Step]:
@@ -306,12 +340,16 @@ def _difference(running: Sequence[str], wanted: Sequence[str]) -> str:
     return f"command line changes from {words[:4000] or 'one order'} to {' '.join(new) or 'another'}"
 
 
-def _nic_steps(name: str, nics: Sequence[QemuNic], running: Running) -> list[Step]:
-    wanted = {nic.nic: nic for nic in nics}
+def _nic_steps(wanted: Wanted, running: Running) -> list[Step]:
+    name, nics = wanted.name, wanted.nics
+    by_number = {nic.nic: nic for nic in nics}
+    moves = _moves_frames_elsewhere(wanted, running)
     unplug = [
         Step("unplug", f"unplug NIC {number} ({live.mac}) of guest {name}", number=number)
         for number, live in sorted(running.nics.items())
-        if number not in wanted or not is_same(wanted[number], live, running.held)
+        if number not in by_number
+        or (moves and is_virtio(live.driver))
+        or not is_same(by_number[number], live, running.held)
     ]
     gone = {step.number for step in unplug}
     plug = [
@@ -319,14 +357,27 @@ def _nic_steps(name: str, nics: Sequence[QemuNic], running: Running) -> list[Ste
         for nic in nics
         if nic.nic not in running.nics or nic.nic in gone
     ]
-    return unplug + plug
+    return unplug + plug + _link_steps(wanted, running.cut - gone)
+
+
+def _moves_frames_elsewhere(wanted: Wanted, running: Running) -> bool:
+    """Whether its frames are moved by the kernel and must not be, or the other way round.
+
+    QEMU does not tell it of a NIC; its descriptors do, of all together. A command line with a vhost of the user's own
+    says nothing of ours.
+    """
+    if wanted.vhost is None or any("vhost" in word for word in running.base):
+        return False
+    there = [nic.queues for nic in wanted.nics if nic.vhost and nic.nic in running.nics]
+    return running.vhosts < sum(there) if wanted.vhost else running.vhosts > 0
 
 
 def is_same(nic: QemuNic, live: LiveNic, held: Mapping[tuple[int, int], int]) -> bool:
-    """Whether a live NIC is the wanted one: same MAC, MTU and queues, on this very tap."""
+    """Whether a live NIC is the wanted one: same model, MAC, MTU and queues, on this very tap."""
     return (
-        nic.mac == live.mac
-        and (nic.mtu or 0) == live.mtu
+        nic.is_model(live.driver)
+        and nic.mac == live.mac
+        and live.mtu in (None, nic.mtu or 0)
         and nic.tap_number is not None
         and held.get(nic.tap_number, 0) == nic.queues
     )

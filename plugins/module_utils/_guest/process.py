@@ -23,11 +23,13 @@ from .._link.in_use import first_of, require_certainty
 from .._system import command, holders, rtnetlink, tap_node, tap_use
 from .._system.descriptors import OutOfTime
 from .plan import Process
-from .qemu import QemuNic, fd_paths
+from .qemu import VHOST_PATH, QemuNic, fd_paths
 
 _KVM_GET_API_VERSION = 0xAE00
 _KVM_CREATE_VM = 0xAE01
 _KVM_API_VERSION = 12
+#: linux/vhost.h
+_VHOST_GET_FEATURES = 0x8008AF00
 #: what RHEL calls the QEMU of its own architecture
 _RHEL_BINARY = "/usr/libexec/qemu-kvm"
 #: how much of QEMU's last words an error repeats, bytes
@@ -60,6 +62,21 @@ def kvm_works() -> bool:
         return False
     finally:
         os.close(kvm)
+    return True
+
+
+def vhost_works() -> bool:
+    """Whether the kernel can move the frames of guests here."""
+    try:
+        vhost = os.open(VHOST_PATH, os.O_RDWR | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        fcntl.ioctl(vhost, _VHOST_GET_FEATURES, bytes(8))
+    except OSError:
+        return False
+    finally:
+        os.close(vhost)
     return True
 
 
@@ -129,14 +146,14 @@ def _stranger(nic: QemuNic, number: tuple[int, int]) -> Refused:
     )
 
 
-def open_descriptors(nic: QemuNic, vhost: bool) -> list[int]:
+def open_descriptors(nic: QemuNic) -> list[int]:
     """Open a NIC's tap once per queue (and vhost-net as often), never creating anything.
 
     :returns: descriptors, to be closed by the caller.
     """
     opened: list[int] = []
     try:
-        for path in fd_paths(nic, vhost):
+        for path in fd_paths(nic):
             if path == nic.tap_path:
                 opened.append(_open_tap(path, nic))
             else:
@@ -214,6 +231,12 @@ def look(pid: int) -> Process | None:
         return None
 
 
+def note(process: Process) -> str:
+    """What tells a process from all others, also those after the next boot."""
+    with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
+        return f"{process.pid} {process.started} {file.read().strip()}"
+
+
 def is_alive(process: Process) -> bool:
     """Whether a process runs, and not another one of its number."""
     alive = look(process.pid) == process
@@ -249,6 +272,12 @@ def command_line(pid: int) -> list[str]:
             return os.fsdecode(file.read(_LONGEST_COMMAND_LINE)).split("\0")[:-1]
     except OSError:
         return []
+
+
+def device_number(path: str) -> tuple[int, int] | None:
+    """The number of the device at a path, None when there is none."""
+    node = tap_node.look(path)
+    return (node.major, node.minor) if node is not None and node.kind == "character device" else None
 
 
 def held_taps(

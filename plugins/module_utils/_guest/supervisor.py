@@ -79,7 +79,7 @@ class PidFile:
         if found is None:
             return None
         start = files.read_note(self._paths.start_file)
-        ours = start == _note(found) if start is not None else self._is_of_1_0(found)
+        ours = start == process.note(found) if start is not None else self._is_of_1_0(found)
         return found if ours else None
 
     def _is_of_1_0(self, found: Process) -> bool:
@@ -89,18 +89,18 @@ class PidFile:
                 return False
         return monitor(self._paths) in process.command_line(found.pid)
 
-    def start(self, command: Sequence[str], nics: Sequence[QemuNic], user: User, vhost: bool) -> Process:
+    def start(self, command: Sequence[str], nics: Sequence[QemuNic], user: User) -> Process:
         """Start QEMU on its open taps; returns its process."""
         files.make_directory(self._paths, user.uid, user.gid)
         descriptors: list[int] = []
         log = files.open_log(self._paths.log)
         try:
             for nic in nics:
-                descriptors += process.open_descriptors(nic, vhost)
+                descriptors += process.open_descriptors(nic)
             started = spawn([*user.become(), *command], descriptors, log)
         finally:
             process.close_all([*descriptors, log])
-        for path, text in ((self._paths.start_file, _note(started)), (self._paths.pid_file, str(started.pid))):
+        for path, text in ((self._paths.start_file, process.note(started)), (self._paths.pid_file, str(started.pid))):
             text_file.replace(path, text_file.read(path, "pid file"), text + "\n", "pid file")
         return started
 
@@ -109,12 +109,6 @@ class PidFile:
         files.clear(self._paths)
         files.remove_file(self._paths.pid_file)
         files.remove_file(self._paths.start_file)
-
-
-def _note(process_: Process) -> str:
-    """What tells a process from all others, also those after the next boot."""
-    with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
-        return f"{process_.pid} {process_.started} {file.read().strip()}"
 
 
 class Systemd:
@@ -149,7 +143,7 @@ class Systemd:
         pid = values.get("MainPID", "0")
         return process.look(int(pid)) if _PID.fullmatch(pid) else None
 
-    def start(self, command: Sequence[str], nics: Sequence[QemuNic], user: User, vhost: bool) -> Process:  # noqa: ARG002
+    def start(self, command: Sequence[str], nics: Sequence[QemuNic], user: User) -> Process:  # noqa: ARG002
         """Start the unit, which says all the rest; returns the process."""
         # After failures in a row systemd would refuse for a while.
         self._systemctl("reset-failed", self.unit, check=False)

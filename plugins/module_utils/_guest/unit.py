@@ -80,7 +80,6 @@ class UnitSpec(NamedTuple):
     python: str
     start_timeout: int
     stop_timeout: int
-    vhost: bool
 
 
 def unit_name(stem: str) -> str:
@@ -116,8 +115,8 @@ def unit_text(spec: UnitSpec, command: Sequence[str], nics: Sequence[QemuNic], p
     devices = [
         f"sys-subsystem-net-devices-{unit_escaped(nic.ifname)}.device" for nic in nics if nic.ifname and spec.udev
     ]
-    files = open_files(nics, spec.vhost) if hands_over else []
-    guarded = [*tap_guard(nics, vhost=spec.vhost), *command]
+    files = open_files(nics) if hands_over else []
+    guarded = [*tap_guard(nics), *command]
     start = unit_words(guarded) if hands_over else _through_shell(spec, command, nics)
     text = _UNIT.format(
         description=_description(spec.name),
@@ -150,13 +149,13 @@ def _through_shell(spec: UnitSpec, command: Sequence[str], nics: Sequence[QemuNi
     """The start for a systemd without ``OpenFile=``; ``!`` keeps root's rights for opening, ``setpriv`` drops them."""
     if not nics:
         return unit_words(command)
-    opened = [path for nic in nics for path in fd_paths(nic, spec.vhost)]
+    opened = [path for nic in nics for path in fd_paths(nic)]
     shell = "/bin/sh" if FIRST_FD + len(opened) - 1 <= _LAST_FD_OF_SH else "/bin/bash"
     # A shell that finds no node creates a regular file in its place.
     tests = [f"[ -c {shlex.quote(path)} ]" for path in dict.fromkeys(opened)]
-    script = " && ".join(tests) + ' && exec "$@" ' + " ".join(redirections(nics, vhost=spec.vhost))
+    script = " && ".join(tests) + ' && exec "$@" ' + " ".join(redirections(nics))
     drop = setpriv(spec.user, spec.group, [spec.extra_group] if spec.extra_group else [])
-    return "!" + unit_words([shell, "-c", script, "sh", *tap_guard(nics, vhost=spec.vhost), *drop, *command])
+    return "!" + unit_words([shell, "-c", script, "sh", *tap_guard(nics), *drop, *command])
 
 
 def setpriv(user: str, group: str, groups: Sequence[str]) -> list[str]:

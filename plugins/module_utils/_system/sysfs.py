@@ -43,6 +43,16 @@ def root() -> str:
     return f"/proc/self/fd/{mount}" if mount >= 0 else _FALLBACK
 
 
+def has_carrier(name: str) -> bool:
+    """Whether a link of this network namespace is up and has a carrier."""
+    try:
+        with open(f"{root()}/class/net/{name}/carrier", encoding="ascii") as file:
+            return file.read().strip() == "1"
+    except OSError:
+        # EINVAL while it is down
+        return False
+
+
 def wireless(names: Iterable[str], sysfs: str | None = None) -> list[str]:
     """Those of the links that are wireless: cfg80211 adds the one, the older wireless extensions the other.
 

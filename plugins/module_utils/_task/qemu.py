@@ -16,8 +16,10 @@ import sys
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.parsing.convert_bool import boolean
 
 from .._core.errors import HostError, InvalidInput
+from .._core.names import shown
 from .._guest import control as converge
 from .._guest import process, supervisor
 from .._guest.files import check_directory
@@ -33,8 +35,9 @@ from .._guest.plan import (
     paths_of,
     plan,
 )
-from .._guest.qemu import QemuNic, check_driver, nic_args, nics_of
+from .._guest.qemu import QemuNic, keeps_its_bus, nic_args, nics_of, ports_in
 from .._guest.unit import UnitSpec, unit_text
+from .._system import sysfs
 
 _SPEC_OPTIONS = ("machine", "cpu", "cpus", "memory", "image", "image_format", "kernel", "initrd", "append", "sandbox")
 
@@ -61,8 +64,10 @@ def work(module: AnsibleModule) -> dict[str, Any]:
 def _started(module: AnsibleModule) -> dict[str, Any]:
     options = module.params
     file_name(options["name"])
-    nics = nics_of(options["taps"])
-    check_driver(options["driver"])
+    vhost = _vhost(options["vhost"])
+    nics = nics_of(options["taps"], options["driver"], process.vhost_works() if vhost is None else vhost)
+    if options["follow_carrier"]:
+        nics = [nic._replace(link_up=nic.link_up and _has_carrier(tap)) for nic, tap in zip(nics, options["taps"])]
     for position, tap in enumerate(options["taps"]):
         if tap.get("guest") not in (None, options["name"]):
             raise InvalidInput(f"taps[{position}] belongs to guest {tap['guest']!r} and not to {options['name']!r}")
@@ -70,11 +75,10 @@ def _started(module: AnsibleModule) -> dict[str, Any]:
     check_spec(spec)
     user = _user(module, spec.accelerator)
     host = _host(options, user)
-    base = base_command(spec, host.paths)
-    wanted = Wanted(
-        options["name"], "started", tuple(base), tuple(nics), _unit(options, host, base, nics), options["autostart"]
-    )
     found = converge.observe(host, nics)
+    base = base_command(spec, host.paths, _has_ports(found))
+    unit = _unit(options, host, base, nics)
+    wanted = Wanted(options["name"], "started", tuple(base), tuple(nics), vhost, unit, options["autostart"])
     steps = plan(wanted, found)
     _warn_of_user(module, user, found, steps)
     predicted = module.check_mode and any(nic.tap_number is None for nic in nics)
@@ -82,7 +86,41 @@ def _started(module: AnsibleModule) -> dict[str, Any]:
         converge.check(steps, wanted, host, found, _files(options))
     if not module.check_mode:
         converge.apply(steps, wanted, host, found)
+    _warn_of_filters(module, found)
     return _result(wanted, found, steps, host, spec.accelerator)
+
+
+def _warn_of_filters(module: AnsibleModule, found: Found) -> None:
+    """Report what a guest wants to receive, and its links do not deliver; passthrough delivers everything."""
+    modes = {tap.get("nic"): tap.get("mode") for tap in module.params["taps"]}
+    for number, live in sorted(found.running.nics.items()) if found.running else ():
+        if live.wants and modes.get(number, "passthrough") != "passthrough":
+            module.warn(
+                f"NIC {number} ({live.mac}) of guest {module.params['name']} wants {' and '.join(live.wants)}, but in"
+                f" mode {modes[number]} its link receives only frames for its own MAC, and broadcast and multicast"
+                " frames; give the NIC that MAC, add a NIC, or use mode passthrough"
+            )
+
+
+def _vhost(value: Any) -> bool | None:
+    """The option of that name; None = where it works."""
+    if value == "auto":
+        return None
+    try:
+        return boolean(value)
+    except TypeError:
+        raise InvalidInput(f"vhost {shown(value)} is not auto, true or false") from None
+
+
+def _has_carrier(tap: dict[str, Any]) -> bool:
+    """Whether the lower device of an attachment has a carrier; where it is not told, the guest keeps its link."""
+    return not tap.get("device") or sysfs.has_carrier(str(tap["device"]))
+
+
+def _has_ports(found: Found) -> bool:
+    """Whether a machine of the guest that needs root ports for its NICs has them."""
+    running = " ".join(found.running.base) if found.running else ""
+    return not keeps_its_bus(running) and not keeps_its_bus(found.unit or "")
 
 
 def _spec(module: AnsibleModule) -> GuestSpec:
@@ -150,8 +188,6 @@ def _host(options: dict[str, Any], user: supervisor.User | None) -> converge.Hos
             systemd=supervisor.Systemd(name, stem, options["unit_dir"]) if by_systemd else None,
             pid_file=supervisor.PidFile(name, paths),
             user=user,
-            driver=options["driver"],
-            vhost=options["vhost"],
             start_timeout=options["start_timeout"],
             stop_timeout=options["stop_timeout"],
         )
@@ -186,9 +222,8 @@ def _unit(options: dict[str, Any], host: converge.Host, base: list[str], nics: l
         python=python,
         start_timeout=options["start_timeout"],
         stop_timeout=options["stop_timeout"],
-        vhost=options["vhost"],
     )
-    command = [*base, *nic_args(nics, vhost=options["vhost"], driver=options["driver"])]
+    command = [*base, *nic_args(nics, ports=ports_in(" ".join(base)))]
     return unit_text(spec, command, nics, host.paths)
 
 

@@ -67,7 +67,7 @@ OPERATIONS = {
     "own": (lambda: tap_node.own(PATH, NUMBER, 65534, 65534, 0o622), NUMBER),
     "remove": (lambda: tap_node.remove(PATH, NUMBER), NUMBER),
     "replace": (replace, STALE),
-    "open": (lambda: process.close_all(process.open_descriptors(NIC, vhost=False)), NUMBER),
+    "open": (lambda: process.close_all(process.open_descriptors(NIC)), NUMBER),
 }
 
 

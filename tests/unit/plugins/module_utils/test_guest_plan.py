@@ -29,7 +29,14 @@ from ansible_collections.linuxnet.macvtap.plugins.module_utils._guest.plan impor
     paths_of,
     plan,
 )
-from ansible_collections.linuxnet.macvtap.plugins.module_utils._guest.qemu import QemuNic, nic_args, without_nics
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._guest.qemu import (
+    QemuNic,
+    is_virtio,
+    keeps_its_bus,
+    nic_args,
+    ports_in,
+    without_nics,
+)
 
 PATHS = paths_of("web", "/run/qemu-guests", "/var/log/qemu-guests")
 SPEC = GuestSpec(name="web", binary="/usr/bin/qemu-system-x86_64", accelerator="tcg", kernel="/boot/vmlinuz")
@@ -42,11 +49,11 @@ def nic(number=0, **changes):
     return QemuNic(nic=number, **{**values, **changes})
 
 
-def running(*nics, base=BASE, held=None):
+def running(*nics, base=BASE, held=None, vhosts=0, cut=()):
     """A guest that runs with these NICs."""
-    live = {nic.nic: LiveNic(nic.mac, nic.mtu or 0) for nic in nics}
+    live = {nic.nic: LiveNic(nic.mac, (nic.mtu or 0) if is_virtio(nic.driver) else None, nic.driver) for nic in nics}
     devices = {nic.tap_number: nic.queues for nic in nics} if held is None else held
-    return Found(Running(Process(7, 1), base, live, devices), files=("/run/qemu-guests/web",))
+    return Found(Running(Process(7, 1), base, live, devices, vhosts, frozenset(cut)), files=("/run/qemu-guests/web",))
 
 
 def kinds(wanted, found):
@@ -91,6 +98,54 @@ def test_the_plan_is_the_difference(wanted, found, expected):
     assert kinds(wanted, found) == expected
 
 
+@pytest.mark.parametrize(
+    ("wanted", "found", "expected"),
+    [
+        (started(nic(driver="e1000")), running(nic()), ["unplug", "plug"]),
+        (started(nic(driver="virtio-net")), running(nic()), []),
+        (started(nic(driver="e1000-82540em", mtu=9000)), running(nic(driver="e1000", mtu=None)), []),
+        (started(nic(vhost=True), vhost=True), running(nic()), ["unplug", "plug"]),
+        (started(nic(vhost=True), vhost=True), running(nic(), vhosts=1), []),
+        # auto: a running guest keeps what it has
+        (started(nic(vhost=True)), running(nic()), []),
+        (started(nic()), running(nic(), vhosts=1), []),
+        (started(nic(), vhost=False), running(nic(), vhosts=1), ["unplug", "plug"]),
+        (started(nic(link_up=False)), NOTHING, ["start", "link"]),
+        (started(nic(link_up=False)), running(nic()), ["link"]),
+        (started(nic(link_up=False)), running(nic(), cut={0}), []),
+        (started(nic()), running(nic(), cut={0}), ["link"]),
+        (started(nic(mtu=9000)), running(nic(), cut={0}), ["unplug", "plug"]),
+        (started(nic(mtu=9000, link_up=False)), running(nic(), cut={0}), ["unplug", "plug", "link"]),
+    ],
+)
+def test_model_vhost_and_link_of_a_nic_are_converged_without_a_restart(wanted, found, expected):
+    assert kinds(wanted, found) == expected
+
+
+def test_a_command_line_with_a_vhost_of_the_users_own_says_nothing_of_ours():
+    found = running(nic(), vhosts=1, base=(*BASE, "-netdev", "tap,id=x,vhost=on"))
+    assert kinds(started(nic(), vhost=False, base=found.running.base), found) == []
+
+
+@pytest.mark.parametrize("machine", ["q35", "q35,smm=off", "pc-q35-7.2", "type=q35"])
+def test_a_machine_that_plugs_into_root_ports_only_has_one_for_each_nic(machine):
+    command = base_command(SPEC._replace(machine=machine), PATHS)
+    ports = ports_in(" ".join(command))
+    assert len(ports) == len(set(ports)) == 16
+    args = nic_args([nic(0), nic(1, driver="e1000e"), nic(2, driver="usb-net"), nic(40)], ports=ports)
+    buses = [dict(word.partition("=")[::2] for word in arg.split(",")).get("bus") for arg in args[3::4]]
+    assert buses == ["nicport0", "nicport1", None, None]
+    assert not keeps_its_bus(" ".join(command))
+    assert keeps_its_bus(" ".join(base_command(SPEC._replace(machine=machine), PATHS, has_ports=False)))
+
+
+@pytest.mark.parametrize("machine", [None, "pc", "microvm", "virt", "pc-i440fx-7.2"])
+def test_other_machines_get_no_root_ports(machine):
+    command = base_command(SPEC._replace(machine=machine), PATHS)
+    assert ports_in(" ".join(command)) == []
+    assert not keeps_its_bus(" ".join(command))
+
+
 def test_a_control_socket_that_its_user_can_exchange_is_taken_from_it_without_a_restart():
     found = running(nic())
     exposed = found._replace(running=found.running._replace(exposed=True))
@@ -114,7 +169,7 @@ def test_the_command_line_without_its_nics_is_the_base():
     extra = ["-netdev", "user,id=net9", "-device", "virtio-net-pci,netdev=net9,id=mgmt"]
     base = base_command(SPEC._replace(extra_args=tuple(extra)), PATHS)
     assert without_nics([*base, *nic_args(nics)]) == base
-    assert without_nics([*base, *nic_args(nics, vhost=True, driver="e1000")]) == base
+    assert without_nics([*base, *nic_args([nic._replace(vhost=True, driver="e1000") for nic in nics])]) == base
 
 
 def test_values_cannot_become_options():

@@ -212,13 +212,15 @@ def test_a_refusal_of_any_shape_is_one_short_line(serve, error):
 
 
 NIC = [{"name": "nic0", "type": "child<virtio-net-pci>"}]
-MAC = "02:00:00:00:00:01"
+VIRTIO, MAC = "virtio-net-pci", "02:00:00:00:00:01"
 
 
 @pytest.mark.parametrize("values", [
     *([value] for value in (None, 5, "nic0", {"name": "nic0"}, ["nic0"], [{}], [{"name": 5}])),
-    *([NIC, mac, 1500] for mac in (5, None, "\x1b[2J", MAC + "\n", "x" * 100000)),
-    *([NIC, MAC, mtu] for mtu in ("1500", True, None, 1e999, -1, 10**19, [])),
+    *([NIC, model] for model in (5, None, [])),
+    *([NIC, VIRTIO, mac] for mac in (5, None)),
+    *([NIC, VIRTIO, mac, 1500] for mac in ("\x1b[2J", MAC + "\n", "x" * 100000)),
+    *([NIC, VIRTIO, MAC, mtu] for mtu in ("1500", True, None, 1e999, -1, 10**19, [])),
 ])  # fmt: skip
 def test_nics_of_any_other_type_than_qemus_are_an_error_of_ours(serve, values):
     path = serve([GREETING], [{"return": {}}], *([{"return": value}] for value in values))

@@ -31,7 +31,6 @@ SPEC = UnitSpec(
     python="/bin/true",
     start_timeout=30,
     stop_timeout=60,
-    vhost=False,
 )
 NIC = QemuNic(0, "02:00:00:00:00:01", 1500, 2, "/dev/tap7", (246, 3), "macvtap0")
 COMMAND = ("/bin/true", "-name", "guest=web")

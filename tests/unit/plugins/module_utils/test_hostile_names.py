@@ -195,7 +195,6 @@ def unit(name, log_dir="/var/log/qemu-guests", version=257, nic=NIC, command=("/
         python="/bin/true",
         start_timeout=30,
         stop_timeout=60,
-        vhost=False,
     )
     paths = paths_of(file_name(name), "/run/qemu-guests", log_dir)
     return unit_text(spec, [*command, name], [nic] if nic else [], paths)
