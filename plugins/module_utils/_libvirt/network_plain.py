@@ -16,7 +16,7 @@ import re
 
 from .._core.errors import InvalidInput
 from .._core.model import MODES, Network
-from .._core.names import check_ifname, check_network_name, shown
+from .._core.names import check_device, check_network_name, shown
 
 #: in text and in attributes; names have no blanks but the space
 _ESCAPES = (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"))
@@ -46,7 +46,7 @@ def read(text: str) -> Network | None:
     try:
         check_network_name(name)
         for device in devices:
-            check_ifname(device)
+            check_device(device)
     except InvalidInput:
         return None
     is_ours = mode in MODES and len(set(devices)) == len(devices) and write(name, mode, tuple(devices)) == text

@@ -68,7 +68,7 @@ def _nic(entry: Mapping[str, Any], default_network: str | None, origin: str) -> 
             guest=_checked(entry, "guest", names.check_guest_name),
             nic=_in_range(entry, "nic", 0, MAX_NIC),
             network=_checked(entry, "network", names.check_network_name) if is_placed else default_network,
-            device=_checked(entry, "device", lambda name: names.check_ifname(name, "device")),
+            device=_checked(entry, "device", lambda name: names.check_device(name, "device")),
             mode=entry["mode"],
             mac=_checked(entry, "mac", names.check_mac),
             ifname=_checked(entry, "ifname", lambda name: names.check_ifname(name, "ifname")),
@@ -133,7 +133,7 @@ def network(name: str, mode: str | None, devices: Sequence[str] | None) -> Netwo
     if not devices:
         raise InvalidInput(f"network {name!r} has no lower device; name at least one in devices")
     for number, device in enumerate(devices):
-        names.check_ifname(device, f"device of network {name!r}")
+        names.check_device(device, f"device of network {name!r}")
         if device in devices[:number]:
             raise InvalidInput(f"network {name!r} lists device {device} twice; list each once")
     return Network(name, mode or MODES[0], tuple(devices))
