@@ -79,10 +79,10 @@ class Survey:
     def of_network(self, network: Network) -> list[str]:
         """The problems of one network; empty = none."""
         problems = []
-        for name in network.devices:
-            device = self._host.device(name)
+        for given in network.devices:
+            device = self._host.device(given)
             if device is None:
-                problems.append(f"lower device {name} does not exist")
+                problems.append(f"lower device {given} does not exist")
                 continue
             name = device.name
             obstacle = self._host.obstacle(device)
