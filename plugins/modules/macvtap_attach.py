@@ -80,7 +80,9 @@ options:
           type: str
           version_added: 1.1.0
         device:
-          description: Lower device of the link.
+          description:
+            - Lower device of the link, as its name, an alternative name, or C(mac:) and its permanent MAC, such as
+              V(mac:52:54:00:12:34:56).
           type: str
         mode:
           description:
@@ -483,7 +485,7 @@ attachments:
       returned: success
       sample: vepa
     device:
-      description: Lower device.
+      description: Name of the lower device.
       type: str
       returned: success
       sample: eth0

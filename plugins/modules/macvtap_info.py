@@ -31,7 +31,8 @@ options:
     type: list
     elements: str
   device:
-    description: Only attachments on this lower device.
+    description:
+      - Only attachments on this lower device, given as its name, an alternative name, or C(mac:) and its permanent MAC.
     type: str
   all:
     description: Also macvtap links that this collection did not create.
@@ -88,10 +89,15 @@ networks:
       returned: success
       contains:
         name:
-          description: Name of the lower device.
+          description: Name of the lower device. If the host does not have it, as C(given).
           type: str
           returned: success
           sample: eth0
+        given:
+          description: The device as the definition has it, which is a name, an alternative name or a permanent MAC.
+          type: str
+          returned: success
+          sample: mac:3c:ec:ef:12:34:56
         ifindex:
           description: Its interface index.
           type: int
@@ -204,7 +210,7 @@ attachments:
       returned: success
       sample: vepa
     device:
-      description: Lower device.
+      description: Name of the lower device.
       type: str
       returned: success
       sample: eth0

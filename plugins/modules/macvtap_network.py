@@ -52,6 +52,9 @@ options:
   devices:
     description:
       - The pool of lower devices. A new attachment takes the least used one, ties in this order.
+      - Each is given as its name, as an alternative name, or as C(mac:) and its permanent MAC, such as
+        V(mac:52:54:00:12:34:56). The definition keeps it as it is given, and each use looks for the device again, so a
+        NIC may get another name. Virtual devices do not have a permanent MAC.
     type: list
     elements: str
   broadcast_queue:
@@ -177,10 +180,15 @@ network:
       returned: success
       contains:
         name:
-          description: Name of the lower device.
+          description: Name of the lower device. If the host does not have it, as C(given).
           type: str
           returned: success
           sample: eth0
+        given:
+          description: The device as the definition has it, which is a name, an alternative name or a permanent MAC.
+          type: str
+          returned: success
+          sample: mac:3c:ec:ef:12:34:56
         ifindex:
           description: Its interface index.
           type: int

@@ -31,7 +31,9 @@ extends_documentation_fragment:
   - linuxnet.macvtap.shared.unused
 options:
   device:
-    description: Lower device whose switch port is asked. It must be up.
+    description:
+      - Lower device whose switch port is asked, given as its name, an alternative name, or C(mac:) and its permanent
+        MAC. It must be up.
     type: str
     required: true
   timeout:

@@ -131,3 +131,88 @@ def test_guest_and_network_names_too_long_together_are_refused(host):
     guest, network = "g" * 120, "n" * 120
     host.network(name=network, devices=["eth0"])
     assert "too long" in host.refusal(ATTACH, attachments=[{"guest": guest, "network": network}])
+
+
+@pytest.fixture
+def altnames(host):
+    """Gives uplinks alternative names, and takes them away again."""
+    given = []
+
+    def give(device, name):
+        host.ip(f"link property add dev {device} altname {name}")
+        given.append(f"link property del dev {device} altname {name}")
+
+    yield give
+    host.ip(*given)
+
+
+def test_an_alternative_name_of_any_link_is_no_free_name(host, altnames):
+    altnames("eth1", "macvtap0")
+    row = host.converges(ATTACH, attachments=guests("web"))["attachments"][0]
+    assert row["ifname"] == "macvtap1"
+
+
+def test_an_alternative_name_asked_for_is_refused_with_whose_it_is(host, altnames):
+    altnames("eth1", "uplink-b")
+    sentence = host.refusal(ATTACH, attachments=guests("web", ifname="uplink-b"))
+    assert "uplink-b is an alternative name of eth1" in sentence
+    row = host.attach(attachments=guests("web", ifname="tap-web"))["attachments"][0]
+    host.ip("link property add dev tap-web altname web0")
+    sentence = host.refusal(ATTACH, attachments=guests("web", ifname="web0"))
+    assert "ip link property del dev tap-web altname web0" in sentence
+    assert host.attach(attachments=guests("web"))["attachments"] == [row]
+
+
+LONG = "enx-a-name-that-is-longer-than-the-name-of-a-link"
+
+
+def test_a_lower_device_may_be_given_by_an_alternative_name(host, altnames):
+    altnames("eth1", LONG)
+    xml = f"<interface type='direct'><source dev='{LONG}' mode='bridge'/></interface>"
+    first = host.converges(ATTACH, guest="web", xml=xml)["attachments"][0]
+    assert first["device"] == "eth1"
+    second = host.converges(ATTACH, attachments=[{"guest": "db", "device": LONG, "mode": "bridge"}])["attachments"][0]
+    assert second["device"] == "eth1"
+    told = host.module("macvtap_info", device=LONG)["attachments"]
+    assert {row["guest"] for row in told} == {"web", "db"}
+    assert host.module("macvtap_probe", device=LONG)["reflective_relay"]
+
+
+@pytest.mark.parametrize("how", ["options", "xml"])
+def test_a_network_keeps_the_alternative_name_and_follows_it(host, altnames, how):
+    altnames("eth1", LONG)
+    pool = f"<network><name>n</name><forward mode='vepa'><interface dev='{LONG}'/></forward></network>"
+    options = {"name": "n", "devices": [LONG]} if how == "options" else {"xml": pool}
+    network = host.converges(NETWORK, **options)["network"]
+    assert [(row["name"], row["given"]) for row in network["devices"]] == [("eth1", LONG)]
+    assert LONG in network["xml"] and "eth1" not in network["xml"]
+    wanted = [{"guest": "web", "network": "n"}]
+    made = host.converges(ATTACH, attachments=wanted)["attachments"][0]
+    # the name of the NIC is another one today
+    host.ip("link set eth1 down", "link set eth1 name wan0", "link set wan0 up")
+    try:
+        assert not host.network(**options)["changed"]
+        again = host.attach(attachments=wanted)
+        assert not again["changed"] and again["attachments"][0] == {**made, "device": "wan0"}
+        told = host.module("macvtap_info")
+        assert told["networks"][0]["problems"] == [] and told["attachments"][0]["problems"] == []
+    finally:
+        host.ip("link set wan0 down", "link set wan0 name eth1", "link set eth1 up")
+
+
+def test_a_pool_does_not_have_a_device_under_two_names(host, altnames):
+    altnames("eth1", LONG)
+    sentence = host.refusal(NETWORK, name="n", devices=["eth1", LONG])
+    assert f"network 'n' lists device eth1 twice, as 'eth1' and as '{LONG}'" in sentence
+
+
+@pytest.mark.parametrize("device", ["mac:52:54:00:12:34", "mac:", "x" * 128, "a b"])
+def test_what_is_neither_a_name_nor_a_mac_of_a_device_is_refused(host, device):
+    assert host.refusal(ATTACH, attachments=[{"guest": "web", "device": device}]).startswith("attachments[0]: the ")
+
+
+def test_a_mac_that_is_the_permanent_one_of_no_device_is_refused(host):
+    # the ends of a veth have none
+    mac = host.link("eth0")["address"]
+    sentence = host.refusal(ATTACH, attachments=[{"guest": "web", "device": f"mac:{mac}"}])
+    assert f"lower device 'mac:{mac}' does not exist on this host; usable devices: none" in sentence

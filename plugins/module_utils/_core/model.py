@@ -47,7 +47,8 @@ class Network(NamedTuple):
 
     name: str
     mode: str
-    #: names of the lower devices, the pool, in order; empty while ``pf`` is not yet resolved
+    #: the lower devices, the pool, in order, as they were given: names, alternative names, permanent MACs
+    #: (:func:`_core.names.check_device`); empty while ``pf`` is not yet resolved
     devices: tuple[str, ...]
     #: SR-IOV physical function whose VFs are the pool (``<pf dev=…/>``), or None
     pf: str | None = None
@@ -134,6 +135,10 @@ class Link(NamedTuple):
     qdisc: str = ""
     #: frames, as the link asks for; None where the kernel (before 5.11) does not report it
     broadcast_queue: int | None = None
+    #: names beside ``name``; no other link can have one of them
+    altnames: tuple[str, ...] = ()
+    #: the MAC that the hardware came with; "" for most virtual devices
+    permanent_mac: str = ""
 
     @property
     def is_macvtap(self) -> bool:

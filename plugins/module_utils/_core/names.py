@@ -17,8 +17,10 @@ from collections.abc import Iterable
 
 from .errors import InvalidInput
 
-#: IFNAMSIZ less the closing zero (include/uapi/linux/if.h)
-MAX_IFNAME_BYTES = 15
+#: IFNAMSIZ and ALTIFNAMSIZ less the closing zero (include/uapi/linux/if.h)
+MAX_IFNAME_BYTES, MAX_ALTNAME_BYTES = 15, 127
+#: begins the permanent MAC of a device, where a name could stand
+_BY_MAC = "mac:"
 #: a file name has 255 bytes (NAME_MAX), and libvirt itself writes NAME.xml.new
 MAX_NETWORK_NAME_BYTES = 247
 #: more never fits the mark in a link's alias (IFALIASZ, 255 bytes), which checks the exact length, network included
@@ -114,21 +116,41 @@ def check_guest_name(name: str) -> str:
     return name
 
 
-def check_ifname(name: str, what: str = "interface name") -> str:
+def check_ifname(name: str, what: str = "interface name", most: int = MAX_IFNAME_BYTES) -> str:
     """:returns: ``name``, one that the kernel accepts for a network device (dev_valid_name(), net/core/dev.c).
 
     :arg what: what to call it in the message, such as "lower device".
+    :arg most: bytes that it may have.
     """
     _check_text(name, what)
     raw = name.encode()
-    if len(raw) > MAX_IFNAME_BYTES:
-        raise InvalidInput(f"the {what} {shown(name)} has {len(raw)} bytes; the kernel allows {MAX_IFNAME_BYTES}")
+    if len(raw) > most:
+        raise InvalidInput(f"the {what} {shown(name)} has {len(raw)} bytes; the kernel allows {most}")
     bad = next((c for c in name if c in "/:%" or any(byte in _KERNEL_BLANKS for byte in c.encode())), None)
     if bad is not None:
         raise InvalidInput(f"the {what} {shown(name)} contains {shown(bad)}, which no device name can; remove it")
     if name in _NO_DEVICES:
         raise InvalidInput(f"the {what} {shown(name)} cannot be the name of a network device; choose another one")
     return name
+
+
+def check_device(name: str, what: str = "lower device") -> str:
+    """:returns: ``name``, as it is: the name or an alternative name of a device, or ``mac:`` and its permanent MAC.
+
+    :raises InvalidInput: it can be neither.
+    """
+    if permanent_mac_in(name) is None:
+        check_ifname(name, what, MAX_ALTNAME_BYTES)
+    return name
+
+
+def permanent_mac_in(device: str) -> str | None:
+    """:returns: the permanent MAC by which ``device`` is given, as :func:`normalize_mac` does; None = by a name.
+
+    :raises InvalidInput: what follows ``mac:`` is not a MAC address.
+    """
+    is_mac = isinstance(device, str) and device.startswith(_BY_MAC)
+    return normalize_mac(device[len(_BY_MAC) :]) if is_mac else None
 
 
 def normalize_mac(text: str) -> str:

@@ -19,7 +19,7 @@ from typing import Any, Optional
 
 from .._core.errors import InvalidInput
 from .._core.model import MAX_QUEUES, MODES, Nic
-from .._core.names import check_guest_name, check_ifname, check_mac, check_network_name, shown
+from .._core.names import check_device, check_guest_name, check_ifname, check_mac, check_network_name, shown
 from .xml import attribute_one_of, children, elements, etree, only_child, parse_xml, start_tag, text_of
 
 #: types that never are a macvtap; the NIC is skipped and still counts for the position of the next one
@@ -286,7 +286,7 @@ def _read_direct_source(source: Any | None, where: str) -> _Source:
     return (
         check_network_name(network) if network else None,
         source.get("portgroup") or None,
-        check_ifname(source.get("dev"), f"lower device of {where}"),
+        check_device(source.get("dev"), f"lower device of {where}"),
         mode,
     )
 

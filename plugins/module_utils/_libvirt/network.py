@@ -18,7 +18,7 @@ from typing import Any
 
 from .._core.errors import InvalidInput
 from .._core.model import MODES, Network, PortGroup
-from .._core.names import check_ifname, check_network_name, shown
+from .._core.names import check_device, check_ifname, check_network_name, shown
 from . import network_defaults, network_plain
 from .network_layout import drop_live_attributes, metadata_of, same_network_document, write_network
 from .xml import attribute_one_of, children, elements, etree, only_child, parse_xml, start_tag, text_of
@@ -220,7 +220,9 @@ def _check_mode(mode: str, tag: str, where: str) -> str:
 def _device(node: Any, where: str) -> str:
     if not node.get("dev"):
         raise InvalidInput(f"{where} has <{node.tag}> without a dev; name the lower device: <{node.tag} dev='eth0'/>")
-    return check_ifname(node.get("dev"), f"lower device of {where}")
+    # a physical function is looked for in sysfs
+    check = check_ifname if node.tag == "pf" else check_device
+    return check(node.get("dev"), f"lower device of {where}")
 
 
 def _pool(forward: Any, where: str) -> tuple[tuple[str, ...], str | None]:

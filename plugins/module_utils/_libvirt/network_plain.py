@@ -17,7 +17,7 @@ from collections.abc import Sequence
 
 from .._core.errors import InvalidInput
 from .._core.model import MODES, Network, PortGroup
-from .._core.names import check_ifname, check_network_name, check_portgroup_name, shown
+from .._core.names import check_device, check_network_name, check_portgroup_name, shown
 from . import network_defaults
 
 #: in text and in attributes; names have no blanks but the space
@@ -79,7 +79,7 @@ def read(text: str) -> Network | None:
     try:
         check_network_name(name)
         for device in devices:
-            check_ifname(device)
+            check_device(device)
         for group in portgroups:
             check_portgroup_name(group.name)
         check_portgroups(portgroups, f"network {shown(name)}")

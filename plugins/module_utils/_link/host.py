@@ -14,11 +14,14 @@ from typing import NamedTuple
 from .._core.errors import InvalidInput, Refused
 from .._core.identity import likely_indexes, read_tag
 from .._core.model import IFF_LOOPBACK, Link, Node, OwnerTag
+from .._core.names import permanent_mac_in
 
 #: kinds of master that take every frame of their port, so that no macvtap can sit on it (rx_handler)
 _PORT_MASTERS = {"bridge": "bridge", "bond": "bond", "team": "team device", "openvswitch": "Open vSwitch"}
 #: kinds that share a lower device with macvtaps
 _SIBLINGS = ("macvtap", "macvlan")
+#: kinds that may take over the permanent MAC of the device below (eth_hw_addr_inherit)
+_INHERITING = (*_SIBLINGS, "vlan", "ipvlan")
 _ARPHRD_ETHER = 1
 
 
@@ -36,6 +39,7 @@ class Host:
         self.links = links
         #: what lies at tapN for N that is no ifindex of this namespace
         self.foreign_nodes = foreign_nodes or {}
+        #: by name and by alternative name: the kernel has them in one table
         self.by_name: dict[str, Link] = {}
         self.macvtaps: list[Link] = []
         self.owned: dict[tuple[str, int], Owned] = {}
@@ -45,6 +49,8 @@ class Host:
         self._on: dict[int, list[Link]] = {}
         for link in links.values():
             self.by_name[link.name] = link
+            if link.altnames:
+                self.by_name.update(dict.fromkeys(link.altnames, link))
             if link.kind in _SIBLINGS and link.lower_netnsid is None:
                 self._on.setdefault(link.lower, []).append(link)
             if link.is_macvtap:
@@ -106,25 +112,50 @@ class Host:
             " --type=net' lists them)"
         )
 
+    def device(self, given: str) -> Link | None:
+        """The link with this name, alternative name or permanent MAC (:func:`_core.names.check_device`), if any.
+
+        :raises InvalidInput: several have the MAC, as a NIC and its accelerating virtual function in some clouds.
+        """
+        mac = permanent_mac_in(given)
+        if mac is None:
+            return self.by_name.get(given)
+        found = [link for link in self.links.values() if link.permanent_mac == mac and link.kind not in _INHERITING]
+        if len(found) > 1:
+            raise InvalidInput(
+                "%s is the permanent MAC of %s; name the one that is meant"
+                % (given, " and ".join(link.name for link in found))
+            )
+        return found[0] if found else None
+
+    def current_name(self, given: str) -> str:
+        """The name of that link now; ``given`` where there is no such link."""
+        link = self.device(given)
+        return given if link is None else link.name
+
     def lower_device(self, name: str, wanted_by: str) -> Link:
         """The lower device of that name, checked for everything that keeps macvtaps off it.
 
+        :arg name: as :meth:`device` takes it.
         :arg wanted_by: who wants it, for the message.
         :raises InvalidInput: naming the device, what is in the way and the way out.
         """
-        link = self.by_name.get(name)
+        link = self.device(name)
         if link is None:
             raise InvalidInput(
                 "%s: lower device %r does not exist on this host; usable devices: %s"
-                % (wanted_by, name, ", ".join(sorted(self._candidates())) or "none")
+                % (wanted_by, name, ", ".join(sorted(self._candidates(permanent_mac_in(name) is not None))) or "none")
             )
         obstacle = self.obstacle(link)
         if obstacle:
             raise InvalidInput(f"{wanted_by}: lower device {name!r} {obstacle}")
         return link
 
-    def _candidates(self) -> list[str]:
-        return [link.name for link in self.links.values() if self.obstacle(link) is None]
+    def _candidates(self, by_mac: bool) -> list[str]:
+        usable = [link for link in self.links.values() if self.obstacle(link) is None]
+        if by_mac:
+            return [f"{link.name} (mac:{link.permanent_mac})" for link in usable if link.permanent_mac]
+        return [link.name for link in usable]
 
     def obstacle(self, link: Link) -> str | None:
         """Why no macvtap can be on this link, or be of use there (macvlan_common_newlink), None = it can."""

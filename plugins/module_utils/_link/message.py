@@ -21,6 +21,7 @@ from .._core.model import Link
 IFLA_ADDRESS, IFLA_IFNAME, IFLA_MTU, IFLA_LINK, IFLA_QDISC, IFLA_MASTER, IFLA_TXQLEN = 1, 3, 4, 5, 6, 10, 13
 IFLA_OPERSTATE, IFLA_LINKINFO, IFLA_IFALIAS, IFLA_AF_SPEC, IFLA_GROUP = 16, 18, 20, 26, 27
 IFLA_NET_NS_FD, IFLA_EXT_MASK, IFLA_LINK_NETNSID = 28, 29, 37
+IFLA_PROP_LIST, IFLA_ALT_IFNAME, IFLA_PERM_ADDRESS = 52, 53, 54
 IFLA_INFO_KIND, IFLA_INFO_DATA = 1, 2
 #: the second since Linux 5.11; what all links of a lower device ask for makes one queue, as long as the longest
 IFLA_MACVLAN_MODE, IFLA_MACVLAN_BC_QUEUE_LEN = 1, 7
@@ -45,6 +46,8 @@ _USED_KINDS = (
     IFLA_AF_SPEC,
     IFLA_GROUP,
     IFLA_LINK_NETNSID,
+    IFLA_PROP_LIST,
+    IFLA_PERM_ADDRESS,
 )
 #: as they come on the wire, where the kernel marks some as nested
 _USED = frozenset(_USED_KINDS).union(kind | _NLA_F_NESTED for kind in _USED_KINDS)
@@ -131,13 +134,13 @@ def decode_link(data: bytes, start: int, end: int) -> Link:
         return _U32.unpack_from(data, at[kind][0])[0] if kind in at else 0
 
     def text(kind: int) -> str:
-        if kind not in at:
-            return ""
-        first, last = at[kind]
-        return data[first:last].rstrip(b"\0").decode("utf-8", "surrogateescape")
+        return _text(data, *at[kind]) if kind in at else ""
+
+    def mac(kind: int) -> str:
+        first, last = at.get(kind, (0, 0))
+        return data[first:last].hex(":") if last > first else ""
 
     link_kind, mode, queue = _link_info(data, *at[IFLA_LINKINFO]) if IFLA_LINKINFO in at else ("", None, None)
-    mac_first, mac_last = at.get(IFLA_ADDRESS, (0, 0))
     operstate = data[at[IFLA_OPERSTATE][0]] if IFLA_OPERSTATE in at else 0
     return Link(
         ifindex=ifindex,
@@ -146,7 +149,7 @@ def decode_link(data: bytes, start: int, end: int) -> Link:
         mode=mode,
         lower=number(IFLA_LINK),
         lower_netnsid=_I32.unpack_from(data, at[IFLA_LINK_NETNSID][0])[0] if IFLA_LINK_NETNSID in at else None,
-        mac=data[mac_first:mac_last].hex(":") if mac_last > mac_first else "",
+        mac=mac(IFLA_ADDRESS),
         mtu=number(IFLA_MTU),
         flags=flags,
         alias=text(IFLA_IFALIAS),
@@ -158,6 +161,8 @@ def decode_link(data: bytes, start: int, end: int) -> Link:
         queue_length=number(IFLA_TXQLEN),
         qdisc=text(IFLA_QDISC),
         broadcast_queue=queue,
+        altnames=_altnames(data, *at[IFLA_PROP_LIST]) if IFLA_PROP_LIST in at else (),
+        permanent_mac=mac(IFLA_PERM_ADDRESS),
     )
 
 
@@ -185,6 +190,15 @@ def _find(data: bytes, start: int, end: int) -> dict[int, tuple[int, int]]:
             at[kind & _NLA_TYPE_MASK] = (start + 4, start + length)
         start += (length + 3) & ~3
     return at
+
+
+def _text(data: bytes, first: int, last: int) -> str:
+    return data[first:last].rstrip(b"\0").decode("utf-8", "surrogateescape")
+
+
+def _altnames(data: bytes, start: int, end: int) -> tuple[str, ...]:
+    properties = attributes(data, start, end)
+    return tuple(_text(data, first, last) for kind, first, last in properties if kind == IFLA_ALT_IFNAME)
 
 
 def _link_info(data: bytes, start: int, end: int) -> tuple[str, str | None, int | None]:

@@ -123,7 +123,8 @@ class Placement:
                 f"{label(nic)}: network {network.name!r} does not have a lower device; name at least one"
             )
         wanted_by = f"network {network.name!r}"
-        return network.mode, [self._lower(device, wanted_by) for device in network.devices]
+        pool = {self._lower(device, wanted_by).ifindex: self._lower(device, wanted_by) for device in network.devices}
+        return network.mode, list(pool.values())
 
     def _lower(self, name: str, wanted_by: str) -> Link:
         key = (name, wanted_by)

@@ -87,7 +87,7 @@ def resolve(
     claimed = {place.found.ifindex for place in places if place.found is not None}
     others = [link for link in host.links.values() if link.ifindex not in claimed and link.ifindex not in gone]
     macs = _choose_macs(places, host, others, defaults.mac_prefix)
-    names = _choose_names(places, others)
+    names = _choose_names(places, others, gone, host)
     indexes = _choose_indexes(places, host, defaults.stable_index, promised)
     lacking = not_in_this_kernel(host.links.values())
     _require_in_kernel(places, lacking)
@@ -148,10 +148,19 @@ def _derived_mac(place: Place, prefix: str, used: set[str]) -> str:
     )
 
 
-def _choose_names(places: Sequence[Place], others: Sequence[Link]) -> list[str]:
+def _choose_names(places: Sequence[Place], others: Sequence[Link], gone: set[int], host: Host) -> list[str]:
     taken = {link.name: link for link in others}
+    # the kernel gives no link a name that is an alternative name of one, of the link itself either
+    taken.update({name: link for name, link in host.by_name.items() if name != link.name and link.ifindex not in gone})
     for place in places:
         holder = taken.get(place.nic.ifname) if place.nic.ifname else None
+        if holder is not None and holder.name != place.nic.ifname:
+            raise Conflict(
+                "%s: the name %s is an alternative name of %s; choose another ifname, or remove that name: ip link"
+                " property del dev %s altname %s"
+                % (place.label, place.nic.ifname, holder.name, holder.name, place.nic.ifname),
+                holder,
+            )
         if holder is not None:
             raise Conflict(
                 f"{place.label}: the name {holder.name} belongs to another link ({holder.kind or 'no macvtap'},"

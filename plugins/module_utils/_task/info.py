@@ -58,6 +58,8 @@ def survey(
     """
     with rtnetlink.Netlink() as netlink:
         host = look_at_host(netlink, policy)
+    if selection.device is not None:
+        selection = selection._replace(device=host.current_name(selection.device))
     networks, damaged = _definitions_here(directory)
     libvirt_links = state.made_links() if host.macvtaps else {}
     told = Survey(host, networks, libvirt_links, sysfs.wireless(_lower_devices(host, networks)))
@@ -133,7 +135,8 @@ def _there(host: Host, defined: Collection[str], boot: Collection[Entry]) -> dic
 def _lower_devices(host: Host, networks: Mapping[str, Network]) -> set[str]:
     """Names of those that are of interest; a device in another network namespace has none here."""
     used = {host.links[link.lower].name for link in host.macvtaps if link.lower in host.links}
-    return used.union(*(network.devices for network in networks.values())) & set(host.by_name)
+    pools = [device for network in networks.values() for device in network.devices]
+    return used.union(link.name for link in map(host.device, pools) if link is not None)
 
 
 def _is_boot_only(entry: Entry, host: Host, selection: Selection) -> bool:

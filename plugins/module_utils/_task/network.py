@@ -16,8 +16,8 @@ from typing import Any, NamedTuple
 from ansible.module_utils.basic import AnsibleModule
 
 from .._core import names
-from .._core.errors import MissingLibrary, Refused
-from .._core.model import BOOT_DIRECTORY, Attachment, Network, Nic, NodePolicy
+from .._core.errors import InvalidInput, MissingLibrary, Refused
+from .._core.model import BOOT_DIRECTORY, Attachment, Link, Network, Nic, NodePolicy
 from .._libvirt import definitions, network_plain, state
 from .._libvirt.network import network_xml, parse_network, same_definition, update_network_xml
 from .._link.host import Host, Owned
@@ -81,7 +81,7 @@ def define(
     def decide(host: Host, found: _Found) -> Decision:
         host = _without(host, detached, task)
         text = _new_text(wanted, found.network, found.text, keeps_portgroups)
-        lowers = [host.lower_device(name, f"network {wanted.name!r}") for name in pooled.devices]
+        lowers = _pool(pooled, host)
         return Decision(
             host,
             _moved(found.network, pooled, host) if found.network is not None else (),
@@ -138,6 +138,22 @@ class _Found(NamedTuple):
     network: Network | None
 
 
+def _pool(network: Network, host: Host) -> list[Link]:
+    """The lower devices.
+
+    :raises InvalidInput: naming one that cannot be, or that is given by two of its names.
+    """
+    given: dict[int, str] = {}
+    for name in network.devices:
+        link = host.lower_device(name, f"network {network.name!r}")
+        other = given.setdefault(link.ifindex, name)
+        if other != name:
+            raise InvalidInput(
+                f"network {network.name!r} lists device {link.name} twice, as {other!r} and as {name!r}; list each once"
+            )
+    return [host.links[index] for index in given]
+
+
 def _read(path: str, name: str) -> _Found:
     text = definitions.read_text(path)
     return _Found(text, None if text is None else sriov.with_devices(definitions.parse(path, text, name)))
@@ -191,7 +207,7 @@ def _moved(old: Network, new: Network, host: Host) -> list[Attachment]:
     """The live links of the network, as the new definition wants them; everything else about them stays."""
     if (old.mode, old.devices) == (new.mode, new.devices):
         return []
-    old_devices = {host.by_name[name].ifindex for name in old.devices if name in host.by_name}
+    old_devices = {link.ifindex for link in map(host.device, old.devices) if link is not None}
     affected = [
         owned
         for owned in host.owned.values()

@@ -76,7 +76,7 @@ def _nic(entry: Mapping[str, Any], default_network: str | None, origin: str) -> 
             nic=_in_range(entry, "nic", 0, MAX_NIC),
             network=network,
             portgroup=entry["portgroup"],
-            device=_checked(entry, "device", lambda name: names.check_ifname(name, "device")),
+            device=_checked(entry, "device", lambda name: names.check_device(name, "device")),
             mode=entry["mode"],
             mac=_checked(entry, "mac", names.check_mac),
             ifname=_checked(entry, "ifname", lambda name: names.check_ifname(name, "ifname")),
@@ -159,7 +159,7 @@ def network(
     if not devices:
         raise InvalidInput(f"network {name!r} has no lower device; name at least one in devices")
     for number, device in enumerate(devices):
-        names.check_ifname(device, f"device of network {name!r}")
+        names.check_device(device, f"device of network {name!r}")
         if device in devices[:number]:
             raise InvalidInput(f"network {name!r} lists device {device} twice; list each once")
     where = f"network {name!r}"

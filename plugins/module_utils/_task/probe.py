@@ -60,7 +60,7 @@ def work(module: AnsibleModule) -> dict[str, Any]:
     timeout = module.params["timeout"]
     if not 0 < timeout <= _LONGEST:
         raise InvalidInput(f"timeout {timeout} is not possible; it must be more than 0 and at most {_LONGEST} seconds")
-    device = names.check_ifname(module.params["device"], "device")
+    device = names.check_device(module.params["device"], "device")
     result = probe(device, timeout)
     for warning in warnings.of_probe(device, result, result.pop("vepa"), result.pop("mtu")):
         module.warn(warning)

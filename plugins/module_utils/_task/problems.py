@@ -79,11 +79,12 @@ class Survey:
     def of_network(self, network: Network) -> list[str]:
         """The problems of one network; empty = none."""
         problems = []
-        for name in network.devices:
-            device = self._host.by_name.get(name)
+        for given in network.devices:
+            device = self._host.device(given)
             if device is None:
-                problems.append(f"lower device {name} does not exist")
+                problems.append(f"lower device {given} does not exist")
                 continue
+            name = device.name
             obstacle = self._host.obstacle(device)
             if obstacle:
                 problems.append(f"lower device {name} {obstacle}")
@@ -143,7 +144,7 @@ class Survey:
     def _of_foreign(self, link: Link) -> Iterator[str]:
         device = self._host.device_name(link)
         for network in self._networks.values():
-            if device in network.devices:
+            if device in map(self._host.current_name, network.devices):
                 maker = self._maker(link)
                 yield f"foreign: it is {maker}, not ours, and lower device {device} belongs to network {network.name!r}"
 
@@ -167,5 +168,5 @@ class Survey:
             return
         if link.mode != network.mode:
             yield f"mode is {link.mode}, that of network {network.name!r} is {network.mode}"
-        if network.devices and self._host.device_name(link) not in network.devices:
+        if network.devices and self._host.device_name(link) not in map(self._host.current_name, network.devices):
             yield f"lower device {self._host.device_name(link)} is not in the pool of network {network.name!r}"

@@ -141,9 +141,10 @@ def _portgroup_row(group: PortGroup) -> dict[str, Any]:
 
 
 def _device_row(name: str, host: Host) -> dict[str, Any]:
-    link = host.by_name.get(name)
+    link = host.device(name)
     return {
-        "name": name,
+        "name": link.name if link else name,
+        "given": name,
         "ifindex": link.ifindex if link else None,
         "mac": link.mac if link else None,
         "mtu": link.mtu if link else None,

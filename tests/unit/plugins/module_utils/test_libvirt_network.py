@@ -217,7 +217,7 @@ REFUSED = {
     "interface with empty dev": (pool("eth0", ""), "<interface> without a dev"),
     "device twice": (pool("eth0", "eth1", "eth0"), "'eth0' more than once"),
     "other first device": (pool("eth1", "eth0", attributes=" dev='eth0'"), "dev='eth0' on <forward>, but 'eth1'"),
-    "long device": (pool("a" * 16), "'aaaaaaaaaaaaaaaa' has 16 bytes"),
+    "long device": (pool("a" * 128), "has 128 bytes"),
     "path as device": (pool("../x"), "'../x' contains '/'"),
     "pf without dev": (network(forward="<forward mode='passthrough'><pf/></forward>"), "<pf> without a dev"),
     "two pfs": (network(forward="<forward mode='passthrough'><pf dev='a'/><pf dev='b'/></forward>"), "2 <pf> elements"),

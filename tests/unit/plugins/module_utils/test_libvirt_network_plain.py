@@ -18,7 +18,7 @@ from lxml import etree
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._core.errors import InvalidInput
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._core.model import MODES, Network, PortGroup
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._core.names import (
-    check_ifname,
+    check_device,
     check_network_name,
     check_portgroup_name,
 )
@@ -43,7 +43,7 @@ def passes(check):
 #: the characters that XML writes in another way, and any others
 LETTERS = st.one_of(st.sampled_from("&<>\"';# é"), st.characters(codec="utf-8"))
 NETWORK_NAMES = st.text(LETTERS, min_size=1, max_size=12).filter(passes(check_network_name))
-DEVICES = st.text(LETTERS, min_size=1, max_size=6).filter(passes(check_ifname))
+DEVICES = st.text(LETTERS, min_size=1, max_size=6).filter(passes(check_device))
 POOLS = st.lists(DEVICES, min_size=1, max_size=4, unique=True).map(tuple)
 PORTGROUP_NAMES = st.text(LETTERS, min_size=1, max_size=6).filter(passes(check_portgroup_name))
 PORTGROUPS = st.lists(PORTGROUP_NAMES, max_size=3, unique=True).flatmap(
@@ -107,7 +107,7 @@ def test_one_other_character_and_it_is_read_as_the_parser_does_or_not_at_all(net
 def test_a_hostile_name_is_read_back_or_refused(name):
     for network in (Network(name, "vepa", ("eth0",)), Network("n", "vepa", (name,))):
         found = network_plain.read(text_of(network))
-        is_good = passes(check_network_name)(network.name) and passes(check_ifname)(network.devices[0])
+        is_good = passes(check_network_name)(network.name) and passes(check_device)(network.devices[0])
         assert (found is not None and found._replace(xml=None) == network) == is_good
 
 

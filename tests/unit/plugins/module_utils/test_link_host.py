@@ -117,3 +117,40 @@ def test_other_modes_share_a_device():
 def test_links_that_go_do_not_count():
     there = host(macvtap(10, "a", "web"))
     there.require_alone(there.links[ETH0], "passthrough", {10}, "guest db")
+
+
+PERMANENT = "52:54:00:aa:bb:cc"
+
+
+def test_a_device_is_found_by_each_of_its_names_and_by_its_permanent_mac():
+    there = host(nic_of_host(20, "eno1", altnames=("enp1s0", "enx525400aabbcc"), permanent_mac=PERMANENT))
+    for given in ("eno1", "enp1s0", "enx525400aabbcc", "mac:52:54:0:AA:bb:CC"):
+        assert there.lower_device(given, "somebody").ifindex == 20
+        assert there.current_name(given) == "eno1"
+
+
+def test_the_permanent_mac_is_not_the_one_that_a_guest_in_mode_passthrough_lends():
+    lent = nic_of_host(20, "eno1", mac="02:00:00:00:00:01", permanent_mac=PERMANENT)
+    there = host(lent, macvtap(21, "a", lower=20, mac="02:00:00:00:00:01", permanent_mac=PERMANENT))
+    assert there.device(f"mac:{PERMANENT}") == lent
+    assert there.device("mac:02:00:00:00:00:01") is None
+
+
+def test_a_vlan_device_does_not_count_although_it_takes_over_the_permanent_mac():
+    there = host(
+        nic_of_host(20, "eno1", permanent_mac=PERMANENT),
+        nic_of_host(21, "eno1.4", kind="vlan", permanent_mac=PERMANENT),
+    )
+    assert there.current_name(f"mac:{PERMANENT}") == "eno1"
+
+
+def test_a_permanent_mac_of_two_devices_is_refused_with_their_names():
+    there = host(*(nic_of_host(20 + number, f"eno{number}", permanent_mac=PERMANENT) for number in (0, 1)))
+    with pytest.raises(InvalidInput, match=f"mac:{PERMANENT} is the permanent MAC of eno0 and eno1"):
+        there.lower_device(f"mac:{PERMANENT}", "somebody")
+
+
+def test_a_permanent_mac_of_no_device_is_refused_with_those_that_are():
+    there = host(nic_of_host(20, "eno1", permanent_mac=PERMANENT))
+    with pytest.raises(InvalidInput, match=rf"'mac:52:54:00:00:00:99'.*: eno1 \(mac:{PERMANENT}\)"):
+        there.lower_device("mac:52:54:00:00:00:99", "somebody")

@@ -50,6 +50,8 @@ links = st.builds(
     qdisc=st.sampled_from(["noqueue", "pfifo_fast", "mq", "fq_codel"]),
     # pyroute2 does not know it
     broadcast_queue=st.none(),
+    altnames=st.just(()),
+    permanent_mac=st.just(""),
 )
 
 
@@ -198,3 +200,15 @@ def test_a_mode_or_state_that_a_later_kernel_may_invent_is_no_error():
     body = wire.body(7, wire.nla(wire.IFLA_LINKINFO, info) + wire.nla(wire.IFLA_OPERSTATE, b"\x63"))
     link = wire.decode_link(body, 0, len(body))
     assert (link.kind, link.mode, link.operstate) == ("macvtap", None, "unknown")
+
+
+def test_alternative_names_and_the_permanent_mac_are_read():
+    listed = b"".join(wire.nla_text(wire.IFLA_ALT_IFNAME, name) for name in ("enp1s0", "x" * 127, "\udcff"))
+    # the kernel marks it as nested
+    payload = wire.nla(wire.IFLA_PROP_LIST | 0x8000, listed)
+    payload += wire.nla_text(wire.IFLA_IFNAME, "eth0")
+    payload += wire.nla(wire.IFLA_PERM_ADDRESS, bytes.fromhex("525400123456"))
+    body = wire.body(2, payload)
+    link = wire.decode_link(body, 0, len(body))
+    assert (link.name, link.altnames) == ("eth0", ("enp1s0", "x" * 127, "\udcff"))
+    assert link.permanent_mac == "52:54:00:12:34:56"
