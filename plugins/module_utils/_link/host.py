@@ -17,6 +17,8 @@ from .._core.model import IFF_LOOPBACK, Link, Node, OwnerTag
 
 #: kinds of master that take every frame of their port, so that no macvtap can sit on it (rx_handler)
 _PORT_MASTERS = {"bridge": "bridge", "bond": "bond", "team": "team device", "openvswitch": "Open vSwitch"}
+#: kinds that no handler of frames can be put on (IFF_NO_RX_HANDLER), and that make their parent such a device
+_IPVLANS = ("ipvlan", "ipvtap")
 #: kinds that share a lower device with macvtaps
 _SIBLINGS = ("macvtap", "macvlan")
 _ARPHRD_ETHER = 1
@@ -138,6 +140,10 @@ class Host:
             )
         if link.kind == "tun":
             return "is a tun/tap device, whose other end is a program and no wire; name an Ethernet device"
+        if link.kind == "vrf":
+            return "is a VRF, a routing table that has no wire; name one of its ports"
+        if link.kind in _IPVLANS:
+            return f"is itself an {link.kind}, on which no other link can be; name an Ethernet device"
         if link.hardware != _ARPHRD_ETHER:
             return "is not an Ethernet device (ARPHRD type %d); name an Ethernet device" % link.hardware
         master = self.links.get(link.master)
@@ -150,7 +156,14 @@ class Host:
                     master.name,
                 )
             )
+        ipvlan = next((each for each in self.links.values() if self._is_ipvlan_on(each, link)), None)
+        if ipvlan is not None:
+            return f"carries {ipvlan.kind} {ipvlan.name}, which receives all its frames; use another device, or delete that"
         return None
+
+    @staticmethod
+    def _is_ipvlan_on(link: Link, device: Link) -> bool:
+        return link.kind in _IPVLANS and link.lower == device.ifindex and link.lower_netnsid is None
 
     def require_alone(self, device: Link, mode: str, ignored: set[int], wanted_by: str) -> None:
         """Passthrough wants the lower device for itself, and no link joins one that has it (macvlan: EINVAL).
