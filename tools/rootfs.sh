@@ -14,6 +14,8 @@
 set -euo pipefail
 
 cd "$(dirname "$0")/.."
+# shellcheck source=tools/debian_source.sh
+. tools/debian_source.sh
 checkout=$PWD
 cache=$checkout/.cache/matrix/rootfs
 
@@ -26,35 +28,12 @@ usage() {
 
 # base SUITE: builds $cache/SUITE when it is not there.
 base() {
-    local suite=$1 keys=/usr/share/keyrings/debian-archive-keyring.gpg archive security new=$cache/$1.new
+    local suite=$1 new=$cache/$1.new
     [ ! -d "$cache/$suite" ] || return 0
-    [ -n "$(debian_source)" ] || apt-get update -qq
-    archive=$(debian_source Debian)
-    security=$(debian_source Debian-Security)
-    if [ -z "$archive" ] || [ ! -e "$keys" ]; then
-        echo "rootfs: needs Debian's archive in this machine's apt sources, and $keys" >&2
-        exit 1
-    fi
     echo "rootfs: building Debian $suite" >&2
-    command -v mmdebstrap >/dev/null || apt-get install -qq -y --no-install-recommends mmdebstrap >/dev/null
-    sources=("deb $archive $suite main" "deb $archive $suite-updates main")
-    [ -z "$security" ] || sources+=("deb $security $suite-security main")
     rm -rf --one-file-system "$new"
-    # How this machine reaches the mirror holds inside as well.
-    apt-config dump --no-empty --format '%F "%v";%n' Acquire::http Acquire::https Acquire::Check-Valid-Until >"$new.apt"
-    mmdebstrap --quiet --mode=root --variant=minbase --include=git,make --keyring="$keys" --aptopt="$new.apt" \
-        "$suite" "$new" "${sources[@]}" >"$new.log" 2>&1 || {
-        tail -n 5 "$new.log" >&2
-        echo "rootfs: mmdebstrap failed, see $new.log; when it misses a key: apt-get install debian-archive-keyring" >&2
-        exit 1
-    }
+    debian_root "$suite" "$new" git,make
     mv "$new" "$cache/$suite"
-}
-
-# The first address among the apt sources of Debian's archive that has this label.
-debian_source() {
-    apt-get indextargets --format '$(LABEL)|$(REPO_URI)' 'Created-By: Packages' 'Origin: Debian' |
-        sed -n "s/^${1:-[^|]*}|//p" | head -n 1
 }
 
 # copy SUITE ROOT: a copy of the base with the tracked files of this checkout in /root/macvtap.

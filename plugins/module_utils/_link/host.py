@@ -18,6 +18,8 @@ from .._core.names import permanent_mac_in
 
 #: kinds of master that take every frame of their port, so that no macvtap can sit on it (rx_handler)
 _PORT_MASTERS = {"bridge": "bridge", "bond": "bond", "team": "team device", "openvswitch": "Open vSwitch"}
+#: kinds that no handler of frames can be put on (IFF_NO_RX_HANDLER), and that make their parent such a device
+_IPVLANS = ("ipvlan", "ipvtap")
 #: kinds that share a lower device with macvtaps
 _SIBLINGS = ("macvtap", "macvlan")
 #: kinds that may take over the permanent MAC of the device below (eth_hw_addr_inherit)
@@ -166,6 +168,10 @@ class Host:
             return f"is itself a {link.kind}: the kernel would silently use what is below it; name {below}"
         if link.kind == "tun":
             return "is a tun/tap device, whose other end is a program and no wire; name an Ethernet device"
+        if link.kind == "vrf":
+            return "is a VRF, a routing table that has no wire; name one of its ports"
+        if link.kind in _IPVLANS:
+            return f"is itself an {link.kind}, on which no other link can be; name an Ethernet device"
         if link.hardware != _ARPHRD_ETHER:
             return f"is not an Ethernet device (ARPHRD type {link.hardware}); name an Ethernet device"
         master = self.links.get(link.master)
@@ -174,7 +180,14 @@ class Host:
                 f"is a port of {_PORT_MASTERS[master.kind]} {master.name}, which receives all its frames; use"
                 f" {master.name} itself, or remove the port from it first"
             )
+        ipvlan = next((each for each in self.links.values() if self._is_ipvlan_on(each, link)), None)
+        if ipvlan is not None:
+            return f"carries {ipvlan.kind} {ipvlan.name}, which receives all its frames; use another device, or delete that"
         return None
+
+    @staticmethod
+    def _is_ipvlan_on(link: Link, device: Link) -> bool:
+        return link.kind in _IPVLANS and link.lower == device.ifindex and link.lower_netnsid is None
 
     def require_alone(self, device: Link, mode: str, ignored: set[int], wanted_by: str) -> None:
         """Passthrough wants the lower device for itself, and no link joins one that has it (macvlan: EINVAL).

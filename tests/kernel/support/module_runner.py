@@ -133,12 +133,16 @@ def answer(request):
     return {"status": status, "stdout": texts[0], "stderr": texts[1], "points": json.loads(texts[2] or "null")}
 
 
-def main():
-    """Serve requests until standard input closes."""
+def preload():
+    """Import what all modules need, as far as it is there: a runner may have been started without a library."""
     for name in PRELOADED:
-        # a runner may have been started without a library
         with contextlib.suppress(ModuleNotFoundError):
             importlib.import_module(name)
+
+
+def main():
+    """Serve requests until standard input closes."""
+    preload()
     for line in sys.stdin:
         print(json.dumps(answer(json.loads(line))), flush=True)
 
