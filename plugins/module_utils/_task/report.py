@@ -25,6 +25,7 @@ from .._core.model import (
     Tap,
 )
 from .._libvirt.interface import interface_xml
+from .._link import host_link
 from .._link.attributes import NODE_OPTIONS, OPTIONS
 from .._link.host import Host
 from .._link.steps import DeleteLink
@@ -128,6 +129,7 @@ def network_row(name: str, network: Network | None, host: Host, path: str, xml: 
         "devices": [_device_row(device, host) for device in network.devices] if network else [],
         "path": path,
         "xml": xml,
+        "host_link": host_link.as_it_is(name, host).row(),
     }
 
 
