@@ -313,6 +313,10 @@ options:
       path:
         description: Not used; there so that a network can be passed as it was returned.
         type: str
+      host_link:
+        description: Not used, as C(path).
+        type: dict
+        version_added: 1.1.0
 requirements:
   - Python 3.9 or later
   - >-
@@ -665,6 +669,7 @@ ARGUMENT_SPEC = {
             "devices": {"type": "list", "elements": "raw"},
             "xml": {"type": "str"},
             "path": {"type": "str"},
+            "host_link": {"type": "dict"},
         },
         "required_one_of": [("devices", "xml")],
     },

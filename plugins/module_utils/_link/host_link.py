@@ -76,11 +76,15 @@ def host_link(option: Mapping[str, Any]) -> HostLink | None:
     return HostLink(
         None if ifname is None else names.check_ifname(ifname, "ifname of host_link"),
         None if mac is None else names.check_mac(mac),
-        None if addresses is None else _addresses(addresses),
+        None if addresses is None else checked_addresses(addresses),
     )
 
 
-def _addresses(values: Sequence[str]) -> tuple[str, ...]:
+def checked_addresses(values: Sequence[str]) -> tuple[str, ...]:
+    """:returns: the addresses in one spelling.
+
+    :raises InvalidInput: naming one that a host cannot have, or that is there twice.
+    """
     seen: dict[Any, str] = {}
     for value in values:
         interface = _interface(value)
