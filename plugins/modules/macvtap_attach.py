@@ -338,6 +338,10 @@ options:
       path:
         description: Not used; there so that a network can be passed as it was returned.
         type: str
+      host_link:
+        description: Not used, as C(path).
+        type: dict
+        version_added: 1.1.0
 requirements:
   - Python 3.9 or later
   - >-
@@ -691,6 +695,7 @@ ARGUMENT_SPEC = {
             "xml": {"type": "str"},
             **options.NETWORK_DEFAULTS,
             "path": {"type": "str"},
+            "host_link": {"type": "dict"},
         },
         "required_one_of": [("devices", "xml")],
     },

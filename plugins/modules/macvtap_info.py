@@ -162,6 +162,33 @@ networks:
             <interface dev="eth0"/>
           </forward>
         </network>
+    host_link:
+      description: The link of the host beside its guests, V(null) where there is none.
+      type: dict
+      returned: success
+      version_added: 1.1.0
+      contains:
+        ifname:
+          description: Its name.
+          type: str
+          returned: success
+          sample: mvh-local
+        mac:
+          description: Its MAC.
+          type: str
+          returned: success
+          sample: 02:5c:1e:44:90:0b
+        device:
+          description: Name of its lower device.
+          type: str
+          returned: success
+          sample: eth1
+        addresses:
+          description: Its addresses with prefix lengths.
+          type: list
+          elements: str
+          returned: success
+          sample: [192.0.2.10/24]
     problems:
       description: What is wrong with the network or its lower devices, and what libvirt has of the same name or UUID.
       type: list

@@ -106,13 +106,43 @@ options:
     type: list
     elements: dict
     version_added: 1.1.0
+  host_link:
+    description:
+      - A link of the host itself beside its guests, so that the host and the guests reach each other, which they do not
+        through the lower device. Requires mode V(bridge); in all other modes frames do not go from link to link.
+      - A macvlan on the first device of the pool, or where it is while that device stays in the pool. Guests on the
+        other devices of the pool are reached through the switch.
+      - An empty dictionary removes it. If this option is omitted, a host link that exists stays as it is, and follows
+        the pool. It is removed with the network.
+      - Each run repairs it, if it was brought down or has lost an address. A change of O(host_link.ifname) or of the
+        device creates it again.
+      - M(linuxnet.macvtap.macvtap_persist) has the next boot create it.
+    type: dict
+    version_added: 1.1.0
+    suboptions:
+      addresses:
+        description:
+          - Its addresses, IPv4 and IPv6, with prefix lengths, such as V(192.0.2.10/24). Others are removed, but for
+            link-local ones and those that a router or DHCP server gives for a time.
+          - An empty list is a host link without addresses, for example for a DHCP client. If omitted, the addresses
+            are not managed.
+        type: list
+        elements: str
+      mac:
+        description: Its MAC. Default is derived from the name of the network.
+        type: str
+      ifname:
+        description:
+          - Its name. Default is C(mvh-) and the name of the network, or a hash of it where that is too long or has
+            other characters than letters, digits and C(.), C(_), C(-).
+        type: str
 requirements:
   - Python 3.9 or later
   - >-
     lxml 4.6.5 or later with xml, and to change a network that was defined from XML;
     python3-lxml on Debian, Ubuntu, Fedora and EL, lxml on PyPI
   - >-
-    pyroute2 0.7.2 or later to bring up a lower device that is down;
+    pyroute2 0.7.2 or later to bring up a lower device that is down, and to change a host link;
     python3-pyroute2 on Debian, Ubuntu and Fedora, pyroute2 on PyPI
 notes:
   - Warns when it defines a network that libvirt also has, by name or UUID. libvirt's own network stays unchanged.
@@ -139,6 +169,17 @@ EXAMPLES = r"""
     devices:
       - eth1
       - eth2
+
+- name: A network whose guests the host can reach
+  linuxnet.macvtap.macvtap_network:
+    name: local
+    mode: bridge
+    devices:
+      - eth1
+    host_link:
+      addresses:
+        - 192.0.2.10/24
+        - 2001:db8::10/64
 
 - name: Remove a network and everything on it, as check mode predicts it
   block:
@@ -253,6 +294,33 @@ network:
             <interface dev="eth0"/>
           </forward>
         </network>
+    host_link:
+      description: The link of the host beside its guests, V(null) where there is none.
+      type: dict
+      returned: success
+      version_added: 1.1.0
+      contains:
+        ifname:
+          description: Its name.
+          type: str
+          returned: success
+          sample: mvh-local
+        mac:
+          description: Its MAC.
+          type: str
+          returned: success
+          sample: 02:5c:1e:44:90:0b
+        device:
+          description: Name of its lower device.
+          type: str
+          returned: success
+          sample: eth1
+        addresses:
+          description: Its addresses with prefix lengths.
+          type: list
+          elements: str
+          returned: success
+          sample: [192.0.2.10/24]
 boot_files:
   description: Whether M(linuxnet.macvtap.macvtap_persist) has let the next boot make any links on this host.
   returned: success
@@ -279,6 +347,14 @@ ARGUMENT_SPEC = {
     "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
     "force": {"type": "bool", "default": False},
     "detached": {"type": "list", "elements": "dict"},
+    "host_link": {
+        "type": "dict",
+        "options": {
+            "ifname": {"type": "str"},
+            "addresses": {"type": "list", "elements": "str"},
+            "mac": {"type": "str"},
+        },
+    },
 }
 
 

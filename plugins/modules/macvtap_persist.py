@@ -58,8 +58,18 @@ options:
     type: list
     elements: str
   network:
-    description: With O(state=absent), selects the NICs on this network.
+    description: With O(state=absent), selects the NICs on this network. Its host link leaves with them.
     type: str
+  networks:
+    description:
+      - Networks whose host links (O(linuxnet.macvtap.macvtap_network#module:host_link)) the next boot is to create, in
+        addition to those of the networks of O(attachments). Each is a name, for the host link that the network has now,
+        or what RV(linuxnet.macvtap.macvtap_network#module:network) has, also in check mode.
+      - The entry of a network without a host link is removed.
+      - With O(state=absent), removes the entries of these networks' host links.
+    type: list
+    elements: raw
+    version_added: 1.1.0
   purge:
     description: With O(state=present), remove the entries of other NICs of the guests named.
     type: bool
@@ -221,6 +231,39 @@ entries:
       type: str
       returned: success
       sample: "0660"
+host_links:
+  description: The host links of networks that the next boot makes.
+  returned: success
+  type: list
+  elements: dict
+  version_added: 1.1.0
+  contains:
+    network:
+      description: Name of the network.
+      type: str
+      returned: success
+      sample: local
+    ifname:
+      description: Name of the link.
+      type: str
+      returned: success
+      sample: mvh-local
+    mac:
+      description: Its MAC.
+      type: str
+      returned: success
+      sample: 02:5c:1e:44:90:0b
+    device:
+      description: Name of its lower device.
+      type: str
+      returned: success
+      sample: eth1
+    addresses:
+      description: Its addresses with prefix lengths.
+      type: list
+      elements: str
+      returned: success
+      sample: [192.0.2.10/24]
 files:
   description: The files that are there for it, below O(root), beside a block in C(/etc/dhcpcd.conf).
   returned: success
@@ -242,6 +285,7 @@ ARGUMENT_SPEC = {
     "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
     "guest": {"type": "list", "elements": "str"},
     "network": {"type": "str"},
+    "networks": {"type": "list", "elements": "raw"},
     "purge": {"type": "bool", "default": False},
     "root": {"type": "path", "default": "/"},
     "reload": {"type": "bool", "default": True},

@@ -15,6 +15,7 @@ from persist_lab import (
     PERSIST,
     RUN,
     SHOWN,
+    files_of,
     need,
     play_boot,
     row_of,
@@ -231,3 +232,46 @@ def test_files_of_an_awkward_lower_device(host):
     again = host.attach(attachments=[{"guest": "a", "device": name}], check=True)
     # the lab's /dev is no devtmpfs
     assert again["actions"] == [action for action in again["actions"] if action.startswith("create device node")]
+
+
+def test_a_reboot_makes_the_host_link_of_a_network_again(host):
+    addresses = ["198.51.100.1/24", "2001:db8:51::1/64"]
+    network = {"name": "n", "mode": "bridge", "devices": ["eth0"], "host_link": {"addresses": addresses}}
+    made = host.network(**network)["network"]
+    guests = [{"guest": "web", "network": "n"}]
+    rows = host.attach(attachments=guests)["attachments"]
+    foretold = host.module(PERSIST, attachments=rows, check=True)
+    done = host.module(PERSIST, attachments=rows)
+    assert done["host_links"] == [{**made["host_link"], "network": "n"}]
+    assert (foretold["actions"], foretold["host_links"]) == (done["actions"], done["host_links"])
+    assert not host.module(PERSIST, attachments=rows)["changed"]
+    host.network(**{**network, "host_link": {}})
+    host.detach(guest="web")
+    assert [each.returncode for each in play_boot(host, "eth0")] == [0, 0, 0, 0]
+    again = host.network(**network)
+    assert (again["changed"], again["network"]["host_link"]) == (False, made["host_link"])
+    assert not host.attach(attachments=guests)["changed"]
+    # played once more it changes nothing, and a link of that name is left alone
+    host.network(**{**network, "host_link": {}})
+    host.ip("link add mvh-n type bridge")
+    assert [each.returncode for each in play_boot(host, "eth0")] == [0, 0, 0, 0]
+    assert not host.link("mvh-n").get("ifalias")
+    assert host.module("macvtap_info")["boot_problems"] == []
+
+
+def test_a_host_link_without_guests_is_persisted_by_the_name_of_its_network_and_forgotten(host):
+    network = {"name": "n", "mode": "bridge", "devices": ["eth1"], "host_link": {"addresses": ["198.51.100.1/24"]}}
+    made = host.network(**network)["network"]
+    assert host.module(PERSIST, networks=[made], check=True)["changed"]
+    assert host.module(PERSIST, networks=["n"])["host_links"] == [{**made["host_link"], "network": "n"}]
+    assert not host.module(PERSIST, networks=[made])["changed"]
+    host.network(**{**network, "host_link": {}})
+    assert [each.returncode for each in play_boot(host, "eth1")] == [0, 0, 0, 0]
+    assert not host.network(**network)["changed"]
+    host.network(**{**network, "host_link": {}})
+    gone = host.module(PERSIST, networks=["n"])
+    assert "forget host link mvh-n of network n" in gone["actions"] and files_of(host) == []
+    host.network(**network)
+    host.module(PERSIST, networks=["n"])
+    host.module(PERSIST, state="absent", network="n")
+    assert files_of(host) == []

@@ -77,6 +77,26 @@ def test_the_removal_is_predicted(host, play, how):
     assert host.links() == {}
 
 
+def test_a_host_link_is_predicted_made_persisted_and_removed(host, play):
+    variables = {
+        "vepa_network_name": "local",
+        "vepa_network_mode": "bridge",
+        "vepa_network_devices": ["eth1"],
+        "vepa_network_host_link": {"addresses": ["198.51.100.1/24"]},
+        "vepa_network_guests": [{"name": "web", "nics": [{}]}],
+        "vepa_network_persist": True,
+    }
+    before = host.snapshot()
+    status, foretold, output = play("option", roles=[ROLE], vars=variables)
+    assert status == 0 and host.snapshot() == before, output
+    status, changed, output = play(roles=[ROLE], vars=variables)
+    assert (status, changed) == (0, foretold), output
+    assert "address add dev mvh-local 198.51.100.1/24" in host.read("/etc/macvtap/boot/eth1.host")
+    assert play(roles=[ROLE], vars=variables)[:2] == (0, 0)
+    assert play(roles=[ROLE], vars={**variables, "vepa_network_state": "absent"})[0] == 0
+    assert host.links("macvlan") == {} and host.node("/etc/macvtap/boot/eth1.host") is None
+
+
 DEFINE = {"linuxnet.macvtap.macvtap_network": {"name": "n", "devices": ["eth0"]}, "register": "n"}
 ATTACH = {"guest": "web", "attachments": [{"network": "n"}]}
 DETACH = {"linuxnet.macvtap.macvtap_attach": {"network": "n", "state": "absent"}, "register": "gone"}

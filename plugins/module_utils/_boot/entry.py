@@ -118,11 +118,11 @@ def _entry(row: Mapping[str, Any], origin: str) -> Entry:
         tag_text(tag)
         return Entry(
             tag,
-            _plain(names.check_ifname(get("ifname"), "link"), "link"),
+            plain(names.check_ifname(get("ifname"), "link"), "link"),
             _index(_number(get("ifindex"), "ifindex", _INDEXES)),
             names.check_mac(get("mac")),
             _choice(get("mode"), "mode", MODES),
-            _plain(names.check_ifname(get("device"), "lower device"), "lower device"),
+            plain(names.check_ifname(get("device"), "lower device"), "lower device"),
             {
                 **{option.name: _setting(option, get(option.name, option.default)) for option in OPTIONS},
                 **{option.key: _NODE_CHECKS[option.key](get(option.key, option.default)) for option in NODE_OPTIONS},
@@ -163,7 +163,11 @@ def _choice(value: Any, what: str, choices: Collection[str]) -> str:
     return value
 
 
-def _plain(name: str, what: str, remedy: str = "use one of letters, digits and . _ + -") -> str:
+def plain(name: str, what: str, remedy: str = "use one of letters, digits and . _ + -") -> str:
+    """:returns: ``name``, which means nothing else in a file of a boot.
+
+    :raises InvalidInput: it may.
+    """
     if not _PLAIN.fullmatch(name):
         raise InvalidInput(
             f"the name {names.shown(name)} of the {what} has characters that mean something else in the files that the"
@@ -173,7 +177,7 @@ def _plain(name: str, what: str, remedy: str = "use one of letters, digits and .
 
 
 def _owner(name: str, what: str) -> str:
-    _plain(name, what, "use its number")
+    plain(name, what, "use its number")
     if len(name) > _MAX_OWNER_BYTES:
         raise InvalidInput(
             f"the name {names.shown(name)} of the {what} has more than {_MAX_OWNER_BYTES} bytes; use its number"

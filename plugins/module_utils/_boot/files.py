@@ -21,7 +21,9 @@ from .._core.identity import read_tag, tag_text
 from .._core.model import BOOT_DIRECTORY
 from .._core.names import unit_escaped
 from .._link.attributes import NODE_OPTIONS, OPTIONS, Option
+from . import host_link
 from .entry import Entry, in_order
+from .host_link import HostEntry
 from .script import LINKS_SCRIPT
 
 HEADER = "# Written by Ansible (module linuxnet.macvtap.macvtap_persist); changes will be overwritten.\n"
@@ -42,7 +44,7 @@ TARGET = "/etc/systemd/system/macvtap.target"
 BOOT = "/etc/systemd/system/multi-user.target.d/macvtap.conf"
 GUESTS = "/etc/systemd/system/qemu-guest-.service.d/macvtap.conf"
 
-CREATE, UP = ".create", ".up"
+CREATE, UP, HOST = ".create", ".up", ".host"
 _SYSCTL = re.compile(re.escape(SYSCTL_DIR) + r"/90-macvtap-.+\.conf")
 FIXED = (UDEV_RULES, LINK, NETWORK, NETWORK_MANAGER, LINKS, SERVICE, TARGET, GUESTS, BOOT)
 #: directories of this collection alone: removed when empty
@@ -66,7 +68,7 @@ def is_candidate(path: str) -> bool:
     return (
         path in FIXED
         or path == DHCPCD
-        or (path.startswith(BATCH_DIR + "/") and path.endswith((CREATE, UP)))
+        or (path.startswith(BATCH_DIR + "/") and path.endswith((CREATE, UP, HOST)))
         or _SYSCTL.fullmatch(path) is not None
     )
 
@@ -79,23 +81,30 @@ def is_ours(path: str, text: str) -> bool:
 # -- writing -----------------------------------------------------------------------------------------------------------
 
 
-def files(entries: Sequence[Entry], found: Mapping[str, str], managers: Iterable[str]) -> dict[str, str]:
+def files(
+    entries: Sequence[Entry], found: Mapping[str, str], managers: Iterable[str], hosts: Sequence[HostEntry] = ()
+) -> dict[str, str]:
     """Every file that the entries need, by path, in the order in which they are to be written.
 
     :arg found: the files that exist.
     :arg managers: those of NETWORK_MANAGER and DHCPCD whose program is on the host.
+    :arg hosts: the host links of networks.
     """
     texts: dict[str, str] = {}
-    if entries:
-        texts.update(_of_devices(entries))
-        texts[UDEV_RULES] = _udev_rules(entries)
-        texts[LINK] = _link(entries)
-        texts[NETWORK] = _network(entries)
-        if NETWORK_MANAGER in managers:
-            texts[NETWORK_MANAGER] = _network_manager(entries)
+    if entries or hosts:
+        devices = sorted({entry.device for entry in entries} | {entry.device for entry in hosts})
+        for device in devices:
+            texts.update(_of_device(device, entries, hosts))
+        texts[UDEV_RULES] = _udev_rules(entries, devices)
+        texts[LINK] = _link((*entries, *hosts))
+        # a section without names would match every link
+        if entries:
+            texts[NETWORK] = _network(entries)
+            if NETWORK_MANAGER in managers:
+                texts[NETWORK_MANAGER] = _network_manager(entries)
         texts[LINKS] = HEADER + LINKS_SCRIPT
         texts[SERVICE] = HEADER + _SERVICE
-        texts[TARGET] = _target(entries)
+        texts[TARGET] = _target(devices)
         texts[GUESTS] = HEADER + _GUESTS
         texts[BOOT] = HEADER + _BOOT
     if DHCPCD in managers and DHCPCD in found:
@@ -103,20 +112,18 @@ def files(entries: Sequence[Entry], found: Mapping[str, str], managers: Iterable
     return texts
 
 
-def _of_devices(entries: Sequence[Entry]) -> Iterator[tuple[str, str]]:
-    for device in _devices(entries):
-        mine = [entry for entry in entries if entry.device == device]
-        yield batch_path(device, CREATE), HEADER + _create(mine)
-        yield batch_path(device, UP), HEADER + _up(mine)
-        yield f"{SYSCTL_DIR}/90-macvtap-{device}.conf", HEADER + _sysctl(mine)
-
-
-def _devices(entries: Iterable[Entry]) -> list[str]:
-    return sorted({entry.device for entry in entries})
+def _of_device(device: str, entries: Sequence[Entry], hosts: Sequence[HostEntry]) -> Iterator[tuple[str, str]]:
+    mine = [entry for entry in entries if entry.device == device]
+    of_host = [entry for entry in hosts if entry.device == device]
+    yield batch_path(device, CREATE), HEADER + _create(mine)
+    yield batch_path(device, UP), HEADER + _up(mine)
+    if of_host:
+        yield batch_path(device, HOST), HEADER + host_link.text(of_host)
+    yield f"{SYSCTL_DIR}/90-macvtap-{device}.conf", HEADER + _sysctl(mine)
 
 
 def batch_path(device: str, suffix: str) -> str:
-    """Path of a batch file of a lower device; ``suffix`` is CREATE or UP."""
+    """Path of a batch file of a lower device; ``suffix`` is CREATE, UP or HOST."""
     return f"{BATCH_DIR}/{device}{suffix}"
 
 
@@ -154,7 +161,7 @@ def _sysctl(entries: Sequence[Entry]) -> str:
     return "".join(f"net/ipv6/conf/{entry.ifname}/disable_ipv6 = 1\n" for entry in silent)
 
 
-def _udev_rules(entries: Sequence[Entry]) -> str:
+def _udev_rules(entries: Sequence[Entry], devices: Sequence[str]) -> str:
     lines = ["# Owner of each tap's node, and a name for it that does not change."]
     for entry in entries:
         owner = ", ".join('%s="%s"' % (option.udev, entry.settings[option.key]) for option in NODE_OPTIONS)
@@ -165,12 +172,12 @@ def _udev_rules(entries: Sequence[Entry]) -> str:
     lines += [
         'SUBSYSTEM=="net", ACTION=="add|move", KERNEL=="%s", TAG+="systemd", ENV{SYSTEMD_WANTS}+="%s"'
         % (device, _instance(device))
-        for device in _devices(entries)
+        for device in devices
     ]
     return HEADER + "".join(line + "\n" for line in lines)
 
 
-def _link(entries: Sequence[Entry]) -> str:
+def _link(entries: Sequence[Entry | HostEntry]) -> str:
     return (
         HEADER
         + "# udev leaves name and MAC of these links as they are.\n[Match]\n"
@@ -204,7 +211,7 @@ def _dhcpcd(text: str, entries: Sequence[Entry]) -> str:
     return block + rest
 
 
-def _names_as(line: str, entries: Iterable[Entry]) -> str:
+def _names_as(line: str, entries: Iterable[Entry | HostEntry]) -> str:
     return "".join(line % name for name in sorted(entry.ifname for entry in entries))
 
 
@@ -213,8 +220,8 @@ def _instance(device: str) -> str:
     return f"macvtap@{unit_escaped(device)}.service"
 
 
-def _target(entries: Sequence[Entry]) -> str:
-    wants = "".join(f"Wants={_instance(device)}\n" for device in _devices(entries))
+def _target(devices: Sequence[str]) -> str:
+    wants = "".join(f"Wants={_instance(device)}\n" for device in devices)
     return HEADER + _TARGET % wants
 
 
@@ -313,6 +320,15 @@ def read(found: Mapping[str, str]) -> list[Entry]:
                 )
             )
     return in_order(made)
+
+
+def read_hosts(found: Mapping[str, str]) -> list[HostEntry]:
+    """The host links in the files that exist.
+
+    :raises Refused: as :func:`read`.
+    """
+    texts = [(path, text) for path, text in found.items() if path.startswith(BATCH_DIR) and path.endswith(HOST)]
+    return host_link.read(line for path, text in texts if is_ours(path, text) for line in _lines(path, text))
 
 
 def _lines(path: str, text: str) -> Iterator[tuple[str, str]]:

@@ -43,6 +43,7 @@ is_here() { # NAME INDEX
 
 those() { # here|absent: of the links on standard input
     while read -r name index; do
+        [ -n "$name" ] || continue
         if is_here "$name" "$index"; then [ "$1" = here ]; else [ "$1" = absent ]; fi && echo "$name $index"
     done
 }
@@ -92,6 +93,14 @@ not_their_own() { # LINKS that are here: those at whose path lies something else
     done
 }
 
+host_links() { # those of DEVICE.host that are not there, each with its addresses
+    [ -r "$boot/$device.host" ] || return 0
+    sed -n 's/^link add .* name \([^ ]*\) .*/\1/p' "$boot/$device.host" | while read -r name; do
+        [ -e "/sys/class/net/$name" ] ||
+            grep -F -e " name $name " -e " dev $name " "$boot/$device.host" | ip -batch -
+    done
+}
+
 case $verb in
 create)
     ip link set dev "$device" up
@@ -104,6 +113,7 @@ create)
         ip link delete dev "if$index"
     done
     lines "$boot/$device.create" set "$(echo "$links" | those here)" | ip -force -batch -
+    host_links
     ;;
 up)
     here=$(echo "$links" | those here)

@@ -92,7 +92,7 @@ def known() -> tuple[dict[tuple[str, int], entry.Entry], list[str]]:
     try:
         found = look()
         entries = files.read(found.texts)
-        wanted = files.files(entries, found.texts, found.managers)
+        wanted = files.files(entries, found.texts, found.managers, files.read_hosts(found.texts))
         steps = entry.plan(found.texts, wanted, files.is_ours)
         missing = "%s is missing; run macvtap_persist to write it again"
         changed = "%s has been changed; run macvtap_persist to write it again"

@@ -21,6 +21,7 @@ _PREFIX = "linuxnet.macvtap"
 #: IFALIASZ is 256 with the final NUL (linux/if.h)
 _ALIAS_BYTES = 255
 _MARK = re.compile(r"linuxnet\.macvtap guest=(\S+) nic=(\d{1,9})(?: network=(\S+))?(?: queues=(\d{1,4}))?")
+_HOST_MARK = re.compile(r"linuxnet\.macvtap host network=(\S+)")
 #: left readable in the alias; everything else, blanks and '=' among them, is percent-encoded
 _READABLE = "!$&'()*+,-./:;@[]^_`{|}~"
 
@@ -61,6 +62,26 @@ def read_tag(alias: str) -> OwnerTag | None:
         return None
     guest, nic, network, queues = match.groups()
     return OwnerTag(unquote(guest), int(nic), unquote(network) if network else None, int(queues or 1))
+
+
+def host_tag_text(network: str) -> str:
+    """The alias of the host link of a network.
+
+    :raises InvalidInput: when the name of the network is too long for it.
+    """
+    text = f"{_PREFIX} host network={quote(network, safe=_READABLE)}"
+    if len(text) > _ALIAS_BYTES:
+        raise InvalidInput(
+            f"the name of network {network!r} is too long for a host link: the owner tag in its alias would take"
+            f" {len(text)} of {_ALIAS_BYTES} bytes; use a shorter name"
+        )
+    return text
+
+
+def read_host_tag(alias: str) -> str | None:
+    """The network whose host link has this alias, None for any other link."""
+    match = _HOST_MARK.fullmatch(alias) if alias.startswith(_PREFIX) else None
+    return None if match is None else unquote(match[1])
 
 
 def derived_macs(prefix: str, guest: str, nic: int) -> Iterator[str]:

@@ -8,11 +8,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
 from .._core.errors import InvalidInput, Refused
-from .._core.identity import likely_indexes, read_tag
+from .._core.identity import likely_indexes, read_host_tag, read_tag
 from .._core.model import IFF_LOOPBACK, Link, Node, OwnerTag
 from .._core.names import permanent_mac_in
 
@@ -37,8 +38,17 @@ class Owned(NamedTuple):
 class Host:
     """Links by name, by owner and by lower device; and what lies at tap paths that are no link's of ours."""
 
-    def __init__(self, links: dict[int, Link], foreign_nodes: dict[int, Node] | None = None) -> None:
+    def __init__(
+        self,
+        links: dict[int, Link],
+        foreign_nodes: dict[int, Node] | None = None,
+        addresses: Mapping[int, tuple[str, ...]] = MappingProxyType({}),
+    ) -> None:
         self.links = links
+        #: of host links, by ifindex: those that do not come and go by themselves, with their prefix lengths
+        self.addresses = addresses
+        #: by network
+        self.host_links: dict[str, Link] = {}
         #: what lies at tapN for N that is no ifindex of this namespace
         self.foreign_nodes = foreign_nodes or {}
         #: by name and by alternative name: the kernel has them in one table
@@ -61,6 +71,10 @@ class Host:
                 if tag is not None:
                     self._tags[link.ifindex] = tag
                     self._claim(Owned(link, tag))
+            elif link.alias and link.kind == "macvlan":
+                network = read_host_tag(link.alias)
+                if network is not None:
+                    self.host_links.setdefault(network, link)
 
     def _claim(self, owned: Owned) -> None:
         """Of links with the same owner tag (somebody copied an alias) the one with the likeliest ifindex is it."""
@@ -84,6 +98,10 @@ class Host:
         """Every link that carries our owner tag (two may carry the same one)."""
         return (Owned(link, self._tags[link.ifindex]) for link in self.macvtaps if link.ifindex in self._tags)
 
+    def is_host_link(self, link: Link) -> bool:
+        """Whether a link is the host link of a network."""
+        return link.kind == "macvlan" and read_host_tag(link.alias) is not None
+
     def on_device(self, ifindex: int) -> list[Link]:
         """The macvtaps and macvlans on a lower device, of any creator."""
         return self._on.get(ifindex, [])
@@ -98,6 +116,8 @@ class Host:
         tag = self.tag(link)
         if tag is not None:
             return f"{link.name} (guest {tag.guest} nic {tag.nic})"
+        if self.is_host_link(link):
+            return f"{link.name} (host link of network {read_host_tag(link.alias)})"
         return f"{link.name} ({link.kind or 'link'}, no owner tag)"
 
     def in_the_way(self, index: int) -> str | None:

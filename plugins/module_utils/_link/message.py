@@ -52,7 +52,12 @@ _USED_KINDS = (
 #: as they come on the wire, where the kernel marks some as nested
 _USED = frozenset(_USED_KINDS).union(kind | _NLA_F_NESTED for kind in _USED_KINDS)
 
+# linux/if_addr.h, linux/rtnetlink.h
+_IFA_ADDRESS, _IFA_LOCAL = 1, 2
+_IFA_F_PERMANENT, _RT_SCOPE_LINK = 0x80, 253
+
 IFINFOMSG = struct.Struct("=BxHiII")
+IFADDRMSG = struct.Struct("=BBBBi")
 _NLA = struct.Struct("=HH")
 _U32 = struct.Struct("=I")
 _I32 = struct.Struct("=i")
@@ -164,6 +169,23 @@ def decode_link(data: bytes, start: int, end: int) -> Link:
         altnames=_altnames(data, *at[IFLA_PROP_LIST]) if IFLA_PROP_LIST in at else (),
         permanent_mac=mac(IFLA_PERM_ADDRESS),
     )
+
+
+def decode_address(data: bytes, start: int, end: int) -> tuple[int, str] | None:
+    """(ifindex, address with prefix length) of the RTM_NEWADDR payload ``data[start:end]``.
+
+    None for one that goes by itself (a router or a DHCP server gave it for a time) and for a link-local one.
+    """
+    _family, length, flags, scope, ifindex = IFADDRMSG.unpack_from(data, start)
+    if not flags & _IFA_F_PERMANENT or scope >= _RT_SCOPE_LINK:
+        return None
+    at = {kind: data[first:last] for kind, first, last in attributes(data, start + IFADDRMSG.size, end)}
+    # of a point-to-point link the first is the other end
+    address = at.get(_IFA_LOCAL) or at.get(_IFA_ADDRESS)
+    # imported here, since only host links need it
+    from ipaddress import ip_address
+
+    return None if address is None else (ifindex, f"{ip_address(address)}/{length}")
 
 
 def decode_group(data: bytes, start: int, end: int) -> tuple[int, int]:

@@ -19,6 +19,7 @@ from .._core.errors import Refused
 from .._core.model import Attachment, Link, Node, NodePolicy, Tap
 from .attributes import differences, forcing
 from .host import Host
+from .host_link import ChangeHostLink, CreateHostLink, DeleteHostLink
 from .steps import BringUp, ChangeLink, CreateLink, DeleteLink, MakeNode, OwnNode, Step, WriteFile, shown
 
 
@@ -26,11 +27,15 @@ class Plan(NamedTuple):
     """Steps of each kind; they are carried out in the order of the fields."""
 
     bring_up: Sequence[BringUp] = ()
+    #: host links that go, before guests that need their device alone
+    part: Sequence[DeleteHostLink] = ()
     delete: Sequence[DeleteLink] = ()
     #: before ``create``, which may want a name or a MAC that a change frees
     change: Sequence[ChangeLink] = ()
     create: Sequence[CreateLink] = ()
     nodes: Sequence[Union[MakeNode, OwnNode]] = ()
+    #: host links that come or change, when no guest has their device alone any more
+    meet: Sequence[Union[CreateHostLink, ChangeHostLink]] = ()
     #: last, so that a killed run leaves the old ones, and the next run finds the difference again
     files: Sequence[WriteFile] = ()
 
@@ -163,7 +168,7 @@ def predict(host: Host, plan: Plan) -> Host:
     links = dict(host.links)
     for step in plan.steps():
         step.predict(links)
-    return Host(links)
+    return Host(links, addresses=host.addresses)
 
 
 def diff(steps: Sequence[Step]) -> dict[str, dict[str, Any]]:

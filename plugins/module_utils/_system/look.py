@@ -16,9 +16,13 @@ from . import rtnetlink, tap_node
 
 
 def look_at_host(netlink: rtnetlink.Netlink, policy: NodePolicy) -> Host:
-    """One dump of the links and one listing of the device directory."""
+    """One dump of the links, one listing of the device directory and, where there are host links, the addresses."""
     links = netlink.links()
-    return Host(links, tap_node.foreign_nodes(policy.directory, links))
+    host = Host(links, tap_node.foreign_nodes(policy.directory, links))
+    if host.host_links:
+        addresses = netlink.addresses()
+        host.addresses = {link.ifindex: addresses.get(link.ifindex, ()) for link in host.host_links.values()}
+    return host
 
 
 def look_at_taps(links: Iterable[Link], policy: NodePolicy, required: bool = False) -> dict[int, Tap]:

@@ -27,7 +27,7 @@ from .._link import attributes
 from .._link import message as wire
 
 # linux/rtnetlink.h, linux/netlink.h
-_RTM_NEWLINK, _RTM_DELLINK, _RTM_GETLINK = 16, 17, 18
+_RTM_NEWLINK, _RTM_DELLINK, _RTM_GETLINK, _RTM_GETADDR = 16, 17, 18, 22
 _NLMSG_ERROR, _NLMSG_DONE = 2, 3
 _REQUEST, _ACK, _DUMP, _DUMP_INTR, _EXCL, _CREATE = 0x1, 0x4, 0x300, 0x10, 0x200, 0x400
 _SOL_NETLINK, _CAP_ACK, _EXT_ACK = 270, 10, 11
@@ -97,6 +97,16 @@ class Netlink:
     def links(self) -> dict[int, Link]:
         """All links of this network namespace by ifindex, without statistics."""
         return {link.ifindex: link for link in self._dump_all(wire.decode_link)}
+
+    def addresses(self) -> dict[int, tuple[str, ...]]:
+        """Addresses of all links by ifindex, with their prefix lengths.
+
+        Those that do not come and go by themselves, as from a router advertisement, and are not link-local.
+        """
+        found: dict[int, list[str]] = {}
+        for index, address in filter(None, self._dump_all(wire.decode_address, _RTM_GETADDR)):
+            found.setdefault(index, []).append(address)
+        return {index: tuple(each) for index, each in found.items()}
 
     def create(self, links: Sequence[Link], namespace: int | None = None) -> list[Reply]:
         """Make macvtaps, down, with mode, name, MAC, MTU and flags, in :data:`MAKING_GROUP` until they are marked.
@@ -212,18 +222,18 @@ class Netlink:
             ]
         )
 
-    def _dump_all(self, decode: Callable[[bytes, int, int], _Decoded]) -> list[_Decoded]:
-        """Every link, decoded, from a dump during which nothing changed."""
+    def _dump_all(self, decode: Callable[[bytes, int, int], _Decoded], what: int = _RTM_GETLINK) -> list[_Decoded]:
+        """Every link (or what else is asked for), decoded, from a dump during which nothing changed."""
         for _try in range(_DUMP_TRIES):
-            decoded = self._dump(decode)
+            decoded = self._dump(decode, what)
             if decoded is not None:
                 return decoded
         raise HostError(f"links appeared and disappeared: cannot get a consistent list in {_DUMP_TRIES} tries")
 
-    def _dump(self, decode: Callable[[bytes, int, int], _Decoded]) -> list[_Decoded] | None:
+    def _dump(self, decode: Callable[[bytes, int, int], _Decoded], what: int) -> list[_Decoded] | None:
         body = wire.body(0, wire.nla_u32(wire.IFLA_EXT_MASK, _RTEXT_FILTER_SKIP_STATS))
         self._sequence += 1
-        self._send(_HEADER.pack(16 + len(body), _RTM_GETLINK, _REQUEST | _DUMP, self._sequence, 0) + body)
+        self._send(_HEADER.pack(16 + len(body), what, _REQUEST | _DUMP, self._sequence, 0) + body)
         decoded: list[_Decoded] = []
         consistent = True
         while True:
@@ -299,7 +309,7 @@ def bring_up(ifindexes: Iterable[int], up: bool = True) -> None:
 
     :raises HostError: naming the errno of the first that failed.
     """
-    pyroute2 = _import_pyroute2(_BRINGING_UP)
+    pyroute2 = import_pyroute2(_BRINGING_UP)
     with pyroute2.IPRoute() as route:
         for index in ifindexes:
             try:
@@ -315,7 +325,7 @@ def statistics(ifindexes: Iterable[int]) -> dict[int, dict[str, int]]:
     :raises HostError: when the kernel refuses.
     :raises MissingLibrary: without pyroute2.
     """
-    pyroute2 = _import_pyroute2("reading statistics")
+    pyroute2 = import_pyroute2("reading statistics")
     wanted = set(ifindexes)
     names = [f"{side}_{what}" for side in ("rx", "tx") for what in ("bytes", "packets", "errors", "dropped")]
     found = {}
@@ -335,10 +345,15 @@ def require_pyroute2() -> None:
 
     :raises MissingLibrary: it cannot.
     """
-    _import_pyroute2(_BRINGING_UP)
+    import_pyroute2(_BRINGING_UP)
 
 
-def _import_pyroute2(purpose: str) -> Any:
+def import_pyroute2(purpose: str) -> Any:
+    """The library.
+
+    :arg purpose: what needs it, as the subject of a sentence.
+    :raises MissingLibrary: it is not there.
+    """
     try:
         import pyroute2
     except ImportError as exc:

@@ -18,9 +18,11 @@ from .._core.explain import explain
 from .._core.model import Link, NodePolicy, Tap
 from .._core.revert import Revert
 from .._link import attributes
+from .._link.host_link import HostLinkStep
 from .._link.plan import Plan, break_cycles, node_steps
 from .._link.steps import BringUp, ChangeLink, CreateLink, DeleteLink, MakeNode, OwnNode, Step
 from .._system import renaming, rtnetlink, tap_node, text_file
+from . import host_link
 
 #: what the kernel says when another process was faster: looking again and planning again shows what is to be done now
 _RACES = (errno.EEXIST, errno.ENODEV)
@@ -50,6 +52,7 @@ class Applier:
         """
         self._policies.update((step.link.alias, step.policy) for step in plan.create if step.because)
         self._bring_up(plan.bring_up)
+        self._host_links(plan.part)
         self._delete(plan.delete)
         self._change(plan.change)
         created, failure = self._create(plan.create, self._created)
@@ -65,6 +68,7 @@ class Applier:
             self._node_of_new_link(step, numbers[step.link.ifindex], fresh)
         if failure is not None:
             raise failure
+        self._host_links(plan.meet)
         for file in plan.files:
             self.done.append(file)
             text_file.write(file.path, file.old, file.new, file.what, self.revert)
@@ -80,6 +84,11 @@ class Applier:
                 raise HostError(f"cannot bring up lower device {step.link.name}: {exc}", exc.errno) from exc
             self.done.append(step)
             self.revert.push(partial(rtnetlink.bring_up, [index], up=False))
+
+    def _host_links(self, steps: Sequence[HostLinkStep]) -> None:
+        for step in steps:
+            host_link.apply(step, self._netlink, self.revert)
+            self.done.append(step)
 
     # -- links that go ---------------------------------------------------------------------------------------------
 

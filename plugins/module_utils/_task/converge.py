@@ -11,11 +11,12 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, Callable, NamedTuple
+from typing import Any, Callable, NamedTuple, Union
 
 from .._core.errors import HostError, MacvtapError, RaceLost, as_error
 from .._core.model import Attachment, Link, NodePolicy, Tap
 from .._link.host import Host
+from .._link.host_link import ChangeHostLink, CreateHostLink, DeleteHostLink
 from .._link.in_use import (
     Conflict,
     require_certainty,
@@ -26,7 +27,7 @@ from .._link.in_use import (
 )
 from .._link.plan import Plan, diff, plan_attachments
 from .._link.steps import BringUp, Step, WriteFile
-from .._system import holders, rtnetlink, tap_node, tap_use
+from .._system import holders, host_link, rtnetlink, tap_node, tap_use
 from .._system.lock import namespace_lock
 from .._system.look import look_at_host, look_at_taps
 from .apply import Applier
@@ -56,6 +57,9 @@ class Decision(NamedTuple):
     leaving: Sequence[Link] = ()
     bring_up: Sequence[BringUp] = ()
     files: Sequence[WriteFile] = ()
+    #: steps of a host link, those that come before the links of guests and those after
+    part: Sequence[DeleteHostLink] = ()
+    meet: Sequence[Union[CreateHostLink, ChangeHostLink]] = ()
     #: False where owner and mode of nodes are another module's business
     owns_nodes: bool = True
 
@@ -96,6 +100,8 @@ def converge(decide: Decide, task: Task, read: Callable[[], Any] = lambda: None)
                     steps = view.plan.steps()
                     if view.plan.bring_up:
                         rtnetlink.require_pyroute2()
+                    if view.plan.part or view.plan.meet:
+                        host_link.require_library()
                     if task.check_mode or not steps:
                         return (steps if task.check_mode else applier.done), view
                     if repeats == _REPEATS:
@@ -130,7 +136,11 @@ def _plan(decide: Decide, host: Host, found: Any, task: Task) -> View:
     taps.update(look_at_taps(decision.leaving, task.policy, required=not task.force))
     plan = plan_attachments(decision.attachments, decision.leaving, taps, decision.host, task.policy)
     plan = plan._replace(
-        bring_up=decision.bring_up, files=decision.files, nodes=plan.nodes if decision.owns_nodes else ()
+        bring_up=decision.bring_up,
+        files=decision.files,
+        nodes=plan.nodes if decision.owns_nodes else (),
+        part=decision.part,
+        meet=decision.meet,
     )
     return View(decision.host, plan, decision.attachments, taps)
 

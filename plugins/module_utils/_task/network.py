@@ -9,7 +9,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -20,6 +20,7 @@ from .._core.errors import InvalidInput, MissingLibrary, Refused
 from .._core.model import BOOT_DIRECTORY, Attachment, Link, Network, Nic, NodePolicy
 from .._libvirt import definitions, network_plain, state
 from .._libvirt.network import network_xml, parse_network, same_definition, update_network_xml
+from .._link import host_link
 from .._link.host import Host, Owned
 from .._link.plan import predict
 from .._link.resolve import Defaults, resolve
@@ -53,7 +54,7 @@ def work(module: AnsibleModule) -> dict[str, Any]:
         return {**result, **boot}
     if params["xml"] is None:
         network = options.network(name, params["mode"], params["devices"], params)
-    result = define(network, directory, task, detached, params["portgroups"] is None)
+    result = define(network, directory, task, detached, params["portgroups"] is None, params["host_link"])
     if result["changed"]:
         for problem in state.conflicts(name, result["network"]["xml"], network, state.networks()):
             module.warn(problem)
@@ -68,27 +69,40 @@ def define(
     task: Task,
     detached: Collection[int] | None = None,
     keeps_portgroups: bool = False,
+    asked: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Write the definition, set its lower devices up, and bring live links of the network along.
 
     :arg detached: as for :func:`undefine`.
     :arg keeps_portgroups: plain options do not say which port groups it has: it has those that it had.
+    :arg asked: the option ``host_link``; None = not given.
     :returns: the result of the module.
     """
     path = definitions.path_of(directory, wanted.name)
     pooled = sriov.with_devices(wanted)
+    option = None if asked is None else host_link.host_link(asked)
+
+    def meeting(host: Host, lowers: Sequence[Link], moved: Sequence[Attachment]) -> host_link.Wanted:
+        if asked is not None and option is None:
+            return host_link.leaving(wanted.name, host)
+        moving = [attachment.link.ifindex for attachment in moved]
+        return host_link.decide(wanted.name, wanted.mode, lowers, option, host, moving)
 
     def decide(host: Host, found: _Found) -> Decision:
         host = _without(host, detached, task)
         text = _new_text(wanted, found.network, found.text, keeps_portgroups)
         lowers = _pool(pooled, host)
+        moved = _moved(found.network, pooled, host) if found.network is not None else []
+        part, meet = host_link.plan(wanted.name, meeting(host, lowers, moved), host)
         return Decision(
             host,
-            _moved(found.network, pooled, host) if found.network is not None else (),
+            moved,
             files=[] if text == found.text else [_write(wanted.name, path, found.text, text)],
             bring_up=[BringUp(link) for link in lowers if not link.is_up],
             # macvtap_attach owns the nodes
             owns_nodes=False,
+            part=part,
+            meet=meet,
         )
 
     steps, last = converge(decide, task, partial(_read, path, wanted.name))
@@ -97,7 +111,10 @@ def define(
     host = predict(last.host, last.plan) if task.check_mode else last.host
     if text is not None:
         pooled = pooled._replace(portgroups=definitions.parse(path, text, wanted.name).portgroups)
-    return {**report(steps), "network": network_row(wanted.name, pooled, host, path, text)}
+    row = network_row(wanted.name, pooled, host, path, text)
+    # as decided at the last look, which found it so or, in check mode, would have made it so
+    together = meeting(last.host, _pool(pooled, last.host), last.attachments)
+    return {**report(steps), "network": {**row, "host_link": together.row()}}
 
 
 def undefine(
@@ -122,12 +139,14 @@ def undefine(
                 " or set force=true to remove the"
                 " definition and leave them"
             )
-        return Decision(host, files=[] if text is None else [_write(name, path, text, None)])
+        part, _meet = host_link.plan(name, host_link.leaving(name, host), host)
+        return Decision(host, files=[] if text is None else [_write(name, path, text, None)], part=part)
 
     steps, last = converge(decide, task, partial(definitions.read_text, path))
     live = [] if task.force or knows_live or not steps else _live(last.host, name)
     unsure = warnings.of_removal(name, len(live), _first_of(live, last.host)) if live else []
-    row = network_row(name, _defined(path, before, name), last.host, path, before)
+    host = predict(last.host, last.plan) if task.check_mode else last.host
+    row = network_row(name, _defined(path, before, name), host, path, before)
     return {**report(steps), "network": row}, unsure
 
 
@@ -175,7 +194,9 @@ def _without(host: Host, detached: Collection[int] | None, task: Task) -> Host:
     """The host as earlier tasks would have left it."""
     if not task.check_mode or not detached:
         return host
-    return Host({index: link for index, link in host.links.items() if index not in detached}, host.foreign_nodes)
+    return Host(
+        {index: link for index, link in host.links.items() if index not in detached}, host.foreign_nodes, host.addresses
+    )
 
 
 def _defined(path: str, text: str | None, name: str) -> Network | None:

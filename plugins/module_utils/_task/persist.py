@@ -4,13 +4,13 @@
 
 # Private to this collection: may change without notice.
 
-"""What macvtap_persist does: look at the files, plan, write. It needs no link, no netlink and no network."""
+"""What macvtap_persist does: look at the files, plan, write. It touches no link, and looks at host links only."""
 
 from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 from typing import Any, Callable
 
@@ -18,12 +18,16 @@ from ansible.module_utils.basic import AnsibleModule
 
 from .._boot import entry as boot
 from .._boot import files, readers, store
+from .._boot.host_link import HostEntry, host_entry
+from .._boot.host_link import merged as merged_host_links
 from .._boot.index import is_namespace_of_boot
 from .._core import names
 from .._core.errors import InvalidInput, MacvtapError, Refused
 from .._core.revert import Revert
+from .._link import host_link
+from .._link.host import Host
 from .._link.steps import WriteFile
-from .._system import text_file
+from .._system import rtnetlink, text_file
 from .._system.lock import namespace_lock
 from .._system.selinux import relabel
 from . import options
@@ -34,9 +38,9 @@ Decide = Callable[[list[boot.Entry]], "tuple[list[boot.Entry], list[boot.Entry]]
 
 def _present(params: dict[str, Any]) -> Decide:
     rows = params["attachments"]
-    if rows is None:
-        raise InvalidInput("state=present requires attachments; an empty list adds nothing")
-    if rows and params["root"] == "/" and not is_namespace_of_boot():
+    if rows is None and params["networks"] is None:
+        raise InvalidInput("state=present requires attachments or networks; an empty list adds nothing")
+    if (rows or params["networks"]) and params["root"] == "/" and not is_namespace_of_boot():
         raise Refused(
             "this task runs in a network namespace of its own, but a boot creates links in that of process 1; have"
             " the service that creates the namespace attach its guests, or set root to the file system of its own boot"
@@ -45,7 +49,7 @@ def _present(params: dict[str, Any]) -> Decide:
         raise InvalidInput("network requires state=absent: it selects the entries to remove")
     if params["guest"] is not None and not params["purge"]:
         raise InvalidInput("guest requires state=absent or purge=true")
-    entries = boot.entries(rows)
+    entries = boot.entries(rows or ())
     if params["root"] == "/":
         store.require_own_names(entry.ifname for entry in entries)
     return partial(boot.merged, wanted=entries, guests=params["guest"] or (), purge=params["purge"])
@@ -53,12 +57,15 @@ def _present(params: dict[str, Any]) -> Decide:
 
 def _absent(params: dict[str, Any]) -> Decide:
     rows, guests, network = params["attachments"], params["guest"], params["network"]
-    if rows is None and guests is None and network is None:
+    has_selector = (rows, guests, network) != (None, None, None)
+    if not has_selector and params["networks"] is None:
         raise InvalidInput(
-            "state=absent without a selector would remove every entry; set attachments, guest or network"
+            "state=absent without a selector would remove every entry; set attachments, guest, network or networks"
         )
     if params["purge"]:
         raise InvalidInput("purge requires state=present")
+    if not has_selector:
+        return lambda found: (found, [])
     return partial(boot.without, keys=None if rows is None else boot.keys_of(rows), guests=guests, network=network)
 
 
@@ -73,7 +80,7 @@ def work(module: AnsibleModule) -> dict[str, Any]:
         names.check_guest_name(guest)
     root = options.directory(params["root"], "root")
     decide = (_present if params["state"] == "present" else _absent)(params)
-    result = persist(decide, root, module.check_mode)
+    result = persist(decide, root, module.check_mode, _host_links(params))
     steps = result.pop("steps")
     if root == "/":
         if not module.check_mode:
@@ -104,7 +111,7 @@ def _reload(module: AnsibleModule, changed: list[str], entries: list[dict[str, A
 
 
 def _warn(module: AnsibleModule, result: dict[str, Any], params: dict[str, Any]) -> None:
-    if params["state"] == "absent" or not result["entries"]:
+    if params["state"] == "absent" or not (result["entries"] or result["host_links"]):
         return
     if params["root"] == "/" and not readers.is_systemd_running():
         module.warn(
@@ -112,7 +119,7 @@ def _warn(module: AnsibleModule, result: dict[str, Any], params: dict[str, Any])
             " your own boot scripts run 'ip -force -batch' on those in /etc/macvtap/boot"
         )
     elsewhere = sorted(
-        {row["tap_path"] for row in params["attachments"] if not row.get("tap_path", "/dev/").startswith("/dev/")}
+        {row["tap_path"] for row in params["attachments"] or () if not row.get("tap_path", "/dev/").startswith("/dev/")}
     )
     if elsewhere:
         module.warn(
@@ -120,9 +127,40 @@ def _warn(module: AnsibleModule, result: dict[str, Any], params: dict[str, Any])
         )
 
 
-def persist(decide: Decide, root: str, check_mode: bool) -> dict[str, Any]:
+def _host_links(params: Mapping[str, Any]) -> tuple[list[HostEntry], set[str]]:
+    """The host links that are to be in the files, and the names of all networks concerned."""
+    given = params["networks"] or ()
+    rows = {row["name"]: row.get("host_link") for row in given if isinstance(row, dict) and row.get("name")}
+    asked = {str(name) for name in given if not isinstance(name, dict)}
+    if params["state"] == "absent":
+        return [], {*rows, *asked, *([params["network"]] if params["network"] is not None else ())}
+    if params["root"] != "/":
+        if asked:
+            raise InvalidInput(
+                f"networks: with another root the host link of network {min(asked)!r} cannot be looked up; pass the"
+                " network as macvtap_network returns it"
+            )
+    else:
+        asked.update(row["network"] for row in params["attachments"] or () if row.get("network"))
+        live = _live_host_links() if asked.difference(rows) else {}
+        rows.update({name: live.get(name) for name in asked.difference(rows)})
+    return [host_entry(name, row) for name, row in rows.items() if row], set(rows)
+
+
+def _live_host_links() -> dict[str, dict[str, Any] | None]:
+    with rtnetlink.Netlink() as netlink:
+        host = Host(netlink.links())
+        if host.host_links:
+            host.addresses = netlink.addresses()
+    return {name: host_link.as_it_is(name, host).row() for name in host.host_links}
+
+
+def persist(
+    decide: Decide, root: str, check_mode: bool, hosts: tuple[Sequence[HostEntry], Collection[str]] = ((), ())
+) -> dict[str, Any]:
     """Make the files so that they hold what ``decide`` says.
 
+    :arg hosts: host links that the files are to hold, and the names of the networks of which no other stays.
     :returns: the result of the module, and under ``steps`` what was written, as the host itself calls it.
     :raises MacvtapError: with what became of the files written before the failure.
     """
@@ -130,7 +168,8 @@ def persist(decide: Decide, root: str, check_mode: bool) -> dict[str, Any]:
         denied = None if check_mode else stack.enter_context(namespace_lock())
         found = store.look(root)
         entries, leaving = decide(files.read(found.texts))
-        wanted = files.files(entries, found.texts, found.managers)
+        host_links, forgotten = merged_host_links(files.read_hosts(found.texts), *hosts)
+        wanted = files.files(entries, found.texts, found.managers, host_links)
         steps = boot.plan(found.texts, wanted, files.is_ours)
         if steps and denied is not None:
             raise denied
@@ -138,9 +177,12 @@ def persist(decide: Decide, root: str, check_mode: bool) -> dict[str, Any]:
             _apply(steps, root)
     return {
         "changed": bool(steps),
-        "actions": [f"forget {entry.title}" for entry in leaving] + [step.describe() for step in steps],
+        "actions": [f"forget {entry.title}" for entry in leaving]
+        + [f"forget host link {entry.ifname} of network {entry.network}" for entry in forgotten]
+        + [step.describe() for step in steps],
         "diff": [step.texts() for step in steps],
         "entries": [boot.as_row(entry) for entry in entries],
+        "host_links": [entry.row() for entry in host_links],
         "files": sorted(path for path in wanted if path != files.DHCPCD),
         "steps": steps,
     }

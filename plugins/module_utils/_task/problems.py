@@ -94,7 +94,7 @@ class Survey:
             foreign = [
                 f"{link.name} ({self._maker(link)})"
                 for link in self._host.on_device(device.ifindex)
-                if self._host.tag(link) is None
+                if self._host.tag(link) is None and not self._host.is_host_link(link)
             ]
             if foreign:
                 problems.append(f"lower device {name} also carries {', '.join(foreign)}, which is not ours")

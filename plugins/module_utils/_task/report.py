@@ -26,6 +26,7 @@ from .._core.model import (
     Tap,
 )
 from .._libvirt.interface import interface_xml
+from .._link import host_link
 from .._link.attributes import NODE_OPTIONS, OPTIONS
 from .._link.host import Host
 from .._link.inherit import DEFAULTS, OF_PORTGROUP
@@ -132,6 +133,7 @@ def network_row(name: str, network: Network | None, host: Host, path: str, xml: 
         "portgroups": [_portgroup_row(group) for group in network.portgroups] if network else [],
         "path": path,
         "xml": xml,
+        "host_link": host_link.as_it_is(name, host).row(),
     }
 
 
