@@ -121,6 +121,25 @@ def test_who_opens_nothing_holds_nothing(host, row):
     host.converges(ATTACH, state="absent", guest="web")
 
 
+def test_a_process_whose_tap_lost_its_link_is_named(host, row):
+    """The next link may have its index and its minor: what is open still leads to none."""
+    holder = kept(host, "plain", row)
+    (told,) = host.module(INFO)["attachments"][0]["holders"]
+
+    def is_named():
+        said = [text for text in warnings(host.module(INFO)) if "has a tap open whose link is gone" in text]
+        return any(f"pid {told['pid']} (" in text for text in said)
+
+    assert not is_named()
+    host.ip(f"link delete {row['ifname']}")
+    assert is_named()
+    assert host.attach(attachments=[WEB])["attachments"][0]["tap_path"] == row["tap_path"]
+    assert is_named() and host.module(INFO)["attachments"][0]["holders"] == []
+    host.converges(ATTACH, state="absent", guest="web")
+    let_go(holder)
+    assert not is_named()
+
+
 def test_a_holder_of_another_node_of_the_same_device_counts(host, row):
     host.run(["mknod", "/dev/other", "c", str(row["tap_major"]), str(row["tap_minor"])])
     holder = kept(host, "plain", {"tap_path": "/dev/other"})

@@ -16,7 +16,7 @@ import sys
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
-from guest import image  # noqa: E402
+from guest import image
 
 MODULES = ("virtio_pci", "virtio_blk", "ext4")
 INIT = b"""\

@@ -135,9 +135,7 @@ class Machine:
         """Switch it on and wait until it answers; ``more``: words for QEMU."""
         self.port, self.ssh_port = free_port(), free_port()
         with open(self._directory / "qemu.log", "a+", encoding="utf-8") as log:
-            self._qemu = subprocess.Popen(
-                [*self._command(), *more], stdin=subprocess.DEVNULL, stdout=log, stderr=log
-            )
+            self._qemu = subprocess.Popen([*self._command(), *more], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         self._monitor = Monitor(self._directory / "monitor", self._qemu)
         self._wait_for_agent()
 
@@ -197,7 +195,18 @@ class Machine:
         def path(name):
             return str(self._directory / name)
 
-        machine = ("-M", "q35", "-accel", "tcg,thread=multi,tb-size=512", "-cpu", "Nehalem", "-smp", "2", "-m", str(self._memory))
+        machine = (
+            "-M",
+            "q35",
+            "-accel",
+            "tcg,thread=multi,tb-size=512",
+            "-cpu",
+            "Nehalem",
+            "-smp",
+            "2",
+            "-m",
+            str(self._memory),
+        )
         disks = (("disk", "qcow2", "off"), (self._kernel / "modules.ext4", "raw", "on"), ("files.tar", "raw", "on"))
         words = [
             *("-nodefaults", "-no-user-config", "-display", "none", *machine),

@@ -55,6 +55,8 @@ class Look(NamedTuple):
     is_partial: bool = False
     #: number of open macvtap files that are in no table that was seen; None = the kernel does not say
     unaccounted: int | None = None
+    #: processes with an open tap whose link is gone, where it was asked for
+    dead: tuple[Holder, ...] = ()
 
     @property
     def is_complete(self) -> bool:
@@ -69,11 +71,12 @@ class _Found(NamedTuple):
 
     taps: set[int]
     is_parking: bool
+    has_dead_tap: bool
     #: (thread, number) of each descriptor of a macvtap, also of those that are not looked for
     macvtaps: list[tuple[int, int]]
 
 
-def look(numbers: Iterable[tuple[int, int]], patience: float = PATIENCE) -> Look:
+def look(numbers: Iterable[tuple[int, int]], patience: float = PATIENCE, dead: int | None = None) -> Look:
     """The processes that have one of these devices open, from one pass over /proc.
 
     Opening the node would not tell: macvtap has no exclusive open, and every open adds a queue.
@@ -82,10 +85,11 @@ def look(numbers: Iterable[tuple[int, int]], patience: float = PATIENCE) -> Look
     runs, starts guests and is none.
 
     :arg patience: seconds after which the pass ends; the rest is counted.
+    :arg dead: major number of macvtap, to look also for taps without a link.
     """
     devices = {os.makedev(*number): number for number in numbers}
     found = Look({}, {}, [], [])
-    if not devices:
+    if not devices and dead is None:
         return found
     # who hides a guest behind processes with very many descriptors hides it in vain
     pids = sorted(map(int, filter(str.isdigit, os.listdir("/proc"))), key=lambda pid: (descriptors.count(pid), pid))
@@ -95,7 +99,7 @@ def look(numbers: Iterable[tuple[int, int]], patience: float = PATIENCE) -> Look
     deadline = time.monotonic() + patience
     for position, pid in enumerate(pids):
         try:
-            process = _look_at(pid, devices.keys(), deadline)
+            process = _look_at(pid, devices.keys(), dead, deadline)
         except descriptors.OutOfTime:
             found = found._replace(unreached=len(pids) - position)
             break
@@ -104,6 +108,8 @@ def look(numbers: Iterable[tuple[int, int]], patience: float = PATIENCE) -> Look
                 found.hidden.append(_describe(pid))
             continue
         macvtaps += process.macvtaps
+        if process.has_dead_tap:
+            found = found._replace(dead=(*found.dead, _describe(pid)))
         if process.is_parking:
             found.parked.append(_describe(pid))
         for device in process.taps:
@@ -164,28 +170,32 @@ def _is_container_on_host_network() -> bool:
         return True
 
 
-def _look_at(pid: int, devices: Iterable[int], deadline: float) -> _Found:
+def _look_at(pid: int, devices: Iterable[int], dead: int | None, deadline: float) -> _Found:
     """Which of the devices a process has open.
 
     :raises PermissionError: when its open files may not be seen.
     :raises descriptors.OutOfTime: at the deadline.
     """
     wanted = set(devices)
-    majors = {os.major(device) for device in wanted}
+    majors = {os.major(device) for device in wanted} | ({dead} if dead is not None else set())
     taps: set[int] = set()
     macvtaps = []
-    is_parking = False
+    is_parking = has_dead_tap = False
     for thread in descriptors.threads_with_tables(pid, deadline):
         for descriptor in descriptors.of_thread(pid, thread, deadline):
             is_parking = is_parking or descriptor.is_parking
             device = descriptor.device
             if device is None or os.major(device) not in majors:
                 continue
-            if descriptors.is_opened(pid, thread, descriptor.number):
+            is_opened = descriptors.is_opened(pid, thread, descriptor.number)
+            if is_opened:
                 macvtaps.append((thread, descriptor.number))
-            if device in wanted and device not in taps and _is_live(thread, descriptor.number):
-                taps.add(device)
-    return _Found(taps, is_parking, macvtaps)
+            if device in taps or (device not in wanted and dead is None):
+                continue
+            is_live = _is_live(thread, descriptor.number)
+            taps |= {device} & wanted if is_live else set()
+            has_dead_tap = has_dead_tap or (is_opened and not is_live)
+    return _Found(taps, is_parking, has_dead_tap, macvtaps)
 
 
 def _is_live(thread: int, number: int) -> bool:

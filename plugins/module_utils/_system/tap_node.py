@@ -99,7 +99,7 @@ def numbers_here(ifname: str | None, path: str) -> set[tuple[int, int]]:
 
 def number_by_name(name: str) -> tuple[int, int] | None:
     """(major, minor) of the tap that the kernel calls ``name``, in whatever namespace it is; None = there is none."""
-    prefix = f"{_macvtap_major()}:"
+    prefix = f"{macvtap_major()}:"
     for number in os.listdir("/sys/dev/char"):
         if number.startswith(prefix) and os.path.basename(os.readlink("/sys/dev/char/" + number)) == name:
             major, _colon, minor = number.partition(":")
@@ -164,7 +164,7 @@ def identify(node: Node) -> Node:
     tap = os.path.basename(target)
     return node._replace(
         tap=tap if _TAP_NAME.fullmatch(tap) else None,
-        is_tap=bool(_TAP_NAME.fullmatch(tap)) or (not target and node.major == _macvtap_major()),
+        is_tap=bool(_TAP_NAME.fullmatch(tap)) or (not target and node.major == macvtap_major()),
     )
 
 
@@ -327,7 +327,7 @@ def settle() -> None:
     command.run(["udevadm", "settle", f"--timeout={_SETTLE_SECONDS}"], 2 * _SETTLE_SECONDS)
 
 
-def _macvtap_major() -> int:
+def macvtap_major() -> int:
     """The dynamic major of macvtap, -1 when the kernel has none."""
     with open("/proc/devices", encoding="ascii") as file:
         for line in file:

@@ -22,7 +22,7 @@ from .._libvirt import definitions, state
 from .._link.host import Host
 from .._link.in_use import doubts
 from .._link.select import Selection, select
-from .._system import holders, rtnetlink, sriov, sysfs
+from .._system import holders, rtnetlink, sriov, sysfs, tap_node
 from .._system.look import look_at_host, look_at_taps
 from . import warnings
 from .problems import Survey, of_boot, of_path
@@ -65,7 +65,7 @@ def survey(
     told = Survey(host, networks, libvirt_links, sysfs.wireless(_lower_devices(host, networks)))
     links = select(host, selection, everything)
     seen = look_at_taps(links, policy)
-    found = holders.look(tap.number for tap in seen.values())
+    found = holders.look((tap.number for tap in seen.values()), dead=tap_node.macvtap_major())
     counters: dict[int, dict[str, int]] = {}
     left_out: list[str] = []
     try:
@@ -108,7 +108,8 @@ def survey(
     there = _there(host, {**networks, **damaged}, boot.values())
     return result, [
         *warnings.of_filters(_asked(selection), there),
-        *warnings.of_doubts(doubts(found)),
+        *warnings.of_doubts(doubts(found) if seen else ()),
+        *warnings.of_dead_taps(found.dead),
         *warnings.of_libvirt(state.hidden()),
         *left_out,
     ]

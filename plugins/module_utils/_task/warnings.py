@@ -14,8 +14,9 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
-from .._core.model import Nic, NodePolicy
+from .._core.model import Holder, Nic, NodePolicy
 from .._core.names import similar
+from .._link.in_use import first_of
 
 #: a warning names so many guests or NICs
 _MOST_NAMED = 20
@@ -45,6 +46,10 @@ WARNINGS = {
     ),
     "kept open": (
         "%s gets another owner, but %s has it open and keeps the NIC; stop that process, or detach with force=true"
+    ),
+    "dead tap": (
+        "%s has a tap open whose link is gone, so its guest has no network there; attach the guest again and have its"
+        " VMM open the new tap (macvtap_qemu does so), or restart the guest"
     ),
     "no root": (
         "check mode ran as user %s: a real run needs root for links, device nodes and files that are not this user's;"
@@ -151,6 +156,11 @@ def of_doubts(doubts: Sequence[str]) -> list[str]:
     :arg doubts: why, see :func:`_link.in_use.doubts`.
     """
     return [WARNINGS["unseen holders"] % "; ".join(doubts)] if doubts else []
+
+
+def of_dead_taps(processes: Sequence[Holder]) -> list[str]:
+    """What is to be said of processes that have taps open whose links are gone."""
+    return [WARNINGS["dead tap"] % first_of(processes)] if processes else []
 
 
 def of_kept_taps(kept: Iterable[tuple[str, str]]) -> list[str]:
