@@ -79,6 +79,38 @@ def test_what_is_wrong_is_told(host, row, script, problem):
     assert any(problem.format(path=row["tap_path"], **row) in each for each in found), found
 
 
+def test_a_mac_of_a_guest_may_be_on_two_devices_unless_they_meet(host):
+    mac = "02:00:00:00:00:07"
+    wanted = [{"guest": "web", "device": device, "mac": mac} for device in ("eth0", "eth1")]
+    host.converges("macvtap_attach", attachments=wanted)
+    assert [row["problems"] for row in host.module(INFO)["attachments"]] == [[], []]
+    # another NIC of the host
+    host.ip(f"link add other address {mac} type bridge")
+    told = host.module(INFO)["attachments"]
+    assert [row["problems"] for row in told] == [[f"duplicate MAC: other, another NIC of this host, has {mac} too"]] * 2
+    host.detach(guest="web")
+    # two devices that end in one bridge
+    host.ip("link delete other", "link add br0 type bridge")
+    for number in (0, 1):
+        host.ip(f"link add in{number} type veth peer name out{number}", f"link set out{number} master br0 up")
+    wanted = [{"guest": "web", "device": device, "mac": mac} for device in ("in0", "in1", "br0")]
+    rows = host.attach(attachments=wanted)["attachments"]
+    told = {row["ifname"]: row["problems"] for row in host.module(INFO)["attachments"]}
+    for row in rows:
+        others = [other for other in rows if other is not row]
+        assert {problem for problem in told[row["ifname"]] if "MAC" in problem} == {
+            f"duplicate MAC: {each['ifname']} on {each['device']} has {mac} too, and both devices are connected to br0"
+            for each in others
+        }
+
+
+def test_the_mac_that_a_lower_device_lends_is_no_duplicate(host):
+    host.attach(attachments=[{"guest": "web", "device": "eth1", "mode": "passthrough", "mac": "02:00:00:00:00:08"}])
+    assert host.link("eth1")["address"] == "02:00:00:00:00:08"
+    assert host.module(INFO)["attachments"][0]["problems"] == []
+    host.detach(guest="web")
+
+
 def test_a_foreign_macvtap_on_a_device_of_ours_is_told(host, row):
     host.ip("link add stranger link eth0 type macvtap mode bridge")
     assert [link["guest"] for link in host.module(INFO)["attachments"]] == ["web"]

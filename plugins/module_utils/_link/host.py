@@ -111,6 +111,18 @@ class Host:
         lower = self.links.get(link.lower)
         return lower.name if lower is not None and link.lower_netnsid is None else f"#{link.lower}"
 
+    def segment(self, link: Link) -> Link | None:
+        """What carries the frames of a link on, as far as that can be seen here: the lower device, or its bridge.
+
+        The other end of a veth pair may be a port of a bridge in this namespace.
+        """
+        lower = self.links.get(link.lower) if link.lower_netnsid is None else None
+        if lower is None or lower.kind != "veth" or lower.lower_netnsid is not None:
+            return lower
+        end = self.links.get(lower.lower)
+        bridge = self.links.get(end.master) if end is not None else None
+        return bridge if bridge is not None and bridge.kind == "bridge" else lower
+
     def describe(self, link: Link) -> str:
         """A link and its owner, for messages."""
         tag = self.tag(link)
@@ -144,10 +156,8 @@ class Host:
             return self.by_name.get(given)
         found = [link for link in self.links.values() if link.permanent_mac == mac and link.kind not in _INHERITING]
         if len(found) > 1:
-            raise InvalidInput(
-                "%s is the permanent MAC of %s; name the one that is meant"
-                % (given, " and ".join(link.name for link in found))
-            )
+            meant = " and ".join(link.name for link in found)
+            raise InvalidInput(f"{given} is the permanent MAC of {meant}; name the one that is meant")
         return found[0] if found else None
 
     def current_name(self, given: str) -> str:

@@ -8,10 +8,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import count, islice
 from types import MappingProxyType
-from typing import Any, Callable, NamedTuple
+from typing import Any, NamedTuple
 
 from .._core import identity
 from .._core.errors import InvalidInput, Refused
@@ -34,7 +34,7 @@ def number_nics(nics: Sequence[Nic], guest: str | None, required: bool = True) -
 
     :arg guest: for NICs that name none.
     :arg required: whether a NIC must have a guest; without one it keeps no position.
-    :raises InvalidInput: no guest, or the same position, MAC or name twice.
+    :raises InvalidInput: no guest, or the same position or name twice.
     """
     seen: dict[str, int] = {}
     numbered = []
@@ -50,19 +50,21 @@ def number_nics(nics: Sequence[Nic], guest: str | None, required: bool = True) -
         position = seen.get(owner, 0)
         seen[owner] = position + 1
         numbered.append(nic._replace(guest=owner, nic=position if nic.nic is None else nic.nic))
-    _require_unique(numbered, lambda nic: nic.guest and (nic.guest, nic.nic), "guest %s has two NICs number %d")
-    _require_unique(numbered, lambda nic: nic.mac and (nic.mac,), "MAC %s is asked for twice")
-    _require_unique(numbered, lambda nic: nic.ifname and (nic.ifname,), "ifname %s is asked for twice")
+    keys = [(nic.guest, nic.nic) if nic.guest else None for nic in numbered]
+    _require_unique(numbered, keys, "guest {} has two NICs number {}")
+    _require_unique(
+        numbered, [(nic.ifname,) if nic.ifname else None for nic in numbered], "ifname {} is asked for twice"
+    )
     return numbered
 
 
-def _require_unique(nics: Sequence[Nic], value_of: Callable[[Nic], Any], message: str) -> None:
+def _require_unique(nics: Sequence[Nic], values: Iterable[tuple[Any, ...] | None], message: str) -> None:
+    """:arg values: of the NICs, in order; None = not asked for."""
     first: dict[object, Nic] = {}
-    for nic in nics:
-        value = value_of(nic)
+    for nic, value in zip(nics, values):
         other = first.setdefault(value, nic) if value else nic
-        if other is not nic:
-            raise InvalidInput(f"{message % value}: in {label(other)} and {label(nic)}; give each its own")
+        if value and other is not nic:
+            raise InvalidInput(f"{message.format(*value)}: in {label(other)} and {label(nic)}; give each its own")
 
 
 def resolve(
@@ -84,6 +86,9 @@ def resolve(
     """
     gone = {link.ifindex for link in leaving}
     places = Placement(networks, host, gone, defaults.mac_prefix, defaults.stable_index).place_all(nics)
+    # on two devices it is allowed: the two NICs of a failover pair, copies of one lab
+    macs_asked = [(place.nic.mac, place.device.name) if place.nic.mac else None for place in places]
+    _require_unique([place.nic for place in places], macs_asked, "MAC {} is asked for twice on {}")
     claimed = {place.found.ifindex for place in places if place.found is not None}
     others = [link for link in host.links.values() if link.ifindex not in claimed and link.ifindex not in gone]
     macs = _choose_macs(places, host, others, defaults.mac_prefix)
@@ -156,9 +161,8 @@ def _choose_names(places: Sequence[Place], others: Sequence[Link], gone: set[int
         holder = taken.get(place.nic.ifname) if place.nic.ifname else None
         if holder is not None and holder.name != place.nic.ifname:
             raise Conflict(
-                "%s: the name %s is an alternative name of %s; choose another ifname, or remove that name: ip link"
-                " property del dev %s altname %s"
-                % (place.label, place.nic.ifname, holder.name, holder.name, place.nic.ifname),
+                f"{place.label}: the name {place.nic.ifname} is an alternative name of {holder.name}; choose another"
+                f" ifname, or remove that name: ip link property del dev {holder.name} altname {place.nic.ifname}",
                 holder,
             )
         if holder is not None:

@@ -53,7 +53,9 @@ class Survey:
         self._networks = networks
         self._libvirt_links = libvirt_links
         self._wireless = wireless
-        self._macs = Counter((link.lower, link.mac) for link in host.macvtaps)
+        self._by_mac: dict[str, list[Link]] = {}
+        for link in host.links.values():
+            self._by_mac.setdefault(link.mac, []).append(link)
         self._tags = Counter((owned.tag.guest, owned.tag.nic) for owned in host.tagged())
 
     def of_link(
@@ -64,8 +66,7 @@ class Survey:
         :arg omitted: number of holders that are not listed.
         """
         problems = list(self._of_node(seen, path))
-        if self._macs[link.lower, link.mac] > 1:
-            problems.append(f"duplicate MAC: another macvtap on {self._host.device_name(link)} has {link.mac} too")
+        problems += self._of_mac(link)
         problems += self._of_lower(link)
         tag = self._host.tag(link)
         problems += self._of_mark(link, tag) if tag is not None else self._of_foreign(link)
@@ -126,6 +127,25 @@ class Survey:
         # a guest whose tap root opened for it is no stranger
         if node.uid and strangers:
             yield f"held open by {first_of(strangers)}, although the owner and mode of {path} do not admit it"
+
+    def _of_mac(self, link: Link) -> Iterator[str]:
+        """Whatever else has the MAC where the frames of both meet."""
+        others = [other for other in self._by_mac[link.mac] if other is not link]
+        here = [other for other in self._host.on_device(link.lower) if other in others]
+        if here:
+            yield f"duplicate MAC: another {here[0].kind} on {self._host.device_name(link)} has {link.mac} too"
+        for other in others:
+            if other.kind not in ("macvtap", "macvlan"):
+                # in mode passthrough the lower device carries the MAC of the guest
+                if other.ifindex != link.lower or link.mode != "passthrough":
+                    yield f"duplicate MAC: {other.name}, another NIC of this host, has {link.mac} too"
+                continue
+            segment = self._host.segment(link)
+            if other not in here and segment is not None and segment == self._host.segment(other):
+                yield (
+                    f"duplicate MAC: {other.name} on {self._host.device_name(other)} has {link.mac} too, and both"
+                    f" devices are connected to {segment.name}"
+                )
 
     def _of_lower(self, link: Link) -> Iterator[str]:
         lower = self._host.links.get(link.lower)

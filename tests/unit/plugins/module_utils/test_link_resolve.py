@@ -72,13 +72,20 @@ def test_for_a_selection_a_nic_needs_no_guest():
     ("second", "words"),
     [
         (Nic("web", 0), "guest web has two NICs number 0"),
-        (Nic("db", mac="02:00:00:00:00:01"), "MAC 02:00:00:00:00:01"),
         (Nic("db", ifname="web0"), "ifname web0"),
     ],
 )
-def test_the_same_number_mac_or_name_twice_is_refused(second, words):
+def test_the_same_number_or_name_twice_is_refused(second, words):
     with pytest.raises(InvalidInput, match=words):
         number_nics([Nic("web", mac="02:00:00:00:00:01", ifname="web0"), second], None)
+
+
+def test_a_mac_may_be_asked_for_once_on_each_lower_device():
+    mac = "02:00:00:00:00:01"
+    web, other = Nic("web", device="eth0", mac=mac), Nic("web", device="eth1", mac=mac)
+    assert [each.link.mac for each in resolved(host(), web, other)] == [mac, mac]
+    with pytest.raises(InvalidInput, match=rf"MAC {mac} is asked for twice on eth0: in guest web nic 0 and guest db"):
+        resolved(host(), web, Nic("db", device="eth0", mac=mac))
 
 
 # -- the lower device --------------------------------------------------------------------------------------------------
