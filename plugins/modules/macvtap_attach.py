@@ -153,6 +153,39 @@ options:
             - Requires Linux 5.11 or later.
           type: int
           version_added: 1.1.0
+        bandwidth:
+          description:
+            - Limits of the traffic of the NIC, as the guest sees it, in the words and units of libvirt.
+            - Both directions are shaped. Frames wait in a queue, and are dropped only when it is full.
+            - Default is that of the port group, else that of the network, else no limit. An empty dictionary means no
+              limit.
+            - A change applies while the guest runs, without loss of a frame that waits.
+            - Requires the kernel's C(tbf), and for C(inbound) also C(ifb), C(clsact), C(u32) and C(mirred).
+            - For each NIC with a limit of C(inbound) there is an C(ifb), named C(mvtp) and the link's interface index
+              in hexadecimal.
+          type: dict
+          version_added: 1.1.0
+          suboptions: &directions
+            inbound:
+              description: What the guest receives.
+              type: dict
+              suboptions: &limit
+                average:
+                  description: Rate in KiB/s.
+                  type: int
+                  required: true
+                peak:
+                  description: Highest rate in KiB/s while a burst lasts. Default is that of the wire.
+                  type: int
+                burst:
+                  description:
+                    - Amount in KiB that may pass faster, after a time with less traffic.
+                    - Default is what passes in 10 ms at that rate, and at least two frames.
+                  type: int
+            outbound:
+              description: What the guest sends.
+              type: dict
+              suboptions: *limit
   guests:
     description:
       - The wanted guests, each with a list of its NICs or with its libvirt domain XML, in any mixture.
@@ -317,6 +350,11 @@ options:
       xml:
         description: The definition, which says mode and devices itself and has the port groups too.
         type: str
+      bandwidth:
+        description: As O(linuxnet.macvtap.macvtap_network#module:bandwidth). Not used with O(networks[].xml).
+        type: dict
+        version_added: 1.1.0
+        suboptions: *directions
       broadcast_queue:
         description: As O(linuxnet.macvtap.macvtap_network#module:broadcast_queue). Not used with O(networks[].xml).
         type: int
@@ -335,6 +373,10 @@ options:
             description: Whether NICs that do not name a port group get this one.
             type: bool
             default: false
+          bandwidth:
+            description: Limits of its NICs.
+            type: dict
+            suboptions: *directions
       path:
         description: Not used; there so that a network can be passed as it was returned.
         type: str
@@ -518,6 +560,14 @@ attachments:
       type: bool
       returned: success
       sample: false
+    bandwidth:
+      description:
+        - Limits that apply in each direction, V(null) where there is none.
+        - The burst is given even if it is the default.
+      type: dict
+      returned: success
+      version_added: 1.1.0
+      sample: {inbound: {average: 1024, peak: null, burst: 10}, outbound: null}
     broadcast_queue:
       description:
         - Length of the broadcast queue that the link asks for, in frames.
@@ -634,8 +684,8 @@ skipped_guests:
       type: str
       returned: success
       sample: >-
-        interface 0 of domain 'db' has <bandwidth>, traffic shaping, which is not done here; shape at the switch or the
-        lower device and remove it
+        interface 0 of domain 'db' has <virtualport>, which this collection does not carry out; configure the switch
+        port by hand and remove it
     temporary:
       description:
         - Whether something on the host is in the way now, such as the link that libvirt made for the running guest, so

@@ -123,6 +123,13 @@ networks:
           type: int
           returned: success
           sample: 2
+    bandwidth:
+      description:
+        - Default of its NICs, V(null) where it sets none.
+      type: dict
+      returned: success
+      version_added: 1.1.0
+      sample: {inbound: {average: 1024}}
     broadcast_queue:
       description: Default of its NICs, V(null) where it sets none.
       type: int
@@ -146,6 +153,12 @@ networks:
           type: bool
           returned: success
           sample: false
+        bandwidth:
+          description:
+            - Limits of its NICs, V(null) where it sets none.
+          type: dict
+          returned: success
+          sample: {inbound: {average: 1024}}
     path:
       description: Path of the definition file.
       type: str
@@ -266,6 +279,14 @@ attachments:
       type: bool
       returned: success
       sample: false
+    bandwidth:
+      description:
+        - Limits that apply in each direction, V(null) where there is none.
+        - The burst is given even if it is the default.
+      type: dict
+      returned: success
+      version_added: 1.1.0
+      sample: {inbound: {average: 1024, peak: null, burst: 10}, outbound: null}
     broadcast_queue:
       description:
         - Length of the broadcast queue that the link asks for, in frames.

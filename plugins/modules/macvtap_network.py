@@ -57,6 +57,34 @@ options:
         NIC may get another name. Virtual devices do not have a permanent MAC.
     type: list
     elements: str
+  bandwidth:
+    description:
+      - Default of O(linuxnet.macvtap.macvtap_attach#module:attachments[].bandwidth) for the NICs of the network.
+        Each NIC has this limit for itself.
+      - Takes effect on a link when its guest is attached the next time.
+    type: dict
+    version_added: 1.1.0
+    suboptions: &directions
+      inbound:
+        description: What the guest receives.
+        type: dict
+        suboptions: &limit
+          average:
+            description: Rate in KiB/s.
+            type: int
+            required: true
+          peak:
+            description: Highest rate in KiB/s while a burst lasts. Default is that of the wire.
+            type: int
+          burst:
+            description:
+              - Amount in KiB that may pass faster, after a time with less traffic.
+              - Default is what passes in 10 ms at that rate, and at least two frames.
+            type: int
+      outbound:
+        description: What the guest sends.
+        type: dict
+        suboptions: *limit
   broadcast_queue:
     description:
       - Default of O(linuxnet.macvtap.macvtap_attach#module:attachments[].broadcast_queue) for the NICs of the network.
@@ -82,6 +110,11 @@ options:
           - Whether the NICs of the network that do not name a port group get this one. At most one can be the default.
         type: bool
         default: false
+      bandwidth:
+        description:
+          - Limits of each of its NICs, as O(bandwidth).
+        type: dict
+        suboptions: *directions
   state:
     description:
       - V(present) writes the definition.
@@ -255,6 +288,13 @@ network:
           type: int
           returned: success
           sample: 2
+    bandwidth:
+      description:
+        - Default of its NICs, V(null) where it sets none.
+      type: dict
+      returned: success
+      version_added: 1.1.0
+      sample: {inbound: {average: 1024}}
     broadcast_queue:
       description: Default of its NICs, V(null) where it sets none.
       type: int
@@ -278,6 +318,12 @@ network:
           type: bool
           returned: success
           sample: false
+        bandwidth:
+          description:
+            - Limits of its NICs, V(null) where it sets none.
+          type: dict
+          returned: success
+          sample: {inbound: {average: 1024}}
     path:
       description: Path of the definition file.
       type: str

@@ -205,6 +205,14 @@ entries:
       type: bool
       returned: success
       sample: false
+    bandwidth:
+      description:
+        - Limits that apply in each direction, V(null) where there is none.
+        - The burst is given even if it is the default.
+      type: dict
+      returned: success
+      version_added: 1.1.0
+      sample: {inbound: {average: 1024, peak: null, burst: 10}, outbound: null}
     broadcast_queue:
       description: Length of the broadcast queue that the link asks for, in frames.
       type: int

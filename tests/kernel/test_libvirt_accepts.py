@@ -216,13 +216,11 @@ def test_random_definition_comes_back_the_same(libvirt, number):
                 "<domain name='x'/>",
                 "<dns><txt name='a' value='b'/></dns>",
                 "<mtu size='1400'/>",
-                "<bandwidth><inbound average='1'/></bandwidth>",
                 "<vlan><tag id='4'/></vlan>",
                 "<route address='192.0.2.0' prefix='24' gateway='192.0.2.1'/>",
                 "<portgroup name='a'/><portgroup name='a'/>",
                 "<portgroup name='a' default='yes'/><portgroup name='b' default='yes'/>",
                 "<portgroup name='a'><vlan><tag id='4'/></vlan></portgroup>",
-                "<portgroup name='a'><bandwidth><inbound average='1'/></bandwidth></portgroup>",
                 "<uuid>1</uuid>",
                 "<nonsense/>",
             )
@@ -249,13 +247,29 @@ def test_what_libvirt_refuses_we_refuse(libvirt, text):
         parse_network(text)
 
 
+BANDWIDTH = "<bandwidth><inbound average='1000' peak='5000'/><outbound average='128' burst='64'/></bandwidth>"
+
+
+@pytest.mark.parametrize(
+    "inside", [BANDWIDTH, f"<portgroup name='a'>{BANDWIDTH}</portgroup>"], ids=["network", "port group"]
+)
+def test_bandwidth_which_libvirt_refuses_is_written_as_libvirt_takes_it(libvirt, inside):
+    assert "nsupported" in libvirt.define(document(inside))
+    comes_back_the_same(libvirt, network_xml(parse_network(document(inside))))
+
+
+@pytest.mark.parametrize("inside", ["<bandwidth/>", "<portgroup name='a'><bandwidth/></portgroup>"])
+def test_an_empty_bandwidth_is_taken_by_both(libvirt, inside):
+    assert not libvirt.define(document(inside))
+    libvirt("net-undefine", "n")
+    comes_back_the_same(libvirt, network_xml(parse_network(document(inside))))
+
+
 @pytest.mark.parametrize(
     ("inside", "said"),
     [
         ("<dns enable='no'/>", "<dns>"),
         ("<dns><forwarder addr='192.0.2.1'/></dns>", "<dns>"),
-        ("<bandwidth/>", "<bandwidth>"),
-        ("<portgroup name='a'><bandwidth/></portgroup>", "<bandwidth>"),
     ],
 )
 def test_what_libvirt_takes_without_effect_we_refuse(libvirt, inside, said):

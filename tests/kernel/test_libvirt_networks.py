@@ -27,6 +27,8 @@ ELEMENTS = (
     "<filterref filter='clean-traffic'/><vlan><tag id='42'/></vlan><virtualport type='openvswitch'/>"
     "<bandwidth><inbound average='1000'/></bandwidth>"
 )
+#: what a NIC may ask for and a macvtap cannot do
+VIRTUALPORT = "<virtualport type='802.1Qbh'><parameters profileid='p'/></virtualport>"
 DOMAIN = """\
 <domain type='qemu'>
   <name>{name}</name>
@@ -134,14 +136,14 @@ def test_a_macvtap_network_of_libvirts_is_to_be_defined_here(libvirt, host):
 def test_one_bad_guest_does_not_stop_the_others(libvirt, host):
     documents = [
         dumped(libvirt, "a", DIRECT.format("")),
-        dumped(libvirt, "b", DIRECT.format(""), DIRECT.format("<bandwidth><inbound average='1000'/></bandwidth>")),
+        dumped(libvirt, "b", DIRECT.format(""), DIRECT.format(VIRTUALPORT)),
         dumped(libvirt, "c", on("nowhere")),
         dumped(libvirt, "d", on("nat"), on("isolated", ELEMENTS)),
         dumped(libvirt, "e", "<interface type='direct'><source dev='eth9'/></interface>"),
         dumped(libvirt, "f", DIRECT.format("<mac address='52:54:00:00:00:77'/>")),
     ]
     host.ip("link add theirs0 link eth0 address 52:54:00:00:00:77 type macvtap mode bridge")
-    assert "has <bandwidth>" in host.refusal(ATTACH, xml=documents)
+    assert "has <virtualport>" in host.refusal(ATTACH, xml=documents)
     result = host.converges(ATTACH, xml=documents, skip_unsupported=True)
     assert nics(result) == [("a", 0, "eth0")]
     reasons = {row["guest"]: (row["reason"], row["temporary"]) for row in result["skipped_guests"]}
@@ -152,7 +154,7 @@ def test_one_bad_guest_does_not_stop_the_others(libvirt, host):
         "f": True,
     }
     for guest, said in (
-        ("b", "interface 1 of domain 'b' has <bandwidth>"),
+        ("b", "interface 1 of domain 'b' has <virtualport>"),
         ("c", "'nowhere' is defined neither here"),
         ("e", "lower device 'eth9' does not exist"),
         ("f", "MAC 52:54:00:00:00:77 is already in use on eth0"),
@@ -166,7 +168,7 @@ def test_one_bad_guest_does_not_stop_the_others(libvirt, host):
 
 def test_a_guest_that_is_skipped_keeps_what_it_has(libvirt, host):
     good = dumped(libvirt, "a", DIRECT.format(""), DIRECT.format(""))
-    bad = dumped(libvirt, "a", DIRECT.format("<bandwidth><inbound average='1000'/></bandwidth>"))
+    bad = dumped(libvirt, "a", DIRECT.format(VIRTUALPORT))
     gone = dumped(libvirt, "a", "<interface type='direct'><source dev='eth9'/></interface>")
     rows = host.attach(xml=good)["attachments"]
     for text in (bad, gone):
@@ -177,5 +179,5 @@ def test_a_guest_that_is_skipped_keeps_what_it_has(libvirt, host):
     assert result["changed"] is False and [row["guest"] for row in result["skipped_guests"]] == ["a"]
     now = host.module("macvtap_info", guest="a")["attachments"]
     assert {row["ifindex"] for row in now} == {row["ifindex"] for row in rows}
-    with pytest.raises(ModuleFailed, match="has <bandwidth>"):
+    with pytest.raises(ModuleFailed, match="has <virtualport>"):
         host.detach(xml=bad)

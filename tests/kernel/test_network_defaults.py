@@ -74,7 +74,10 @@ def test_an_unknown_port_group_is_refused(host):
         ({"broadcast_queue": 0}, "network 'vepanet': broadcast_queue 0 is not possible; it must be 1 to 4294967295"),
         ({"portgroups": [{"name": "a"}, {"name": "a"}]}, "has the port group 'a' more than once"),
         ({"portgroups": [{"name": ""}]}, "the port group name is empty"),
-        ({"portgroups": [{"name": "a b"}]}, "the port group name 'a b' has characters that libvirt does not allow"),
+        (
+            {"portgroups": [{"name": "a b"}]},
+            "the port group name 'a b' has characters that libvirt's schema does not have",
+        ),
         (
             {"portgroups": [{"name": "a", "default": True}, {"name": "b", "default": True}]},
             "has more than one default port group, 'a' and 'b'",

@@ -211,7 +211,7 @@ def test_migrate_from_libvirt_moves_guests_that_rest_and_leaves_those_that_run(h
     for name, nics in {
         "later": DIRECT_NIC.replace("00:03", "00:05"),
         "limited": DIRECT_NIC.replace("00:03", "00:06").replace(
-            "<driver", "<bandwidth><inbound average='9'/></bandwidth><driver"
+            "<driver", "<virtualport type='802.1Qbh'><parameters profileid='p'/></virtualport><driver"
         ),
         "lost": NETWORK_NIC.format(network="nowhere").replace("00:02", "00:07"),
         "R&amp;D": filtered.replace("00:02", "00:09") + DIRECT_NIC.replace("00:03", "00:0a"),
@@ -238,7 +238,7 @@ def test_migrate_from_libvirt_moves_guests_that_rest_and_leaves_those_that_run(h
     assert re.search(r'"running_and_left_alone": \[\s+"runs"', output), output
     assert re.search(r'"could_move": \[\s+"later"\s+\]', output), output
     assert re.search(
-        r'"cannot_move": {\s+"limited": "interface 0 of domain \'limited\' has <bandwidth>, .*",\s+'
+        r'"cannot_move": {\s+"limited": "interface 0 of domain \'limited\' has <virtualport>, .*",\s+'
         r'"lost": "interface 0 of domain \'lost\': network \'nowhere\' is defined neither here .*"\s+}',
         output,
     ), output

@@ -124,7 +124,7 @@ def _entry(row: Mapping[str, Any], origin: str) -> Entry:
             _choice(get("mode"), "mode", MODES),
             plain(names.check_ifname(get("device"), "lower device"), "lower device"),
             {
-                **{option.name: _setting(option, get(option.name, option.default)) for option in OPTIONS},
+                **{option.name: _setting(option, row, get) for option in OPTIONS},
                 **{option.key: _NODE_CHECKS[option.key](get(option.key, option.default)) for option in NODE_OPTIONS},
             },
         )
@@ -132,7 +132,14 @@ def _entry(row: Mapping[str, Any], origin: str) -> Entry:
         raise InvalidInput(f"{origin}: {exc}") from exc
 
 
-def _setting(option: Option, value: Any) -> Any:
+def _setting(option: Option, row: Mapping[str, Any], get: Callable[[str, Any], Any]) -> Any:
+    if option.check is not None:
+        # none is a value of its own
+        limit = row.get(option.name)
+        if limit is not None:
+            option.check(limit, option.name)
+        return limit or None
+    value = get(option.name, option.default)
     if option.allowed:
         return _number(value, option.name, option.allowed)
     choices = option.spec.get("choices")

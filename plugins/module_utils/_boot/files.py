@@ -12,15 +12,18 @@ mark percent-encodes: it has no blank but its own, no ``"``, no ``#`` and no bac
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from .._core.errors import Refused
+from .._core.errors import InvalidInput, Refused
 from .._core.identity import read_tag, tag_text
-from .._core.model import BOOT_DIRECTORY
+from .._core.model import BOOT_DIRECTORY, MTUS, Shape
 from .._core.names import unit_escaped
-from .._link.attributes import NODE_OPTIONS, OPTIONS, Option
+from .._link import tc
+from .._link.attributes import BANDWIDTH, NODE_OPTIONS, OPTIONS, Option
+from .._traffic.bandwidth import check, queue_bytes, wanted
 from . import host_link
 from .entry import Entry, in_order
 from .host_link import HostEntry
@@ -44,7 +47,7 @@ TARGET = "/etc/systemd/system/macvtap.target"
 BOOT = "/etc/systemd/system/multi-user.target.d/macvtap.conf"
 GUESTS = "/etc/systemd/system/qemu-guest-.service.d/macvtap.conf"
 
-CREATE, UP, HOST = ".create", ".up", ".host"
+CREATE, UP, HOST, LIMIT = ".create", ".up", ".host", ".limit"
 _SYSCTL = re.compile(re.escape(SYSCTL_DIR) + r"/90-macvtap-.+\.conf")
 FIXED = (UDEV_RULES, LINK, NETWORK, NETWORK_MANAGER, LINKS, SERVICE, TARGET, GUESTS, BOOT)
 #: directories of this collection alone: removed when empty
@@ -56,7 +59,7 @@ _MODES = {kernel: mode for mode, kernel in _KERNEL_MODES.items()}
 
 #: options that are words of the line that creates a link, and those that are lines of their own, carried out later
 _AT_CREATION = [option for option in OPTIONS if option.boot.at_creation]
-_LATER = [option for option in OPTIONS if not option.boot.at_creation]
+_LATER = [option for option in OPTIONS if not option.boot.at_creation and option.boot.text]
 
 _DHCPCD_BEGIN = "# linuxnet.macvtap: begin. Written by Ansible (module macvtap_persist); changes will be overwritten.\n"
 _DHCPCD_END = "# linuxnet.macvtap: end\n"
@@ -68,7 +71,7 @@ def is_candidate(path: str) -> bool:
     return (
         path in FIXED
         or path == DHCPCD
-        or (path.startswith(BATCH_DIR + "/") and path.endswith((CREATE, UP, HOST)))
+        or (path.startswith(BATCH_DIR + "/") and path.endswith((CREATE, UP, HOST, LIMIT)))
         or _SYSCTL.fullmatch(path) is not None
     )
 
@@ -116,6 +119,9 @@ def _of_device(device: str, entries: Sequence[Entry], hosts: Sequence[HostEntry]
     mine = [entry for entry in entries if entry.device == device]
     of_host = [entry for entry in hosts if entry.device == device]
     yield batch_path(device, CREATE), HEADER + _create(mine)
+    limits = "".join(_limit(entry) for entry in mine)
+    if limits:
+        yield batch_path(device, LIMIT), HEADER + limits
     yield batch_path(device, UP), HEADER + _up(mine)
     if of_host:
         yield batch_path(device, HOST), HEADER + host_link.text(of_host)
@@ -148,6 +154,34 @@ def _up(entries: Sequence[Entry]) -> str:
         words = [option.boot.write(entry.settings[option.name]) for option in _LATER]
         lines += [f"{_set(entry)} {word}" for word in words if word]
     return "".join(line + "\n" for line in lines)
+
+
+def _limit(entry: Entry) -> str:
+    """For ip and for tc, each line with the link that it is about; and first, in a comment, what it all means."""
+    value = entry.settings[BANDWIDTH]
+    bandwidth = wanted(value, entry.settings["mtu"] or MTUS[-1])
+    if bandwidth is None:
+        return ""
+    link, ifb, lines = f"if{entry.ifindex}", tc.ifb_name(entry.ifindex), []
+    if bandwidth.inbound is not None:
+        lines += [
+            f"link add name {ifb} mtu {tc.IFB_MTU} type ifb",
+            f'link set dev {ifb} alias "{tc.ifb_alias(entry.ifname)}" up',
+            f"qdisc replace dev {ifb} {_tbf(bandwidth.inbound)}",
+            f"qdisc replace dev {link} clsact",
+            f"filter replace dev {link} ingress prio {tc.PRIORITY} protocol all handle 800::800 u32 match u32 0 0"
+            f" action mirred egress redirect dev {ifb}",
+        ]
+    if bandwidth.outbound is not None:
+        lines.append(f"qdisc replace dev {link} {_tbf(bandwidth.outbound)}")
+    meaning = f"# {link} {json.dumps(value, sort_keys=True)}\n"
+    return meaning + "".join(f"link limit {link} {line}\n" for line in lines)
+
+
+def _tbf(shape: Shape) -> str:
+    peak = f" peakrate {shape.peak}bps mtu {tc.peak_burst(shape)}" if shape.peak else ""
+    words = f"rate {shape.rate}bps burst {shape.burst} limit {queue_bytes(shape)}{peak}"
+    return f"root handle {tc.HANDLE >> 16:x}: tbf {words}"
 
 
 def _set(entry: Entry) -> str:
@@ -212,7 +246,12 @@ def _dhcpcd(text: str, entries: Sequence[Entry]) -> str:
 
 
 def _names_as(line: str, entries: Iterable[Entry | HostEntry]) -> str:
-    return "".join(line % name for name in sorted(entry.ifname for entry in entries))
+    names = set()
+    for entry in entries:
+        names.add(entry.ifname)
+        if isinstance(entry, Entry) and (entry.settings[BANDWIDTH] or {}).get("inbound"):
+            names.add(tc.ifb_name(entry.ifindex))
+    return "".join(line % name for name in sorted(names))
 
 
 def _instance(device: str) -> str:
@@ -286,6 +325,7 @@ _RULE = re.compile(
     + ", ".join(f'{option.udev}="(?P<{option.key}>[^"]*)"' for option in NODE_OPTIONS)
     + r', SYMLINK\+="[^"]*"'
 )
+_LIMITED = re.compile(r"^# if(\d+) (\{.*\})$", re.MULTILINE)
 _NODE = {option.key: option.default for option in NODE_OPTIONS}
 
 
@@ -300,6 +340,9 @@ def read(found: Mapping[str, str]) -> list[Entry]:
             for line, place in _lines(path, text):
                 index, words = _read_line(line, place)
                 links.setdefault(index, {}).update(words)
+        if path.startswith(BATCH_DIR) and path.endswith(LIMIT) and is_ours(path, text):
+            for index, limit in _LIMITED.findall(text):
+                links.setdefault(int(index), {})[BANDWIDTH] = limit
     rules = filter(None, map(_RULE.fullmatch, found.get(UDEV_RULES, "").splitlines()))
     owners = {int(match[1]): match.groupdict() for match in rules}
     made = []
@@ -361,4 +404,15 @@ def _value(option: Option, word: str | None) -> Any:
     """
     if word is None:
         return option.boot.absent
+    if option.name == BANDWIDTH:
+        return _limits(word)
     return int(word) if option.allowed else option.boot.present
+
+
+def _limits(word: str) -> Any:
+    try:
+        value = json.loads(word)
+        check(value, BANDWIDTH)
+    except (ValueError, InvalidInput) as exc:
+        raise Refused(f"the boot files have a bandwidth that is not as this collection writes it: {exc}") from exc
+    return value

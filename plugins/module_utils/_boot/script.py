@@ -20,7 +20,7 @@ _NOT_ITS_OWN = (
 _NOT_UP = "macvtap: not there, or not usable (name and interface index): $bad"
 LINKS_SCRIPT = r"""
 # links.sh create DEVICE: brings DEVICE up and creates the links of DEVICE.create, down, each with its own tap as node.
-# links.sh up DEVICE: carries out DEVICE.up.
+# links.sh up DEVICE: carries out DEVICE.limit, if it is there, and DEVICE.up.
 # A link is meant only if name, index and kind agree: another link that has one of them is left alone.
 
 boot=/etc/macvtap/boot
@@ -55,6 +55,7 @@ lines() ( # FILE VERB LINKS: the lines with this verb that are about these links
     grep "^link $2 " "$1" | while IFS= read -r line; do
         case $2 in
         add) index=${line#* index } ;;
+        limit) index=${line#link limit if} ;;
         *) index=${line#link set dev if} ;;
         esac
         eval "chosen=\${chosen_${index%% *}-}"
@@ -101,6 +102,18 @@ host_links() { # those of DEVICE.host that are not there, each with its addresse
     done
 }
 
+limit() ( # LINKS: their bandwidth
+    [ -e "$boot/$device.limit" ] || return 0
+    commands=$(lines "$boot/$device.limit" limit "$1" | sed 's/^link limit [^ ]* //')
+    {
+        echo "$commands" | grep '^link add ' | while read -r line; do
+            name=${line#link add name }
+            [ -e "/sys/class/net/${name%% *}" ] || echo "$line"
+        done
+        echo "$commands" | grep '^link set '
+    } | ip -force -batch - && echo "$commands" | grep '^[qf]' | tc -force -batch -
+)
+
 case $verb in
 create)
     ip link set dev "$device" up
@@ -117,6 +130,7 @@ create)
     ;;
 up)
     here=$(echo "$links" | those here)
+    limit "$here" || exit 1
     lines "$boot/$device.up" set "$here" | ip -force -batch - || exit 1
     bad=$(echo "$links" | those absent; not_their_own "$here")
     [ -z "$bad" ] || { echo "@NOT_UP@" >&2; exit 1; }

@@ -104,6 +104,24 @@ IFF_ALLMULTI = 0x200
 MAKING_GROUP = 0x6D767470
 
 
+class Shape(NamedTuple):
+    """How one direction of a link is limited."""
+
+    #: bytes a second; 0 = it is not known or incomplete
+    rate: int
+    #: bytes a second while the burst lasts, 0 = as fast as it goes
+    peak: int = 0
+    #: bytes
+    burst: int = 0
+
+
+class Bandwidth(NamedTuple):
+    """How a link is limited, as its guest sees it."""
+
+    inbound: Shape | None = None
+    outbound: Shape | None = None
+
+
 class Link(NamedTuple):
     """A network link as the kernel reports it, or as it is wanted."""
 
@@ -139,6 +157,10 @@ class Link(NamedTuple):
     altnames: tuple[str, ...] = ()
     #: the MAC that the hardware came with; "" for most virtual devices
     permanent_mac: str = ""
+    #: None = neither direction is limited by this collection
+    bandwidth: Bandwidth | None = None
+    #: the ifb that limits what the guest receives, 0 = none
+    ifb: int = 0
 
     @property
     def is_macvtap(self) -> bool:

@@ -96,7 +96,7 @@ def check_portgroup_name(name: str) -> str:
     """
     if not _PORTGROUP.fullmatch(_check_text(name, "port group name")):
         raise InvalidInput(
-            f"the port group name {shown(name)} has characters that libvirt does not allow there; use letters, digits"
+            f"the port group name {shown(name)} has characters that libvirt's schema does not have; use letters, digits"
             " and . _ - : /"
         )
     return name

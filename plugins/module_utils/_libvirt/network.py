@@ -20,6 +20,7 @@ from .._core.errors import InvalidInput
 from .._core.model import MODES, Network, PortGroup
 from .._core.names import check_device, check_ifname, check_network_name, shown
 from . import network_defaults, network_plain
+from .bandwidth import read_bandwidth
 from .network_layout import drop_live_attributes, metadata_of, same_network_document, write_network
 from .xml import attribute_one_of, children, elements, etree, only_child, parse_xml, start_tag, text_of
 
@@ -31,14 +32,16 @@ _YES_NO_ATTRIBUTES = ("ipv6", "trustGuestRxFilters", "managed", "default", "isol
 _KNOWN: dict[str, tuple[set[str], set[str]]] = {
     "network": (
         {"connections", "ipv6", "trustGuestRxFilters"},
-        {"name", "uuid", "title", "description", "metadata", "extbridge", "forward", "portgroup", "port"},
+        {"name", "uuid", "title", "description", "metadata", "extbridge", "forward", "portgroup", "port", "bandwidth"},
     ),
     "extbridge": ({"mode", "dev"}, set()),
     "forward": ({"mode", "dev", "managed"}, {"interface", "pf", "driver"}),
     "interface": ({"dev", "connections"}, set()),
     "pf": ({"dev"}, set()),
     "driver": ({"name"}, set()),
-    "portgroup": ({"name", "default", "trustGuestRxFilters"}, set()),
+    "portgroup": ({"name", "default", "trustGuestRxFilters"}, {"bandwidth"}),
+    "bandwidth": (set(), {"inbound", "outbound"}),
+    **{tag: ({"average", "peak", "burst", "floor"}, set()) for tag in ("inbound", "outbound")},
     "port": ({"isolated"}, set()),
     **{tag: (set(), set()) for tag in ("name", "uuid", "title", "description")},
 }
@@ -49,15 +52,12 @@ _IDENTITY = ("name", "uuid", "title", "description", "metadata")
 _NEEDS_A_BRIDGE = "belongs to a bridge that libvirt makes, and a macvtap network has none; remove it"
 _VLAN = "is not carried out by this collection; use a VLAN interface (<interface dev='eth0.4'/>) and remove it"
 _VIRTUALPORT = "is not carried out by this collection; configure the switch port by hand and remove it"
-_NEEDS_SHAPING = "would need traffic shaping, which this collection does not do; remove it"
 
 #: (parent, element) → why it is refused and what to do
 _REFUSED = {
     **{("network", tag): _NEEDS_A_BRIDGE for tag in ("bridge", "ip", "mac", "dns", "domain", "mtu", "route")},
-    ("network", "bandwidth"): _NEEDS_SHAPING,
     ("network", "vlan"): _VLAN,
     ("network", "virtualport"): _VIRTUALPORT,
-    ("portgroup", "bandwidth"): _NEEDS_SHAPING,
     ("portgroup", "vlan"): _VLAN,
     ("portgroup", "virtualport"): _VIRTUALPORT,
     ("forward", "nat"): "is for mode='nat', which is not a macvtap network; remove it",
@@ -99,6 +99,11 @@ def parse_network(text: str | bytes, name: str | None = None) -> Network:
         devices, pf = _pool(children(root, "forward")[0], where)
     _check_identity(root, where)
     settings, portgroups = network_defaults.read(_take_defaults(root), _portgroups(root, where), where)
+    settings = {**settings, **_take_settings(root, where)}
+    portgroups = tuple(
+        group._replace(settings={**group.settings, **_take_settings(node, f"{where}, port group {shown(group.name)}")})
+        for group, node in zip(portgroups, children(root, "portgroup"))
+    )
     network = Network(name, mode, devices, pf, portgroups, settings)
     _write_pool(root, mode, devices, pf)
     drop_live_attributes(root)
@@ -288,6 +293,14 @@ def _write_portgroups(root: Any, groups: Sequence[PortGroup]) -> None:
             node.set("default", "yes")
         else:
             node.attrib.pop("default", None)
+
+
+def _take_settings(parent: Any, where: str) -> dict[str, Any]:
+    """Remove the elements that say what a network or port group sets for its NICs; returns what they say."""
+    bandwidth = read_bandwidth(parent, where)
+    for node in children(parent, "bandwidth"):
+        parent.remove(node)
+    return {} if bandwidth is None else {"bandwidth": bandwidth}
 
 
 def _take_defaults(root: Any) -> str:

@@ -16,6 +16,7 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import Any, Callable, NamedTuple
 
 from .._core.model import IFF_ALLMULTI, IFF_NOARP, IFF_PROMISC, IFF_UP, MTUS, Link
+from .._traffic import bandwidth
 from . import message as wire
 
 #: of a link whose NIC asks for none (MACVLAN_DEFAULT_BC_QUEUE_LEN, drivers/net/macvlan.c)
@@ -24,6 +25,7 @@ BROADCAST_QUEUE = 1000
 _IPV6_MIN_MTU = 1280
 IPV6 = "ipv6"
 LINK_STATE = "link_state"
+BANDWIDTH = "bandwidth"
 
 
 def _never(_old: Any, _new: Any) -> bool:
@@ -76,6 +78,8 @@ class Option(NamedTuple):
     is_of_task: bool = False
     #: the first Linux that has it, where not all have
     since: str = ""
+    #: of a value that is neither a number nor a choice, and what to call it in messages; raises InvalidInput
+    check: Callable[[Any, str], None] | None = None
 
 
 class Attribute(NamedTuple):
@@ -160,6 +164,16 @@ _BROADCAST_QUEUE = Option(
     allowed=range(1, 1 << 32),
     since="5.11",
 )
+# the MTU is put first
+_BANDWIDTH = Option(
+    BANDWIDTH,
+    bandwidth.SPEC,
+    None,
+    lambda fields, value: fields.update(bandwidth=bandwidth.wanted(value, fields["mtu"])),
+    lambda link: bandwidth.show(link.bandwidth),
+    BootWord(""),
+    check=bandwidth.check,
+)
 _LINK_STATE = Option(
     LINK_STATE,
     {"type": "str", "choices": ["up", "down"]},
@@ -199,6 +213,8 @@ ATTRIBUTES = (
         can_have=lambda found, _wanted: found.broadcast_queue is not None,
         option=_BROADCAST_QUEUE,
     ),
+    # of the traffic control of a link, which has messages of its own (_system.shaping)
+    Attribute(BANDWIDTH, lambda link: bandwidth.text(link.bandwidth), at_creation=False, option=_BANDWIDTH),
     Attribute("mark", lambda link: link.alias, lambda link: wire.nla_tag(link.alias, link.group), at_creation=False),
     Attribute(LINK_STATE, _link_state, flag=IFF_UP, at_creation=False, option=_LINK_STATE),
 )

@@ -184,7 +184,7 @@ class Host:
         return link
 
     def _candidates(self, by_mac: bool) -> list[str]:
-        usable = [link for link in self.links.values() if self.obstacle(link) is None]
+        usable = [link for link in self.links.values() if self.obstacle(link) is None and link.kind != "ifb"]
         if by_mac:
             return [f"{link.name} (mac:{link.permanent_mac})" for link in usable if link.permanent_mac]
         return [link.name for link in usable]

@@ -18,6 +18,7 @@ from typing import Any, Callable, NamedTuple
 from .._core.errors import InvalidInput
 from .._core.model import Network, Nic, PortGroup
 from .._core.names import shown
+from .._traffic import bandwidth
 from .attributes import OPTIONS
 
 
@@ -40,7 +41,10 @@ def _check_broadcast_queue(value: Any, where: str) -> None:
 
 
 #: in the order of results
-DEFAULTS = (Default("broadcast_queue", {"type": "int"}, _check_broadcast_queue, is_of_portgroup=False),)
+DEFAULTS = (
+    Default("bandwidth", bandwidth.SPEC, bandwidth.check),
+    Default("broadcast_queue", {"type": "int"}, _check_broadcast_queue, is_of_portgroup=False),
+)
 OF_PORTGROUP = tuple(default for default in DEFAULTS if default.is_of_portgroup)
 
 

@@ -12,12 +12,12 @@ from collections.abc import Iterable
 
 from .._core.model import Link, NodePolicy, Tap
 from .._link.host import Host
-from . import rtnetlink, tap_node
+from . import rtnetlink, shaping, tap_node
 
 
 def look_at_host(netlink: rtnetlink.Netlink, policy: NodePolicy) -> Host:
     """One dump of the links, one listing of the device directory and, where there are host links, the addresses."""
-    links = netlink.links()
+    links = shaping.links(netlink)
     host = Host(links, tap_node.foreign_nodes(policy.directory, links))
     if host.host_links:
         addresses = netlink.addresses()

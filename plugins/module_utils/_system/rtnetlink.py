@@ -46,6 +46,8 @@ _CHUNK_BYTES = 1 << 18
 _TIMEOUT = 60
 #: a txqueuelen that no allocation satisfies (KMALLOC_MAX_SIZE, linux/ptr_ring.h)
 _ENDLESS_QUEUE = 0x7FFFFFFF
+#: asks for links
+_LINKS = wire.body(0, wire.nla_u32(wire.IFLA_EXT_MASK, _RTEXT_FILTER_SKIP_STATS))
 #: a dump during which a link came or went is inconsistent and is taken again
 _DUMP_TRIES = 50
 
@@ -222,16 +224,29 @@ class Netlink:
             ]
         )
 
-    def _dump_all(self, decode: Callable[[bytes, int, int], _Decoded], what: int = _RTM_GETLINK) -> list[_Decoded]:
+    def _dump_all(self, decode: Callable[[bytes, int, int], _Decoded], what: int = _RTM_GETLINK, body: bytes = _LINKS) -> list[_Decoded]:
         """Every link (or what else is asked for), decoded, from a dump during which nothing changed."""
         for _try in range(_DUMP_TRIES):
-            decoded = self._dump(decode, what)
+            decoded = self._dump(decode, what, body)
             if decoded is not None:
                 return decoded
         raise HostError(f"links appeared and disappeared: cannot get a consistent list in {_DUMP_TRIES} tries")
 
-    def _dump(self, decode: Callable[[bytes, int, int], _Decoded], what: int) -> list[_Decoded] | None:
-        body = wire.body(0, wire.nla_u32(wire.IFLA_EXT_MASK, _RTEXT_FILTER_SKIP_STATS))
+    def listed(self, what: int, body: bytes, decode: Callable[[bytes, int, int], _Decoded]) -> list[_Decoded]:
+        """All that the kernel lists for a request, decoded.
+
+        :raises HostError: when the kernel refuses.
+        """
+        return self._dump_all(decode, what, body)
+
+    def exchange(self, requests: Iterable[tuple[int, bytes]], flags: int = 0) -> list[Reply]:
+        """Send requests (type, body); one reply for each, in order.
+
+        :arg flags: beside those that every request has.
+        """
+        return self._exchange([Request(what, _REQUEST | _ACK | flags, body) for what, body in requests])
+
+    def _dump(self, decode: Callable[[bytes, int, int], _Decoded], what: int, body: bytes) -> list[_Decoded] | None:
         self._sequence += 1
         self._send(_HEADER.pack(16 + len(body), what, _REQUEST | _DUMP, self._sequence, 0) + body)
         decoded: list[_Decoded] = []

@@ -17,11 +17,11 @@ from .._core.errors import HostError, MacvtapError, RaceLost, as_error
 from .._core.explain import explain
 from .._core.model import Link, NodePolicy, Tap
 from .._core.revert import Revert
-from .._link import attributes
+from .._link import attributes, tc
 from .._link.host_link import HostLinkStep
 from .._link.plan import Plan, break_cycles, node_steps
 from .._link.steps import BringUp, ChangeLink, CreateLink, DeleteLink, MakeNode, OwnNode, Step
-from .._system import renaming, rtnetlink, tap_node, text_file
+from .._system import renaming, rtnetlink, shaping, tap_node, text_file
 from . import host_link
 
 #: what the kernel says when another process was faster: looking again and planning again shows what is to be done now
@@ -123,7 +123,8 @@ class Applier:
             for step in steps:
                 if step.number and tap_node.remove(step.path, step.number):
                     unlinked.append(step)
-            self._netlink.delete([step.link for step in steps])
+            ifbs = [Link(step.link.ifb, tc.ifb_name(step.link.ifindex)) for step in steps if step.link.ifb]
+            self._netlink.delete([step.link for step in steps] + ifbs)
         except (MacvtapError, OSError) as exc:
             restore = Revert()
             for step in reversed(unlinked):
@@ -168,6 +169,7 @@ class Applier:
         for link in links:
             if link.ipv6_disabled:
                 self._set_ipv6(link, False)
+        shaping.limit(self._netlink, [link for link in links if link.bandwidth is not None])
         # the kernel ignores the MAC given to a passthrough link at its creation: once more now
         rest = [
             (link, ("mark", "mac", "link_state") if link.mode == "passthrough" else ("mark", "link_state"))
@@ -183,14 +185,14 @@ class Applier:
 
     def _undo_create(self, steps: Sequence[CreateLink]) -> None:
         """All in one request, and their nodes with them."""
-        present = self._netlink.links()
+        present = shaping.links(self._netlink)
         gone = []
         for step in steps:
             found = present.get(step.link.ifindex)
             if found is not None and _is_created(step.link, found):
                 number = tap_node.device_number(found) or self._numbers.get(found.ifindex)
                 tap = None if number is None else Tap(number, None)
-                gone.append(DeleteLink(step.link, step.device, step.path, tap))
+                gone.append(DeleteLink(step.link._replace(ifb=found.ifb), step.device, step.path, tap))
         self._delete_links(gone)
         left = [step.path for step in gone if step.tap is None and tap_node.look(step.path) is not None]
         if left:
@@ -205,7 +207,7 @@ class Applier:
         # pushed before it is done: a message that fails may have taken effect in part
         self.done += steps
         self.revert.push(partial(self._undo_changes, steps), len(steps))
-        late = (attributes.LINK_STATE, attributes.IPV6)
+        late = (attributes.LINK_STATE, attributes.IPV6, attributes.BANDWIDTH)
         lowered = {step.new.ifindex for step in steps if attributes.must_go_down(step.old, step.new)}
         to_be_down = {step.new.ifindex for step in steps if attributes.LINK_STATE in step.names and not step.new.is_up}
         down = [step.new for step in steps if step.new.ifindex in lowered | to_be_down]
@@ -216,6 +218,7 @@ class Applier:
         for step in steps:
             if attributes.IPV6 in step.names:
                 self._set_ipv6(step.new, not step.new.ipv6_disabled)
+        shaping.limit(self._netlink, [step.new for step in steps if attributes.BANDWIDTH in step.names])
         up = [step.new for step in steps if attributes.LINK_STATE in step.names or step.new.ifindex in lowered]
         self._set([(link, (attributes.LINK_STATE,)) for link in up if link.is_up], "bring up")
 
@@ -234,7 +237,7 @@ class Applier:
 
     def _undo_changes(self, steps: Sequence[ChangeLink]) -> None:
         """Attribute by attribute: of a message that failed, what came before the failing one stays."""
-        state, ipv6 = attributes.LINK_STATE, attributes.IPV6
+        state, ipv6, limits = attributes.LINK_STATE, attributes.IPV6, attributes.BANDWIDTH
         renaming.change(self._netlink, break_cycles([ChangeLink(step.new, step.old, step.names) for step in steps]))
         present = self._netlink.links()
         lowered = [step.old for step in steps if attributes.must_go_down(_now(step, present), step.old)]
@@ -244,13 +247,14 @@ class Applier:
             for step in steps
             # what did not take effect needs no way back
             for name in reversed(attributes.differences(_now(step, present), step.old))
-            if name in step.names and name not in (state, ipv6)
+            if name in step.names and name not in (state, ipv6, limits)
         ]
         tried = list(zip(back, renaming.change(self._netlink, back)[0]))
         present = self._netlink.links()
         differing = [(step.old, attributes.differences(_now(step, present), step.old)) for step in steps]
         for link in [link for link, names in differing if ipv6 in names]:
             tried.append(((link, (ipv6,)), rtnetlink.set_ipv6(link.name, not link.ipv6_disabled)))
+        shaping.limit(self._netlink, [step.old for step in steps if limits in step.names])
         # silent before it is up again; it may be down only because it had to be while it was changed
         states = [(link, (state,)) for link, names in differing if state in names]
         tried += zip(states, self._netlink.change(states))

@@ -15,6 +15,7 @@ from typing import Any, Callable, NamedTuple, Union
 
 from .._core.errors import HostError, MacvtapError, RaceLost, as_error
 from .._core.model import Attachment, Link, NodePolicy, Tap
+from .._link import attributes
 from .._link.host import Host
 from .._link.host_link import ChangeHostLink, CreateHostLink, DeleteHostLink
 from .._link.in_use import (
@@ -27,7 +28,7 @@ from .._link.in_use import (
 )
 from .._link.plan import Plan, diff, plan_attachments
 from .._link.steps import BringUp, Step, WriteFile
-from .._system import holders, host_link, rtnetlink, tap_node, tap_use
+from .._system import holders, host_link, rtnetlink, shaping, tap_node, tap_use
 from .._system.lock import namespace_lock
 from .._system.look import look_at_host, look_at_taps
 from .apply import Applier
@@ -102,6 +103,8 @@ def converge(decide: Decide, task: Task, read: Callable[[], Any] = lambda: None)
                         rtnetlink.require_pyroute2()
                     if view.plan.part or view.plan.meet:
                         host_link.require_library()
+                    limited = [step.new for step in view.plan.change if attributes.BANDWIDTH in step.names]
+                    shaping.require(netlink, limited + [step.link for step in view.plan.create])
                     if task.check_mode or not steps:
                         return (steps if task.check_mode else applier.done), view
                     if repeats == _REPEATS:

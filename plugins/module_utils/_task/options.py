@@ -92,6 +92,8 @@ def _settings(entry: Mapping[str, Any]) -> dict[str, Any]:
     for option in OPTIONS:
         if option.allowed:
             _in_range(entry, option.name, option.allowed[0], option.allowed[-1])
+        if option.check is not None and entry[option.name] is not None:
+            option.check(entry[option.name], option.name)
     asked = [option.name for option in OPTIONS] + [option.name for option in NODE_OPTIONS]
     return {name: entry[name] for name in asked}
 

@@ -94,6 +94,7 @@ print(json.dumps({
     "taps": taps,
     "definitions": dict(files(sys.argv[1])),
     "directory": os.path.isdir(sys.argv[1]),
+    "qdiscs": subprocess.run(["tc", "qdisc", "show"], capture_output=True, check=True, text=True).stdout,
 }, sort_keys=True))
 """
 

@@ -29,7 +29,8 @@ NICS = [
     {"guest": WORST, "network": "n'e\"t $x # %I"},
     {"guest": "db" + RUN, "device": "eth1", "mode": "bridge", "mac": "52:54:00:00:00:01", "mtu": 1400, "queues": 4},
     {"guest": "db" + RUN, "device": "eth0", "ifname": "db-1.x", "promiscuous": True, "allmulticast": False,
-     "device_owner": "nobody", "device_group": OTHER_GROUP, "device_mode": "0640", "broadcast_queue": 5000},
+     "device_owner": "nobody", "device_group": OTHER_GROUP, "device_mode": "0640", "broadcast_queue": 5000,
+     "bandwidth": {"inbound": {"average": 1024}, "outbound": {"average": 512, "peak": 2048, "burst": 64}}},
     {"guest": "alone" + RUN, "device": "eth2", "mode": "passthrough", "mac": "52:54:00:00:00:02"},
     {"guest": "quiet" + RUN, "device": "eth0", "mode": "private", "link_state": "down", "isolate_host": False},
 ]  # fmt: skip

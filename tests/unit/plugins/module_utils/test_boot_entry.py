@@ -125,6 +125,9 @@ def settings_of(option):
     """Values of every kind that an option can have."""
     if option.allowed:
         return st.integers(option.allowed[0], option.allowed[-1])
+    if option.check:
+        limit = st.builds(dict, average=st.integers(1, 1 << 20), peak=st.none(), burst=st.integers(1, 100))
+        return st.one_of(st.none(), st.builds(dict, inbound=st.one_of(st.none(), limit), outbound=limit))
     return st.sampled_from(option.spec.get("choices", [False, True]))
 
 
@@ -170,11 +173,11 @@ def test_files_of_1_0_are_read_and_written_again_to_the_letter():
     first, second = files.read(old)
     assert first.settings == {
         "mtu": 1500, "isolate_host": True, "allmulticast": True, "promiscuous": False, "broadcast_queue": 1000,
-        "link_state": "up", "tap_owner": "qemu", "tap_group": "kvm", "tap_mode": "0660",
+        "bandwidth": None, "link_state": "up", "tap_owner": "qemu", "tap_group": "kvm", "tap_mode": "0660",
     }  # fmt: skip
     assert second.settings == {
         "mtu": 1400, "isolate_host": False, "allmulticast": False, "promiscuous": True, "broadcast_queue": 1000,
-        "link_state": "down", "tap_owner": "root", "tap_group": "root", "tap_mode": "0600",
+        "bandwidth": None, "link_state": "down", "tap_owner": "root", "tap_group": "root", "tap_mode": "0600",
     }  # fmt: skip
     new = texts([first, second])
     assert {path: new[path] for path in (CREATE, UP)} == {path: old[path] for path in (CREATE, UP)}

@@ -299,9 +299,12 @@ REFUSED = {
     "typo": (direct("<modle type='virtio'/>"), "<modle>, which is not an element"),
     **{
         f"<{tag}>": (direct(f"<{tag}/>"), f"interface 0 of xml has <{tag}>, ")
-        for tag in ("vlan", "virtualport", "filterref", "bandwidth", "coalesce", "script", "downscript", "ip", "route")
+        for tag in ("vlan", "virtualport", "filterref", "coalesce", "script", "downscript", "ip", "route")
         + ("portForward", "backenddomain")
     },
+    "guaranteed rate": (direct("<bandwidth><inbound floor='5'/></bandwidth>"), "has floor= on <inbound>, a guaranteed"),
+    "no average": (direct("<bandwidth><inbound peak='5'/></bandwidth>"), "inbound average None is not possible"),
+    "no number": (direct("<bandwidth><inbound average='1k'/></bandwidth>"), "has average='1k' on <inbound>; write a"),
     "vlan on a network NIC": (
         "<interface type='network'><source network='n'/><vlan><tag id='3'/></vlan></interface>",
         "<source dev='eth0.4'/>",

@@ -248,7 +248,7 @@ REFUSED = {
     "element in name": ("<network><name>n<b/></name><extbridge dev='a'/></network>", "<b> in <name>"),
     **{
         f"<{tag}>": (network(f"<{tag}/>", "<forward mode='vepa' dev='eth0'/>"), f"<{tag}> in <network>")
-        for tag in ("bridge", "ip", "mac", "dns", "domain", "mtu", "route", "bandwidth", "vlan", "virtualport")
+        for tag in ("bridge", "ip", "mac", "dns", "domain", "mtu", "route", "vlan", "virtualport")
     },
     "vlan on passthrough": (
         network("<vlan><tag id='4'/></vlan>", "<forward mode='passthrough' dev='a'/>"),
@@ -259,7 +259,7 @@ REFUSED = {
     "openvswitch": (network("<virtualport type='openvswitch'/>"), "switch port by hand"),
     **{
         f"portgroup {tag}": (network(f"<portgroup name='a'><{tag}/></portgroup>"), f"<{tag}> in <portgroup>")
-        for tag in ("vlan", "virtualport", "bandwidth", "nonsense")
+        for tag in ("vlan", "virtualport", "nonsense")
     },
     "portgroup without name": (network("<portgroup/>"), "<portgroup> without a name"),
     "portgroup with empty name": (network("<portgroup name=''/>"), "<portgroup> without a name"),
@@ -335,6 +335,19 @@ def test_metadata_of_others_stays_when_a_network_no_longer_sets_anything():
     updated = update_network_xml(text, Network("n", "vepa", ("eth0",)))
     assert "urn:a" in updated and NAMESPACE not in updated
     assert "metadata" not in update_network_xml(network(defaults("{}")), Network("n", "vepa", ("eth0",)))
+
+
+def test_bandwidth_of_a_network_and_of_a_port_group_moves_into_the_metadata():
+    found = parse_network(
+        network(
+            "<bandwidth><inbound average='1000' peak='5000' burst='0'/><outbound average='128'/></bandwidth>"
+            "<portgroup name='a'><bandwidth><outbound average='2'/></bandwidth></portgroup><portgroup name='b'>"
+            "<bandwidth/></portgroup>"
+        )
+    )
+    assert found.settings == {"bandwidth": {"inbound": {"average": 1000, "peak": 5000}, "outbound": {"average": 128}}}
+    assert [group.settings for group in found.portgroups] == [{"bandwidth": {"outbound": {"average": 2}}}, {}]
+    assert "<bandwidth" not in found.xml and parse_network(found.xml) == found
 
 
 @pytest.mark.parametrize(

@@ -164,7 +164,7 @@ def test_a_nic_of_the_options_is_not_looked_up_in_libvirt(libvirt):
 def test_one_bad_guest_does_not_stop_the_others(libvirt):
     documents = [
         domain("a", network_nic("vepanet")),
-        domain("b", network_nic("vepanet"), network_nic("vepanet", "<bandwidth/>"), network_nic("nowhere")),
+        domain("b", network_nic("vepanet"), network_nic("vepanet", "<virtualport/>"), network_nic("nowhere")),
         domain("c", network_nic("nat", "<bandwidth/>"), network_nic("vepanet")),
     ]
     nics, skipped = chosen(documents, skip_unsupported=True)
@@ -172,7 +172,9 @@ def test_one_bad_guest_does_not_stop_the_others(libvirt):
     ((guest, reason, temporary),) = skipped
     assert (guest, temporary) == ("b", False)
     # all that is to be corrected, at once
-    assert "interface 1 of domain 'b' has <bandwidth>" in reason and "interface 2 of domain 'b': network 'now" in reason
+    assert (
+        "interface 1 of domain 'b' has <virtualport>" in reason and "interface 2 of domain 'b': network 'now" in reason
+    )
 
 
 def test_a_guest_that_only_the_option_names_is_skipped_by_that_name():
