@@ -224,7 +224,9 @@ class Netlink:
             ]
         )
 
-    def _dump_all(self, decode: Callable[[bytes, int, int], _Decoded], what: int = _RTM_GETLINK, body: bytes = _LINKS) -> list[_Decoded]:
+    def _dump_all(
+        self, decode: Callable[[bytes, int, int], _Decoded], what: int = _RTM_GETLINK, body: bytes = _LINKS
+    ) -> list[_Decoded]:
         """Every link (or what else is asked for), decoded, from a dump during which nothing changed."""
         for _try in range(_DUMP_TRIES):
             decoded = self._dump(decode, what, body)
