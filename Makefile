@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test unit kernel lint docs sanity integration molecule coverage matrix torture release bench clean
+.PHONY: help setup demo test unit kernel kernels lint docs sanity integration molecule coverage matrix torture release bench clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 20
@@ -25,6 +25,9 @@ unit: setup-unit ## unit tests
 
 kernel: setup-kernel ## tests of the modules against this machine's kernel, in the lab (root)
 	@tools/kernel.sh
+
+kernels: setup ## the tests on kernels of Debian 12 and 13 in virtual machines, KERNELS="6.1 7" for others (root)
+	@tools/kernels.sh $(KERNELS)
 
 lint: setup-lint ## static checks
 	@tools/lint.sh

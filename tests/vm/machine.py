@@ -43,9 +43,20 @@ PRIVATE_QEMU = 'mount --bind "$0" /usr/lib/x86_64-linux-gnu/qemu && exec "$@"'
 NICS = {"nic0": ("igb", "52:54:00:00:01:00"), "nic1": ("virtio-net-pci", "52:54:00:00:01:01")}
 SWITCH = {"nic0": "52:54:00:00:02:00", "nic1": "52:54:00:00:02:01"}
 #: what the modules of a whole machine without the tests' NICs would be; and all that is logged
-KERNEL_WORDS = "module_blacklist=iTCO_wdt,i2c_i801,lpc_ich systemd.journald.forward_to_console=1"
+KERNEL_WORDS = "module_blacklist=libata,ahci,iTCO_wdt,i2c_i801,lpc_ich systemd.journald.forward_to_console=1"
 #: name of the state of a machine that has just booted; size of the disk with the tests' files, which must not change
 BOOTED, FILES_SIZE = "booted", 32 << 20
+#: what costs time at a boot and changes nothing for links, and what a machine of the tests starts
+MASKED = """
+dev-hugepages.mount dev-mqueue.mount getty@tty1.service modprobe@configfs.service modprobe@dm_mod.service
+modprobe@drm.service modprobe@efi_pstore.service modprobe@fuse.service modprobe@loop.service
+proc-sys-fs-binfmt_misc.automount serial-getty@ttyS0.service sys-fs-fuse-connections.mount
+sys-kernel-config.mount sys-kernel-debug.mount sys-kernel-tracing.mount systemd-binfmt.service
+systemd-hwdb-update.service systemd-journal-catalog-update.service systemd-logind.service
+systemd-pcrphase-sysinit.service systemd-pcrphase.service systemd-pstore.service
+systemd-update-utmp-runlevel.service systemd-update-utmp.service systemd-user-sessions.service
+""".split()
+STARTED = ("management.service", "agent.service")
 #: runs one command; what it leaves running keeps no pipe of ours open
 COMMAND_SCRIPT = """
 import os, sys
@@ -128,7 +139,7 @@ class Machine:
         self.port = self.ssh_port = 0
         words = " ".join(self._command()).replace(str(self._directory), "").encode()
         root = str(os.stat(self._root).st_mtime_ns).encode()
-        told = (words, root, initrd.INIT, (HERE / "agent.py").read_bytes(), *settings)
+        told = (words, root, initrd.INIT, (HERE / "agent.py").read_bytes(), repr([*links()]).encode(), *settings)
         return hashlib.sha256(b"\0".join(told)).hexdigest()[:12]
 
     def start(self, *more):
@@ -195,21 +206,10 @@ class Machine:
         def path(name):
             return str(self._directory / name)
 
-        machine = (
-            "-M",
-            "q35",
-            "-accel",
-            "tcg,thread=multi,tb-size=512",
-            "-cpu",
-            "Nehalem",
-            "-smp",
-            "2",
-            "-m",
-            str(self._memory),
-        )
+        machine = "-M q35 -accel tcg,thread=multi,tb-size=512 -cpu Nehalem -smp 2".split()
         disks = (("disk", "qcow2", "off"), (self._kernel / "modules.ext4", "raw", "on"), ("files.tar", "raw", "on"))
         words = [
-            *("-nodefaults", "-no-user-config", "-display", "none", *machine),
+            *("-nodefaults", "-no-user-config", "-display", "none", *machine, "-m", str(self._memory)),
             *("-kernel", str(self._kernel / "tree/boot" / f"vmlinuz-{self.version}"), "-initrd", path("initrd")),
             *("-append", "console=ttyS0 quiet panic=-1 mitigations=off " + KERNEL_WORDS),
             *("-serial", f"file:{path('console')}", "-qmp", f"unix:{path('monitor')},server=on,wait=off"),
@@ -274,7 +274,8 @@ class Machine:
 
     def _check_alive(self, deadline):
         if self._qemu.poll() is not None:
-            raise MachineError("QEMU ended: " + (self._directory / "qemu.log").read_text()[-2000:])
+            log = (self._directory / "qemu.log").read_text()
+            raise MachineError(f"QEMU ended: {log[-2000:]}\n{self.console()[-2000:]}")
         if time.monotonic() > deadline:
             raise MachineError("the machine does not answer; its console:\n" + self.console()[-3000:])
 
@@ -373,12 +374,22 @@ def pack(file):
         for name in ("__init__.py", "release.py", "_vendor", "module_utils"):
             archive.add(home / name, f"./opt/macvtap/ansible/{name}", filter=clean)
         for path in sorted((HERE / "root").rglob("*")):
-            if not path.is_dir() or path.is_symlink():
+            if path.is_file():
                 archive.add(path, f"./{path.relative_to(HERE / 'root')}", filter=clean)
+        for name, target in links():
+            entry = tarfile.TarInfo(f"./etc/systemd/system/{name}")
+            entry.type, entry.linkname = tarfile.SYMTYPE, target
+            archive.addfile(entry)
         key = (PARTS / "key.pub").read_bytes()
         entry = tarfile.TarInfo("./root/.ssh/authorized_keys")
         entry.size, entry.mode = len(key), 0o600
         archive.addfile(entry, io.BytesIO(key))
+
+
+def links():
+    """Symbolic links in the directory of units, and where they lead."""
+    yield from ((name, "/dev/null") for name in MASKED)
+    yield from ((f"multi-user.target.wants/{name}", f"../{name}") for name in STARTED)
 
 
 def clean(entry):

@@ -59,8 +59,11 @@ class Host:
         self.duplicates: dict[tuple[str, int], list[Link]] = {}
         self._tags: dict[int, OwnerTag] = {}
         self._on: dict[int, list[Link]] = {}
+        self._ipvlans: dict[int, Link] = {}
         for link in links.values():
             self.by_name[link.name] = link
+            if link.kind in _IPVLANS and link.lower_netnsid is None:
+                self._ipvlans[link.lower] = link
             if link.altnames:
                 self.by_name.update(dict.fromkeys(link.altnames, link))
             if link.kind in _SIBLINGS and link.lower_netnsid is None:
@@ -210,14 +213,13 @@ class Host:
                 f"is a port of {_PORT_MASTERS[master.kind]} {master.name}, which receives all its frames; use"
                 f" {master.name} itself, or remove the port from it first"
             )
-        ipvlan = next((each for each in self.links.values() if self._is_ipvlan_on(each, link)), None)
+        ipvlan = self._ipvlans.get(link.ifindex)
         if ipvlan is not None:
-            return f"carries {ipvlan.kind} {ipvlan.name}, which receives all its frames; use another device, or delete that"
+            return (
+                f"carries the {ipvlan.kind} {ipvlan.name}, which receives all its frames; use another device, or delete"
+                f" {ipvlan.name} first"
+            )
         return None
-
-    @staticmethod
-    def _is_ipvlan_on(link: Link, device: Link) -> bool:
-        return link.kind in _IPVLANS and link.lower == device.ifindex and link.lower_netnsid is None
 
     def require_alone(self, device: Link, mode: str, ignored: set[int], wanted_by: str) -> None:
         """Passthrough wants the lower device for itself, and no link joins one that has it (macvlan: EINVAL).

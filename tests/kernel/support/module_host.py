@@ -114,6 +114,9 @@ class Killed(AssertionError):
 class ModuleHost:
     """One hypervisor, with a process inside that runs modules; a context manager."""
 
+    #: the interpreter there
+    python = sys.executable
+
     def __init__(self, hypervisor, directory):
         self.hypervisor = hypervisor
         self.directory = directory
@@ -191,17 +194,7 @@ class ModuleHost:
     def receive(runner):
         """Wait for the runner's module; returns and raises as :meth:`module`."""
         assert select.select([runner.stdout], [], [], PATIENCE)[0], "the module hangs"
-        answer = json.loads(runner.stdout.readline())
-        if answer["status"] < 0:
-            raise Killed("killed by signal %d" % -answer["status"])
-        assert answer["stderr"] == "", answer["stderr"]
-        result = json.loads(answer["stdout"])
-        result.pop("invocation", None)
-        if result.get("failed"):
-            assert "exception" not in result, result["exception"]
-            raise ModuleFailed(result["msg"])
-        assert answer["status"] == 0, answer
-        return result
+        return result_of(json.loads(runner.stdout.readline()))
 
     def attach(self, **options):
         return self.module(ATTACH, **options)
@@ -256,7 +249,7 @@ class ModuleHost:
 
     def snapshot(self, definitions=DEFINITIONS):
         """Everything a module could change, as one comparable value."""
-        return json.loads(self.run([sys.executable, "-I", "-c", SNAPSHOT, definitions]).stdout)
+        return json.loads(self.run([self.python, "-I", "-c", SNAPSHOT, definitions]).stdout)
 
     def links(self, kind="macvtap"):
         """Links of a kind by name, as ``ip -d -j link`` shows them."""
@@ -305,6 +298,20 @@ class ModuleHost:
         process = self.hypervisor.spawn(command, **options)
         self._holders.append(process)
         return process
+
+
+def result_of(answer):
+    """The result of a module from the answer of its runner; raises as :meth:`ModuleHost.module`."""
+    if answer["status"] < 0:
+        raise Killed("killed by signal %d" % -answer["status"])
+    assert answer["stderr"] == "", answer["stderr"]
+    result = json.loads(answer["stdout"])
+    result.pop("invocation", None)
+    if result.get("failed"):
+        assert "exception" not in result, result["exception"]
+        raise ModuleFailed(result["msg"])
+    assert answer["status"] == 0, answer
+    return result
 
 
 def end(process):

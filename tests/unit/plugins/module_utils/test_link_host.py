@@ -72,6 +72,8 @@ def test_a_device_that_does_not_exist_is_refused_with_those_that_do():
         (nic_of_host(20, "x", kind="tun"), "tun/tap"),
         (nic_of_host(20, "x", hardware=32), "32"),
         (nic_of_host(20, "x", master=21), "port of bridge br0.*use br0"),
+        (Link(20, "x", "vrf", hardware=1), "VRF.*name one of its ports"),
+        (nic_of_host(20, "x", kind="ipvlan", lower=2), "itself an ipvlan"),
     ],
 )
 def test_a_device_that_cannot_carry_macvtaps_is_refused_with_the_reason(link, words):
@@ -90,6 +92,15 @@ def test_a_slave_is_refused_with_the_name_of_its_master(kind):
     there = host(nic_of_host(20, "x", master=21), nic_of_host(21, "master0", kind=kind))
     with pytest.raises(InvalidInput, match="master0"):
         there.lower_device("x", "somebody")
+
+
+@pytest.mark.parametrize("kind", ["ipvlan", "ipvtap"])
+def test_a_device_that_carries_ipvlans_is_refused(kind):
+    there = host(nic_of_host(20, "x", kind=kind, lower=ETH0))
+    with pytest.raises(InvalidInput, match=f"'eth0' carries the {kind} x, .* delete x first"):
+        there.lower_device("eth0", "somebody")
+    elsewhere = host(nic_of_host(20, "x", kind=kind, lower=ETH0, lower_netnsid=1))
+    assert elsewhere.lower_device("eth0", "somebody").ifindex == ETH0
 
 
 def test_a_port_of_a_vrf_is_no_obstacle():

@@ -1,0 +1,129 @@
+# Copyright (c) 2026, linuxnet.macvtap maintainers
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Links and guests over a reboot, whoever configures the uplinks; and after a power cut."""
+
+import pytest
+
+#: a unit that opens its tap as a guest would, and is ordered as macvtap_persist says
+GUEST = """[Service]
+Type=oneshot
+RemainAfterExit=yes
+ExecStart=/bin/sh -ec 'exec 3<>{tap_path}; grep -q . /sys/class/net/{ifname}/macvtap/tap*/dev'
+"""
+
+
+def start_guest_at_boot(host, row):
+    host.write("/etc/systemd/system/qemu-guest-web.service", GUEST.format(**row))
+    host.sh("systemctl daemon-reload; systemctl -q add-wants multi-user.target qemu-guest-web.service")
+
+
+#: A bond of the plain NIC with a VLAN and jumbo frames.
+NETWORKD = {
+    "20-bond0.netdev": """[NetDev]
+Name=bond0
+Kind=bond
+MTUBytes=9000
+[Bond]
+Mode=active-backup
+MIIMonitorSec=0.1
+""",
+    "21-port.network": """[Match]
+MACAddress=52:54:00:00:01:01
+[Link]
+MTUBytes=9000
+[Network]
+Bond=bond0
+""",
+    "22-bond0.network": """[Match]
+Name=bond0
+[Link]
+MTUBytes=9000
+[Network]
+VLAN=vlan20
+LinkLocalAddressing=no
+""",
+    "23-vlan20.netdev": """[NetDev]
+Name=vlan20
+Kind=vlan
+MTUBytes=9000
+[VLAN]
+Id=20
+""",
+    "24-vlan20.network": """[Match]
+Name=vlan20
+[Network]
+Address=192.0.2.1/24
+LinkLocalAddressing=no
+""",
+}
+NETWORK_MANAGER = """[connection]
+id=uplink
+type=ethernet
+interface-name={nic}
+[ethernet]
+mtu=9000
+[ipv4]
+method=manual
+address1=192.0.2.1/24
+[ipv6]
+method=disabled
+"""
+IFUPDOWN = """auto lo
+iface lo inet loopback
+auto {nic}
+iface {nic} inet static
+    address 192.0.2.1/24
+    mtu 9000
+"""
+#: waits until a link is up with jumbo frames
+IS_READY = """
+for i in $(seq 600); do
+    [ "$(cat /sys/class/net/$0/operstate /sys/class/net/$0/mtu)" != "$(printf 'up\\n9000')" ] || exit 0
+    sleep 0.2
+done
+exit 1
+"""
+
+
+def configure(host, manager):
+    """Have a network manager configure the plain NIC; returns the name of the uplink."""
+    uplink = host.nic1
+    if manager == "systemd-networkd":
+        uplink = "vlan20"
+        for name, text in NETWORKD.items():
+            host.write(f"/etc/systemd/network/{name}", text)
+    elif manager == "NetworkManager":
+        path = "/etc/NetworkManager/system-connections/uplink.nmconnection"
+        host.write(path, NETWORK_MANAGER.format(nic=host.nic1))
+        host.sh(f"chmod 600 {path}")
+    else:
+        host.write("/etc/network/interfaces", IFUPDOWN.format(nic=host.nic1))
+    host.sh(f"systemctl -q enable {manager}; systemctl restart {manager}")
+    host.run(["sh", "-c", IS_READY, uplink])
+    return uplink
+
+
+@pytest.mark.parametrize(("manager", "boots"), [("systemd-networkd", 2), ("NetworkManager", 1), ("networking", 1)])
+def test_guests_survive_a_reboot_on_an_uplink_of_nobody_and_on_one_of(manager, boots, host):
+    jumbo = configure(host, manager)
+    wanted = [{"guest": "web", "device": host.nic0}, {"guest": "jumbo", "device": jumbo, "mtu": 9000}]
+    options = {"attachments": wanted, "device_group": "disk", "device_mode": "0660"}
+    made = host.attach(**options)
+    host.persist()
+    start_guest_at_boot(host, made["attachments"][0])
+    before = host.identities()
+    assert len(before) == 2
+    for _boot in range(boots):
+        state = host.machine.reboot()
+        assert host.failures() == ""
+        assert state == "running"
+        assert host.identities() == before
+        assert host.flag(host.nic0), "the uplink is down after the boot: nobody else brings it up"
+        assert {host.link(name)["mtu"] for name in before} == {1500, 9000}
+        assert host.sh("systemctl is-active qemu-guest-web.service") == "active\n"
+        problems = [problem for row in host.module("macvtap_info")["attachments"] for problem in row["problems"]]
+        assert not any("down" in problem for problem in problems), problems
+    again = host.attach(check=True, **options)
+    assert not again["changed"], again["actions"]
