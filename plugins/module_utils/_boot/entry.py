@@ -19,7 +19,7 @@ from .._core import names
 from .._core.errors import InvalidInput, Refused
 from .._core.identity import INDEX_BASE, tag_text
 from .._core.model import MAX_NIC, MAX_QUEUES, MODES, OwnerTag
-from .._link.attributes import NODE_OPTIONS, OPTIONS, Option
+from .._link.attributes import KEPT, NODE_OPTIONS, OPTIONS, Option, requested, to_request
 from .._link.steps import WriteFile
 
 #: what such a file is called in messages
@@ -60,7 +60,7 @@ class Entry(NamedTuple):
 def as_row(entry: Entry) -> dict[str, Any]:
     """An entry as a row of a result."""
     facts = {name: getattr(entry, name) for name in ("ifname", "ifindex", "mac", "mode", "device")}
-    return {**facts, **entry.settings, **entry.tag._asdict()}
+    return {**facts, **entry.settings, **entry.tag._asdict(), "requested": requested(entry.tag)}
 
 
 def entries(rows: Sequence[Mapping[str, Any]]) -> list[Entry]:
@@ -114,6 +114,7 @@ def _entry(row: Mapping[str, Any], origin: str) -> Entry:
             _number(get("nic"), "nic", _NICS),
             None if network is None else names.check_network_name(network),
             _number(row.get("queues") or 1, "queues", _QUEUES),
+            _requested(row.get("requested") or {}),
         )
         tag_text(tag)
         return Entry(
@@ -130,6 +131,14 @@ def _entry(row: Mapping[str, Any], origin: str) -> Entry:
         )
     except InvalidInput as exc:
         raise InvalidInput(f"{origin}: {exc}") from exc
+
+
+def _requested(values: Any) -> tuple[tuple[str, str], ...]:
+    if not isinstance(values, Mapping):
+        raise InvalidInput(
+            f"requested {names.shown(values)} is not a dictionary; pass attachments as macvtap_attach returns them"
+        )
+    return to_request({option.name: _setting(option, values[option.name]) for option in KEPT if option.name in values})
 
 
 def _setting(option: Option, value: Any) -> Any:
