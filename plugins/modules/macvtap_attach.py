@@ -70,6 +70,8 @@ options:
         network:
           description:
             - Name of a network defined with M(linuxnet.macvtap.macvtap_network), which gives mode and lower device.
+            - A new NIC is put on the least used device that is up and has a carrier. On one without it is put only if
+              there is no other, with a warning.
             - Default is O(default_network), unless C(device) or C(mode) is given.
             - Mutually exclusive with C(device) and C(mode).
           type: str
@@ -105,7 +107,9 @@ options:
         mtu:
           description:
             - MTU in bytes, from 68 to that of the lower device.
-            - Default is to follow the lower device.
+            - Default is what an earlier task requested, see RV(attachments[].requested), else to follow the lower
+              device.
+            - V(0) follows the lower device, whatever an earlier task requested.
           type: int
         queues:
           description: How often the VMM opens the tap, from 1 to 256.
@@ -281,16 +285,25 @@ options:
     description:
       - Whether the links are up, for NICs without O(attachments[].link_state).
       - A NIC with C(<link state='down'/>) in O(xml) stays down.
+      - Default is what an earlier task requested for the NIC, see RV(attachments[].requested), else V(up).
     type: str
     choices: [up, down]
-    default: up
   isolate_host:
     description:
       - Keep the host's own IP stack silent on the links (no ARP, no IPv6), for NICs without
         O(attachments[].isolate_host).
       - Without this, an idle link answers ARP for the host's addresses with the guest's MAC.
+      - Default is what an earlier task requested for the NIC, see RV(attachments[].requested), else V(true).
     type: bool
-    default: true
+  rebalance:
+    description:
+      - Move NICs of networks off a lower device that is down or has no carrier, if another one of the network has a
+        carrier, or is down and may have one. Otherwise NICs stay where they are.
+      - A link that moves is recreated, with the same name, MAC, tap path and owner. A tap that a process holds open is
+        refused without O(force=true), and check mode predicts this.
+    type: bool
+    default: false
+    version_added: 1.1.0
   stable_index:
     description:
       - Derive the interface index of a new link, and so the path of its tap, from guest and position, so that it is the
@@ -329,6 +342,7 @@ options:
       - Definitions to use beside those in O(definitions_dir), and before them.
       - Check mode does not see a network that an earlier task has not defined yet. Pass what that task returned as
         RV(linuxnet.macvtap.macvtap_network#module:network), and the attachments are predicted before the first run too.
+        Check mode then also knows of lower devices that the earlier task would have brought up.
     type: list
     elements: dict
     suboptions:
@@ -581,6 +595,15 @@ attachments:
       type: bool
       returned: success
       sample: true
+    requested:
+      description:
+        - The C(mtu), C(isolate_host) and C(link_state) that this or an earlier task requested, unless it is the
+          default. The owner tag of the link has them, as far as its 255 bytes suffice.
+        - A task that does not mention such an option keeps it, with a warning. To change it, set the option.
+      type: dict
+      returned: success
+      sample: {mtu: 1400}
+      version_added: 1.1.0
     tap_path:
       description: Path of the tap device node.
       type: str
@@ -730,6 +753,7 @@ ARGUMENT_SPEC = {
     "purge": {"type": "bool", "default": False},
     "purge_scope": {"type": "str", "choices": ["guests", "network", "host"], "default": "guests"},
     "force": {"type": "bool", "default": False},
+    "rebalance": {"type": "bool", "default": False},
     "stable_index": {"type": "bool", "default": True},
     "mac_prefix": {"type": "str", "default": "02"},
     **options.NIC_DEFAULTS,

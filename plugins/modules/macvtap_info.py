@@ -113,6 +113,12 @@ networks:
           type: int
           returned: success
           sample: 1500
+        link_state:
+          description: V(up) or V(down), as set by an administrator.
+          type: str
+          returned: success
+          sample: up
+          version_added: 1.1.0
         operstate:
           description: Its operational state (RFC 2863) in the kernel's words.
           type: str
@@ -300,6 +306,14 @@ attachments:
       type: bool
       returned: success
       sample: true
+    requested:
+      description:
+        - The C(mtu), C(isolate_host) and C(link_state) that a task requested, unless it is the default. See
+          RV(linuxnet.macvtap.macvtap_attach#module:attachments[].requested).
+      type: dict
+      returned: success
+      sample: {mtu: 1400}
+      version_added: 1.1.0
     tap_path:
       description: Path of the tap device node.
       type: str

@@ -51,10 +51,13 @@ options:
     default: vepa
   devices:
     description:
-      - The pool of lower devices. A new attachment takes the least used one, ties in this order.
+      - The pool of lower devices. A new attachment takes the least used one, ties in this order. It takes one that is
+        down or has no carrier only if there is no other.
       - Each is given as its name, as an alternative name, or as C(mac:) and its permanent MAC, such as
         V(mac:52:54:00:12:34:56). The definition keeps it as it is given, and each use looks for the device again, so a
         NIC may get another name. Virtual devices do not have a permanent MAC.
+      - A device must exist when it is added to the network. If it is gone later, the module warns and the other devices
+        serve. If all are gone, the task fails.
     type: list
     elements: str
   bandwidth:
@@ -278,6 +281,12 @@ network:
           type: int
           returned: success
           sample: 1500
+        link_state:
+          description: V(up) or V(down), as set by an administrator. With O(state=present), always V(up).
+          type: str
+          returned: success
+          sample: up
+          version_added: 1.1.0
         operstate:
           description: Its operational state (RFC 2863) in the kernel's words.
           type: str

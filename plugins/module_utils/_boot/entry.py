@@ -19,7 +19,7 @@ from .._core import names
 from .._core.errors import InvalidInput, Refused
 from .._core.identity import INDEX_BASE, tag_text
 from .._core.model import MAX_NIC, MAX_QUEUES, MODES, OwnerTag
-from .._link.attributes import NODE_OPTIONS, OPTIONS, Option
+from .._link.attributes import KEPT, NODE_OPTIONS, OPTIONS, Option, requested, to_request
 from .._link.steps import WriteFile
 
 #: what such a file is called in messages
@@ -60,7 +60,7 @@ class Entry(NamedTuple):
 def as_row(entry: Entry) -> dict[str, Any]:
     """An entry as a row of a result."""
     facts = {name: getattr(entry, name) for name in ("ifname", "ifindex", "mac", "mode", "device")}
-    return {**facts, **entry.settings, **entry.tag._asdict()}
+    return {**facts, **entry.settings, **entry.tag._asdict(), "requested": requested(entry.tag)}
 
 
 def entries(rows: Sequence[Mapping[str, Any]]) -> list[Entry]:
@@ -114,6 +114,7 @@ def _entry(row: Mapping[str, Any], origin: str) -> Entry:
             _number(get("nic"), "nic", _NICS),
             None if network is None else names.check_network_name(network),
             _number(row.get("queues") or 1, "queues", _QUEUES),
+            _requested(row.get("requested") or {}),
         )
         tag_text(tag)
         return Entry(
@@ -124,7 +125,12 @@ def _entry(row: Mapping[str, Any], origin: str) -> Entry:
             _choice(get("mode"), "mode", MODES),
             plain(names.check_ifname(get("device"), "lower device"), "lower device"),
             {
-                **{option.name: _setting(option, row, get) for option in OPTIONS},
+                **{
+                    option.name: _setting(
+                        option, row.get(option.name) if option.check else get(option.name, option.default)
+                    )
+                    for option in OPTIONS
+                },
                 **{option.key: _NODE_CHECKS[option.key](get(option.key, option.default)) for option in NODE_OPTIONS},
             },
         )
@@ -132,14 +138,20 @@ def _entry(row: Mapping[str, Any], origin: str) -> Entry:
         raise InvalidInput(f"{origin}: {exc}") from exc
 
 
-def _setting(option: Option, row: Mapping[str, Any], get: Callable[[str, Any], Any]) -> Any:
+def _requested(values: Any) -> tuple[tuple[str, str], ...]:
+    if not isinstance(values, Mapping):
+        raise InvalidInput(
+            f"requested {names.shown(values)} is not a dictionary; pass attachments as macvtap_attach returns them"
+        )
+    return to_request({option.name: _setting(option, values[option.name]) for option in KEPT if option.name in values})
+
+
+def _setting(option: Option, value: Any) -> Any:
     if option.check is not None:
         # none is a value of its own
-        limit = row.get(option.name)
-        if limit is not None:
-            option.check(limit, option.name)
-        return limit or None
-    value = get(option.name, option.default)
+        if value is not None:
+            option.check(value, option.name)
+        return value or None
     if option.allowed:
         return _number(value, option.name, option.allowed)
     choices = option.spec.get("choices")

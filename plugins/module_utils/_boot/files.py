@@ -43,7 +43,10 @@ DHCPCD = "/etc/dhcpcd.conf"
 #: what carries out the batch files
 LINKS = BATCH_DIR + "/links.sh"
 SERVICE = "/etc/systemd/system/macvtap@.service"
-TARGET = "/etc/systemd/system/macvtap.target"
+TARGET_UNIT = "macvtap.target"
+TARGET = "/etc/systemd/system/" + TARGET_UNIT
+#: systemd makes it for the instances of macvtap@.service
+SLICE = "system-macvtap.slice"
 BOOT = "/etc/systemd/system/multi-user.target.d/macvtap.conf"
 GUESTS = "/etc/systemd/system/qemu-guest-.service.d/macvtap.conf"
 
@@ -190,9 +193,9 @@ def _set(entry: Entry) -> str:
 
 
 def _sysctl(entries: Sequence[Entry]) -> str:
-    # slashes, since a dot is part of many a link's name
+    # slashes, since a dot is part of many a link's name; "-", since at the boot's own reading there is no such link
     silent = [entry for entry in entries if entry.settings["isolate_host"]]
-    return "".join(f"net/ipv6/conf/{entry.ifname}/disable_ipv6 = 1\n" for entry in silent)
+    return "".join(f"-net/ipv6/conf/{entry.ifname}/disable_ipv6 = 1\n" for entry in silent)
 
 
 def _udev_rules(entries: Sequence[Entry], devices: Sequence[str]) -> str:
@@ -205,7 +208,7 @@ def _udev_rules(entries: Sequence[Entry], devices: Sequence[str]) -> str:
     lines.append("# A lower device that comes late gets its links then.")
     lines += [
         'SUBSYSTEM=="net", ACTION=="add|move", KERNEL=="%s", TAG+="systemd", ENV{SYSTEMD_WANTS}+="%s"'
-        % (device, _instance(device))
+        % (device, instance(device))
         for device in devices
     ]
     return HEADER + "".join(line + "\n" for line in lines)
@@ -254,13 +257,19 @@ def _names_as(line: str, entries: Iterable[Entry | HostEntry]) -> str:
     return "".join(line % name for name in sorted(names))
 
 
-def _instance(device: str) -> str:
+def instance(device: str) -> str:
     """The unit of a lower device."""
     return f"macvtap@{unit_escaped(device)}.service"
 
 
+def devices_of(paths: Iterable[str]) -> list[str]:
+    """The lower devices whose batch files are among these."""
+    found = [path[len(BATCH_DIR) + 1 :] for path in paths if path.startswith(BATCH_DIR + "/")]
+    return sorted(name[: -len(CREATE)] for name in found if name.endswith(CREATE))
+
+
 def _target(devices: Sequence[str]) -> str:
-    wants = "".join(f"Wants={_instance(device)}\n" for device in devices)
+    wants = "".join(f"Wants={instance(device)}\n" for device in devices)
     return HEADER + _TARGET % wants
 
 

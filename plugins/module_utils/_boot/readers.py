@@ -116,6 +116,35 @@ def reload(readers: Sequence[Reader]) -> list[str]:
     return failures
 
 
+class Leftovers(NamedTuple):
+    """What systemd and udev have of units whose files are gone."""
+
+    units: list[str]
+    #: lower devices of which udev says that they want such a unit
+    devices: list[str]
+
+
+def leftovers(gone: Collection[str]) -> Leftovers | None:
+    """What is left when files are gone; None = nothing.
+
+    :arg gone: their paths.
+    """
+    devices = files.devices_of(gone)
+    if not devices or not is_systemd_running():
+        return None
+    units = [files.instance(device) for device in devices]
+    return Leftovers(units + ([files.TARGET_UNIT, files.SLICE] if files.TARGET in gone else []), devices)
+
+
+def clear(left: Leftovers) -> None:
+    """Let systemd and udev forget them. Stopping such a unit does nothing to links."""
+    run(["systemctl", "stop", *left.units], _PATIENCE)
+    run(["systemctl", "reset-failed", *left.units], _PATIENCE)
+    paths = [path for path in map("/sys/class/net/%s".__mod__, left.devices) if os.path.exists(path)]
+    if paths:
+        run(["udevadm", "trigger", "--action=change", "--settle", *paths], _PATIENCE)
+
+
 def _output(command: str) -> str:
     """Standard output, empty when the command fails or is not there."""
     done = run(command.split(), _PATIENCE)

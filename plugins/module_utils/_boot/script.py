@@ -17,6 +17,11 @@ _NOT_ITS_OWN = (
     " link was removed again. End the process that has it ('lsns --type=net' lists network namespaces), or remove the"
     " file; then start this unit again"
 )
+_MTU_TOO_SMALL = (
+    "macvtap: lower device $device has MTU $mtu, less than the boot files have for (name and MTU): $large. Raise that"
+    " of $device, then start this unit again"
+)
+_NOT_SILENT = "macvtap: IPv6 cannot be switched off (name and interface index), so these stay down: $loud"
 _NOT_UP = "macvtap: not there, or not usable (name and interface index): $bad"
 LINKS_SCRIPT = r"""
 # links.sh create DEVICE: brings DEVICE up and creates the links of DEVICE.create, down, each with its own tap as node.
@@ -113,6 +118,31 @@ limit() ( # LINKS: their bandwidth
         echo "$commands" | grep '^link set '
     } | ip -force -batch - && echo "$commands" | grep '^[qf]' | tc -force -batch -
 )
+await_mtu() { # LARGEST: a network manager may set the MTU of DEVICE some time after it has started
+    for _second in $(seq 30); do
+        read -r mtu <"/sys/class/net/$device/mtu" && [ "$mtu" -lt "$1" ] || return
+        sleep 1
+    done
+}
+
+fitting() { # lines on standard input, without MTUs that are more than that of DEVICE
+    while IFS= read -r line; do
+        case $line in
+        *" mtu "*) [ "${line##* }" -le "$mtu" ] || continue ;;
+        esac
+        printf '%s\n' "$line"
+    done
+}
+
+not_silent() { # of the links that are here and must be silent, those that have IPv6
+    sed -n 's/^link add .* name \([^ ]*\) index \([0-9]*\) .* arp off .*/\1 \2/p' "$boot/$device.create" | those here |
+    while read -r name index; do
+        off=
+        # a sysctl ends without the line's end for a shell that reads byte by byte, so the status says nothing
+        read -r off 2>/dev/null <"/proc/sys/net/ipv6/conf/$name/disable_ipv6"
+        [ "$off" != 0 ] || echo "$name $index"
+    done
+}
 
 case $verb in
 create)
@@ -131,9 +161,26 @@ create)
 up)
     here=$(echo "$links" | those here)
     limit "$here" || exit 1
-    lines "$boot/$device.up" set "$here" | ip -force -batch - || exit 1
+    mtus=$(sed -n 's/^link set dev if\([0-9]*\) mtu \([0-9]*\)$/\2 \1/p' "$boot/$device.up" | sort -n)
+    largest=$(echo "$mtus" | sed -n '$s/ .*//p')
+    mtu=0
+    await_mtu "${largest:-0}"
+    loud=$(not_silent)
+    lines "$boot/$device.up" set "$(echo "$here" | grep -vxF "${loud:-none}")" | fitting | ip -force -batch - || exit 1
+    failed=
     bad=$(echo "$links" | those absent; not_their_own "$here")
-    [ -z "$bad" ] || { echo "@NOT_UP@" >&2; exit 1; }
+    [ -z "$bad" ] || { echo "@NOT_UP@" >&2; failed=yes; }
+    [ -z "$loud" ] || { echo "@NOT_SILENT@" >&2; failed=yes; }
+    if [ "$mtu" -lt "${largest:-0}" ]; then
+        large=$(echo "$mtus" | while read -r each index; do
+            [ "$each" -le "$mtu" ] || echo "$links" | sed -n "s/ $index\$/ $each/p"
+        done)
+        echo "@MTU_TOO_SMALL@" >&2
+        failed=yes
+    fi
+    [ -z "$failed" ] || exit 1
     ;;
 esac
-""".replace("@NOT_ITS_OWN@", _NOT_ITS_OWN).replace("@NOT_UP@", _NOT_UP)
+"""
+LINKS_SCRIPT = LINKS_SCRIPT.replace("@NOT_ITS_OWN@", _NOT_ITS_OWN).replace("@NOT_UP@", _NOT_UP)
+LINKS_SCRIPT = LINKS_SCRIPT.replace("@NOT_SILENT@", _NOT_SILENT).replace("@MTU_TOO_SMALL@", _MTU_TOO_SMALL)

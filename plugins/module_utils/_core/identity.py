@@ -20,7 +20,10 @@ from .model import OwnerTag
 _PREFIX = "linuxnet.macvtap"
 #: IFALIASZ is 256 with the final NUL (linux/if.h)
 _ALIAS_BYTES = 255
-_MARK = re.compile(r"linuxnet\.macvtap guest=(\S+) nic=(\d{1,9})(?: network=(\S+))?(?: queues=(\d{1,4}))?")
+_MARK = re.compile(
+    r"linuxnet\.macvtap guest=(\S+) nic=(\d{1,9})(?: network=(\S+))?(?: queues=(\d{1,4}))?"
+    r"((?: [a-z_]+=[a-z0-9]+)*)"
+)
 _HOST_MARK = re.compile(r"linuxnet\.macvtap host network=(\S+)")
 #: left readable in the alias; everything else, blanks and '=' among them, is percent-encoded
 _READABLE = "!$&'()*+,-./:;@[]^_`{|}~"
@@ -36,7 +39,7 @@ MAC_CANDIDATES = 64
 
 
 def tag_text(tag: OwnerTag) -> str:
-    """The alias for a link, at most 255 bytes (IFALIASZ).
+    """The alias for a link, at most 255 bytes (IFALIASZ); of ``requested`` it has what fits.
 
     :raises InvalidInput: when guest and network name together are too long for it.
     """
@@ -52,6 +55,9 @@ def tag_text(tag: OwnerTag) -> str:
             " shorter name"
             % (tag.guest, f" with network name {tag.network!r}" if tag.network else "", len(text), _ALIAS_BYTES)
         )
+    for name, value in tag.requested:
+        word = f" {name}={value}"
+        text += word if len(text) + len(word) <= _ALIAS_BYTES else ""
     return text
 
 
@@ -60,8 +66,9 @@ def read_tag(alias: str) -> OwnerTag | None:
     match = _MARK.fullmatch(alias) if alias.startswith(_PREFIX) else None
     if match is None:
         return None
-    guest, nic, network, queues = match.groups()
-    return OwnerTag(unquote(guest), int(nic), unquote(network) if network else None, int(queues or 1))
+    guest, nic, network, queues, words = match.groups()
+    requested = tuple((name, value) for name, _equals, value in (word.partition("=") for word in words.split()))
+    return OwnerTag(unquote(guest), int(nic), unquote(network) if network else None, int(queues or 1), requested)
 
 
 def host_tag_text(network: str) -> str:

@@ -58,6 +58,8 @@ class Network(NamedTuple):
     #: today's libvirt network XML for it, with everything that was to be kept (uuid, metadata, comments);
     #: None when it comes from plain options
     xml: str | None = None
+    #: of ``devices``, those that were there when the network was defined: the others serve while one of these is gone
+    defined_with: tuple[str, ...] = ()
 
 
 class Nic(NamedTuple):
@@ -98,6 +100,8 @@ IFF_LOOPBACK = 0x8
 IFF_NOARP = 0x80
 IFF_PROMISC = 0x100
 IFF_ALLMULTI = 0x200
+#: the driver sees a carrier; only while the link is up
+IFF_LOWER_UP = 0x10000
 
 
 #: link group of a link from its creation until it is tagged ("mvtp"): the kernel takes no alias at creation
@@ -170,6 +174,11 @@ class Link(NamedTuple):
     def is_up(self) -> bool:
         return bool(self.flags & IFF_UP)
 
+    @property
+    def has_carrier(self) -> bool:
+        """Whether frames can leave: up, with a carrier. The operational state says so some time later."""
+        return bool(self.flags & IFF_LOWER_UP)
+
 
 class OwnerTag(NamedTuple):
     """What the alias of a link of ours says."""
@@ -178,6 +187,8 @@ class OwnerTag(NamedTuple):
     nic: int
     network: str | None = None
     queues: int = 1
+    #: options that a task asked for and that later tasks keep, as (name, value), both as text
+    requested: tuple[tuple[str, str], ...] = ()
 
 
 class Node(NamedTuple):
@@ -285,3 +296,5 @@ class Attachment(NamedTuple):
     policy: NodePolicy | None = None
     #: as of :class:`Nic`
     hardware: str = ""
+    #: options that an earlier task asked for, that this one does not mention, and that so make a difference
+    kept: Mapping[str, Any] = MappingProxyType({})

@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any, Callable, NamedTuple
 
-from .._core.model import IFF_ALLMULTI, IFF_NOARP, IFF_PROMISC, IFF_UP, MTUS, Link
+from .._core.model import IFF_ALLMULTI, IFF_NOARP, IFF_PROMISC, IFF_UP, MTUS, Link, OwnerTag
 from .._traffic import bandwidth
 from . import message as wire
 
@@ -80,6 +80,10 @@ class Option(NamedTuple):
     since: str = ""
     #: of a value that is neither a number nor a choice, and what to call it in messages; raises InvalidInput
     check: Callable[[Any, str], None] | None = None
+    #: the value that asks for ``default``, where no other says that
+    none: Any = None
+    #: True when a task that does not ask for it keeps what an earlier one asked for, which the owner tag says
+    is_kept: bool = False
 
 
 class Attribute(NamedTuple):
@@ -126,7 +130,8 @@ def _put_link_state(fields: dict[str, Any], value: str) -> None:
     fields["flags"] |= IFF_UP if value == "up" else 0
 
 
-def _link_state(link: Link) -> str:
+def link_state(link: Link) -> str:
+    """``up`` or ``down``, as an administrator has set it."""
     return "up" if link.flags & IFF_UP else "down"
 
 
@@ -143,6 +148,8 @@ _MTU = Option(
     lambda link: link.mtu,
     BootWord("mtu %d"),
     allowed=MTUS,
+    none=0,
+    is_kept=True,
 )
 _ISOLATE_HOST = Option(
     "isolate_host",
@@ -152,6 +159,7 @@ _ISOLATE_HOST = Option(
     lambda link: bool(link.flags & IFF_NOARP) and link.ipv6_disabled is not False,
     BootWord("arp off", True, False, at_creation=True),
     is_of_task=True,
+    is_kept=True,
 )
 _BROADCAST_QUEUE = Option(
     "broadcast_queue",
@@ -179,9 +187,10 @@ _LINK_STATE = Option(
     {"type": "str", "choices": ["up", "down"]},
     "up",
     _put_link_state,
-    _link_state,
+    link_state,
     BootWord("up", "up", "down"),
     is_of_task=True,
+    is_kept=True,
 )
 
 #: In the order in which the diff, the actions and the boot files name them.
@@ -216,12 +225,15 @@ ATTRIBUTES = (
     # of the traffic control of a link, which has messages of its own (_system.shaping)
     Attribute(BANDWIDTH, lambda link: bandwidth.text(link.bandwidth), at_creation=False, option=_BANDWIDTH),
     Attribute("mark", lambda link: link.alias, lambda link: wire.nla_tag(link.alias, link.group), at_creation=False),
-    Attribute(LINK_STATE, _link_state, flag=IFF_UP, at_creation=False, option=_LINK_STATE),
+    Attribute(LINK_STATE, link_state, flag=IFF_UP, at_creation=False, option=_LINK_STATE),
 )
 BY_NAME = {attribute.name: attribute for attribute in ATTRIBUTES}
 AT_CREATION = tuple(row.name for row in ATTRIBUTES if row.at_creation)
 #: what a NIC may ask of its link
 OPTIONS = tuple(row.option for row in ATTRIBUTES if row.option is not None)
+
+#: of these, what later tasks keep that do not mention it
+KEPT = tuple(option for option in OPTIONS if option.is_kept)
 
 
 class NodeOption(NamedTuple):
@@ -254,10 +266,34 @@ def with_settings(fields: dict[str, Any], settings: Mapping[str, Any], lacking: 
         if option in lacking:
             continue
         value = settings.get(option.name)
-        value = option.default if value is None else value
+        value = option.default if value in (None, option.none) else value
         if value is not None:
             option.put(fields, value)
     return Link(**fields)
+
+
+def to_request(settings: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+    """What the owner tag is to say of the settings of a NIC, so that later tasks keep it."""
+    asked = [(option, settings.get(option.name)) for option in KEPT]
+    return tuple(
+        (option.name, str(value).lower()) for option, value in asked if value not in (None, option.default, option.none)
+    )
+
+
+def requested(tag: OwnerTag | None) -> dict[str, Any]:
+    """The settings that an owner tag says were asked for; what no option can be is left out."""
+    words = dict(tag.requested) if tag is not None else {}
+    values = {option.name: _requested(option, words[option.name]) for option in KEPT if option.name in words}
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _requested(option: Option, word: str) -> Any:
+    if option.allowed:
+        return int(word) if word.isdigit() and int(word) in option.allowed else None
+    choices = option.spec.get("choices") or ("true", "false")
+    if word not in choices:
+        return None
+    return word if "choices" in option.spec else word == "true"
 
 
 def not_in_this_kernel(links: Iterable[Link]) -> list[Option]:

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from .._core.errors import InvalidInput, Refused
 from .._core.identity import likely_indexes, read_host_tag, read_tag
-from .._core.model import IFF_LOOPBACK, Link, Node, OwnerTag
+from .._core.model import IFF_LOOPBACK, Link, Network, Node, OwnerTag
 from .._core.names import permanent_mac_in
 
 #: kinds of master that take every frame of their port, so that no macvtap can sit on it (rx_handler)
@@ -185,6 +185,25 @@ class Host:
         if obstacle:
             raise InvalidInput(f"{wanted_by}: lower device {name!r} {obstacle}")
         return link
+
+    def pool(self, network: Network) -> list[Link]:
+        """The lower devices of a network, in order, without those that are gone since it was defined.
+
+        :raises InvalidInput: all are gone, or as :meth:`lower_device`.
+        """
+        gone = self.gone(network)
+        if len(gone) > 1 and len(gone) == len(network.devices):
+            raise InvalidInput(
+                f"network {network.name!r}: none of its lower devices exists on this host: {', '.join(gone)};"
+                f" usable devices: {', '.join(sorted(self._candidates(False))) or 'none'}"
+            )
+        there = [name for name in network.devices if name not in gone] or network.devices
+        links = [self.lower_device(name, f"network {network.name!r}") for name in there]
+        return list({link.ifindex: link for link in links}.values())
+
+    def gone(self, network: Network) -> list[str]:
+        """Of the lower devices that were there when a network was defined, those that are not now."""
+        return [name for name in network.devices if name in network.defined_with and self.device(name) is None]
 
     def _candidates(self, by_mac: bool) -> list[str]:
         usable = [link for link in self.links.values() if self.obstacle(link) is None and link.kind != "ifb"]

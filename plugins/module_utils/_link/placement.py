@@ -8,7 +8,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple, cast
 
 from .._core import identity
@@ -16,6 +16,17 @@ from .._core.errors import InvalidInput, Refused
 from .._core.model import MAKING_GROUP, Link, Network, Nic
 from .._core.names import similar
 from .host import Host
+
+
+class Defaults(NamedTuple):
+    """The options of a task that no NIC has too."""
+
+    stable_index: bool = True
+    mac_prefix: str = "02"
+    #: whether NICs leave a lower device without a carrier, or that is not in the pool any more
+    rebalance: bool = False
+    #: with it: (ifindex, that of the lower device) of the links that were on one without a carrier at first
+    stranded: Collection[tuple[int, int]] | None = None
 
 
 class Place(NamedTuple):
@@ -42,16 +53,13 @@ def key(nic: Nic) -> tuple[str, int]:
 class Placement:
     """Chooses the lower device of each NIC, counting what is really attached to each device."""
 
-    def __init__(
-        self, networks: Mapping[str, Network | None], host: Host, gone: set[int], prefix: str, stable_index: bool
-    ) -> None:
+    def __init__(self, networks: Mapping[str, Network | None], host: Host, gone: set[int], defaults: Defaults) -> None:
         self._networks = networks
         self._host = host
         self._gone = gone
         self._load: dict[int, int] = {}
-        self._checked: dict[tuple[str, str], Link] = {}
-        self._prefix = prefix
-        self._stable_index = stable_index
+        self._pools: dict[str, list[Link]] = {}
+        self._defaults = defaults
         self._untagged = {
             link.ifindex: link
             for link in host.macvtaps
@@ -70,13 +78,13 @@ class Placement:
         found = [self._existing(nic, pool) for nic, (_mode, pool) in zip(nics, wanted)]
         own = {link.ifindex for link in found if link is not None}
         # what stays where it is counts first, so that newcomers fill up around it
-        settled = self._settle(wanted, found, own)
+        settled = self._settle(nics, wanted, found, own)
         moving = own - {link.ifindex for link in settled if link is not None}
         ignored = self._gone | moving
         exclusive = {device.ifindex for mode, pool in wanted if mode == "passthrough" for device in pool}
         places = []
         for nic, (mode, pool), link, keeps in zip(nics, wanted, found, settled):
-            device = self._keep(pool, keeps) if keeps is not None else self._choose(nic, mode, pool, ignored)
+            device = self._choose(nic, mode, pool, ignored, link) if keeps is None else self._host.links[keeps.lower]
             if mode == "passthrough" or device.ifindex in exclusive or keeps is None:
                 mine = ignored | ({link.ifindex} if link is not None else set())
                 self._host.require_alone(device, mode, mine, label(nic))
@@ -85,13 +93,17 @@ class Placement:
         return places
 
     def _settle(
-        self, wanted: Sequence[tuple[str, list[Link]]], found: Sequence[Link | None], own: set[int]
+        self,
+        nics: Sequence[Nic],
+        wanted: Sequence[tuple[str, list[Link]]],
+        found: Sequence[Link | None],
+        own: set[int],
     ) -> list[Link | None]:
         """Each NIC's link where it may keep its lower device, else None."""
         given: set[int] = set()
         settled: list[Link | None] = []
-        for (mode, pool), link in zip(wanted, found):
-            keeps = link is not None and any(device.ifindex == link.lower for device in pool)
+        for nic, (mode, pool), link in zip(nics, wanted, found):
+            keeps = link is not None and self._may_stay(nic, pool, link)
             if keeps and link is not None and mode == "passthrough":
                 # one to a device: the first of ours, when no other link is there
                 others = {other.ifindex for other in self._host.on_device(link.lower)} - own - self._gone
@@ -100,9 +112,20 @@ class Placement:
             settled.append(link if keeps else None)
         return settled
 
+    def _may_stay(self, nic: Nic, pool: Sequence[Link], link: Link) -> bool:
+        """Whether a link is on a device of the pool, or on one that may be, by another name, the one that is gone."""
+        device = next((device for device in pool if device.ifindex == link.lower), None)
+        if self._defaults.rebalance:
+            return device is not None and (link.ifindex, link.lower) not in (self._defaults.stranded or ())
+        tag = self._host.tag(link)
+        network = self._networks.get(nic.network) if nic.network is not None and nic.device is None else None
+        if device is None and network is not None and tag is not None and tag.network == network.name:
+            return link.lower in self._host.links and bool(self._host.gone(network))
+        return device is not None
+
     def _mode_and_pool(self, nic: Nic) -> tuple[str, list[Link]]:
         if nic.device is not None:
-            return nic.mode or "vepa", [self._lower(nic.device, label(nic))]
+            return nic.mode or "vepa", [self._host.lower_device(nic.device, label(nic))]
         if nic.network is None:
             raise InvalidInput(f"{label(nic)} names neither a network nor a device; set one of them")
         network = self._networks.get(nic.network)
@@ -122,15 +145,9 @@ class Placement:
             raise InvalidInput(
                 f"{label(nic)}: network {network.name!r} does not have a lower device; name at least one"
             )
-        wanted_by = f"network {network.name!r}"
-        pool = {self._lower(device, wanted_by).ifindex: self._lower(device, wanted_by) for device in network.devices}
-        return network.mode, list(pool.values())
-
-    def _lower(self, name: str, wanted_by: str) -> Link:
-        key = (name, wanted_by)
-        if key not in self._checked:
-            self._checked[key] = self._host.lower_device(name, wanted_by)
-        return self._checked[key]
+        if network.name not in self._pools:
+            self._pools[network.name] = self._host.pool(network)
+        return network.mode, self._pools[network.name]
 
     def _existing(self, nic: Nic, pool: Sequence[Link]) -> Link | None:
         """The NIC's link: the one with its owner tag, or one that a killed run had no time to tag."""
@@ -145,7 +162,7 @@ class Placement:
         candidates.append(self._untagged.get(named.ifindex) if named is not None else None)
         candidates += self._in_the_making
         lowers = {device.ifindex for device in pool}
-        macs = {nic.mac} if nic.mac else set(identity.derived_macs(self._prefix, *key(nic)))
+        macs = {nic.mac} if nic.mac else set(identity.derived_macs(self._defaults.mac_prefix, *key(nic)))
         for link in candidates:
             if link is None or link.lower not in lowers or link.ifindex in self._adopted:
                 continue
@@ -168,24 +185,26 @@ class Placement:
         Whose it is, its ifindex tells, unless that was not derived: then any NIC's that goes there.
         """
         derived = identity.likely_indexes(*key(nic))
-        is_fitting = not self._stable_index or link.ifindex < identity.INDEX_BASE or link.ifindex in derived
+        is_fitting = not self._defaults.stable_index or link.ifindex < identity.INDEX_BASE or link.ifindex in derived
         return link.mode == "passthrough" and link.group == MAKING_GROUP and is_fitting
 
-    def _keep(self, pool: Sequence[Link], link: Link) -> Link:
-        return next(device for device in pool if device.ifindex == link.lower)
+    def _choose(self, nic: Nic, mode: str, pool: Sequence[Link], ignored: set[int], link: Link | None) -> Link:
+        """One with a carrier, else one that is down and may have one; the least used; passthrough: one without links.
 
-    def _choose(self, nic: Nic, mode: str, pool: Sequence[Link], ignored: set[int]) -> Link:
-        """Least used first, ties in order; passthrough: the first with nothing on it."""
+        Ties go in order. Where neither is left, a link that was to leave its device stays there.
+        """
         for device in pool:
             if device.ifindex not in self._load:
                 present = self._host.on_device(device.ifindex)
-                self._load[device.ifindex] = sum(link.ifindex not in ignored for link in present)
-        if mode == "passthrough":
-            device = next((device for device in pool if not self._load[device.ifindex]), pool[0])
-            if self._load[device.ifindex] and len(pool) > 1:
-                raise self._exhausted(nic, pool)
-        else:
-            device = min(pool, key=lambda device: self._load[device.ifindex])
+                self._load[device.ifindex] = sum(other.ifindex not in ignored for other in present)
+        current = link.lower if link is not None else None
+        free = [device for device in pool if mode != "passthrough" or not self._load[device.ifindex]]
+        if not free and len(pool) > 1:
+            raise self._exhausted(nic, pool)
+        device = min(
+            free or pool,
+            key=lambda device: (_deadness(device), device.ifindex != current, self._load[device.ifindex]),
+        )
         self._load[device.ifindex] += 1
         return device
 
@@ -200,6 +219,16 @@ class Placement:
             f" guest each): {'; '.join(users)};"
             " add a device or detach a guest"
         )
+
+
+def _deadness(device: Link) -> int:
+    return 0 if device.has_carrier else 2 if device.is_up else 1
+
+
+def stranded(host: Host) -> frozenset[tuple[int, int]]:
+    """The links on lower devices without a carrier, as :class:`Defaults` has them."""
+    dead = {link.ifindex for link in host.links.values() if not link.has_carrier}
+    return frozenset((link.ifindex, link.lower) for link in host.macvtaps if link.lower in dead)
 
 
 def _require_alone_among(places: Sequence[Place]) -> None:

@@ -168,7 +168,7 @@ def predict(host: Host, plan: Plan) -> Host:
     links = dict(host.links)
     for step in plan.steps():
         step.predict(links)
-    return Host(links, addresses=host.addresses)
+    return Host(links, host.foreign_nodes, host.addresses)
 
 
 def diff(steps: Sequence[Step]) -> dict[str, dict[str, Any]]:

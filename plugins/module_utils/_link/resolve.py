@@ -11,22 +11,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import count, islice
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any
 
 from .._core import identity
 from .._core.errors import InvalidInput, Refused
 from .._core.model import MAKING_GROUP, MTUS, Attachment, Link, Network, Nic, OwnerTag
-from .attributes import Option, not_in_this_kernel, with_settings
+from .attributes import Option, not_in_this_kernel, requested, to_request, with_settings
 from .host import Host
 from .in_use import Conflict
-from .placement import Place, Placement, key, label
-
-
-class Defaults(NamedTuple):
-    """The options of a task that no NIC has too."""
-
-    stable_index: bool = True
-    mac_prefix: str = "02"
+from .placement import Defaults, Place, Placement, key, label
 
 
 def number_nics(nics: Sequence[Nic], guest: str | None, required: bool = True) -> list[Nic]:
@@ -85,7 +78,7 @@ def resolve(
     :raises InvalidInput, Refused: before anything is changed, naming the NIC and the way out.
     """
     gone = {link.ifindex for link in leaving}
-    places = Placement(networks, host, gone, defaults.mac_prefix, defaults.stable_index).place_all(nics)
+    places = Placement(networks, host, gone, defaults).place_all(nics)
     # on two devices it is allowed: the two NICs of a failover pair, copies of one lab
     macs_asked = [(place.nic.mac, place.device.name) if place.nic.mac else None for place in places]
     _require_unique([place.nic for place in places], macs_asked, "MAC {} is asked for twice on {}")
@@ -266,14 +259,26 @@ def _require_in_kernel(places: Sequence[Place], lacking: Sequence[Option]) -> No
                 )
 
 
+def _felt(kept: Mapping[str, Any], device: Link) -> dict[str, Any]:
+    """Of the settings kept, those without which the link would be another one."""
+    return {name: value for name, value in kept.items() if name != "mtu" or value < device.mtu}
+
+
 def _attachment(place: Place, mac: str, name: str, index: int, lacking: Sequence[Option]) -> Attachment:
     nic, device = place.nic, place.device
-    mtu = nic.settings.get("mtu")
+    mtu = nic.settings.get("mtu") or None
     if mtu is not None and not MTUS[0] <= mtu <= device.mtu:
         raise InvalidInput(
             f"{place.label}: mtu {mtu} is not possible on {device.name}: it must be {MTUS[0]} to {device.mtu}, the MTU"
             " of the lower device; raise that first"
         )
+    earlier = requested(identity.read_tag(place.found.alias)) if place.found is not None else {}
+    kept = {name: value for name, value in earlier.items() if nic.settings.get(name) is None}
+    settings = {**nic.settings, **kept}
+    tag = OwnerTag(*key(nic), nic.network, nic.queues, to_request(settings))
+    if "mtu" in kept:
+        # the lower device may have a smaller one by now
+        settings["mtu"] = min(kept["mtu"], device.mtu)
     fields = {
         "ifindex": index,
         "name": name,
@@ -283,9 +288,9 @@ def _attachment(place: Place, mac: str, name: str, index: int, lacking: Sequence
         "mac": mac,
         "mtu": device.mtu,
         "flags": 0,
-        "alias": identity.tag_text(OwnerTag(*key(nic), nic.network, nic.queues)),
+        "alias": identity.tag_text(tag),
         "group": _group(place.found),
     }
-    link = with_settings(fields, nic.settings, lacking)
+    link = with_settings(fields, settings, lacking)
     attachment = Attachment(*key(nic), nic.network, device.name, nic.queues, link, place.found)
-    return attachment._replace(origin=nic.origin, policy=nic.policy, hardware=nic.hardware)
+    return attachment._replace(origin=nic.origin, policy=nic.policy, hardware=nic.hardware, kept=_felt(kept, device))

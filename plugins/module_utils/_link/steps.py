@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple, Protocol, Union
 
 from .._core.identity import read_tag
-from .._core.model import IFF_UP, Link, Node, NodePolicy, Tap
+from .._core.model import IFF_LOWER_UP, IFF_UP, Link, Node, NodePolicy, Tap
 from .attributes import ATTRIBUTES, BANDWIDTH, BY_NAME
 
 #: what a diff says of one thing, before or after: its name, and its facts, a line, or None = it is not there
@@ -85,8 +85,8 @@ class BringUp(NamedTuple):
         return (self.link.name, {"link_state": "down"}), (self.link.name, {"link_state": "up"})
 
     def predict(self, links: dict[int, Link]) -> None:
-        """It is up."""
-        links[self.link.ifindex] = self.link._replace(flags=self.link.flags | IFF_UP)
+        """It is up, and has a carrier: whether it will have one nothing tells before."""
+        links[self.link.ifindex] = self.link._replace(flags=self.link.flags | IFF_UP | IFF_LOWER_UP)
 
 
 class DeleteLink(NamedTuple):

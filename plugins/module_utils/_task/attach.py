@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
@@ -36,7 +37,8 @@ def work(module: AnsibleModule) -> dict[str, Any]:
         names.check_guest_name(params["guest"])
     if params["default_network"] is not None:
         names.check_network_name(params["default_network"])
-    task = Task(options.node_policy(params), params["force"], module.check_mode)
+    brought_up = _brought_up(params["networks"] or ()) if module.check_mode else frozenset()
+    task = Task(options.node_policy(params), params["force"], module.check_mode, brought_up)
     is_present = params["state"] == "present"
     named = guests.named(params)
     result = _present(params, named, task) if is_present else _absent(params, named, task)
@@ -61,10 +63,23 @@ def work(module: AnsibleModule) -> dict[str, Any]:
 
 def _given_network(row: dict[str, Any]) -> Network:
     """An entry of the option ``networks``, also as macvtap_network returns it."""
+    devices = [device if isinstance(device, dict) else {"name": str(device)} for device in row["devices"] or ()]
+    # macvtap_network accepts a device that is gone if the network was defined with it, and returns no facts of it
+    gone = tuple(device["name"] for device in devices if device.get("ifindex", 0) is None)
     if row["xml"]:
-        return definitions.network_of(row["xml"], row["name"])
-    devices = [device["name"] if isinstance(device, dict) else str(device) for device in row["devices"] or ()]
-    return options.network(row["name"], row["mode"], devices, row)
+        network = definitions.network_of(row["xml"], row["name"])
+    else:
+        network = options.network(row["name"], row["mode"], [device["name"] for device in devices], row)
+    return network._replace(defined_with=gone)
+
+
+def _brought_up(rows: Sequence[dict[str, Any]]) -> frozenset[int]:
+    """Indexes of the lower devices that an earlier task of the same run has, or in check mode would have, brought up.
+
+    :arg rows: the option ``networks``.
+    """
+    devices = [device for row in rows for device in row["devices"] or () if isinstance(device, dict)]
+    return frozenset(device.get("ifindex", 0) or 0 for device in devices if device.get("link_state") == "up")
 
 
 def _present(params: dict[str, Any], named: guests.Named, task: Task) -> dict[str, Any]:
@@ -90,7 +105,7 @@ def _present(params: dict[str, Any], named: guests.Named, task: Task) -> dict[st
         nics, others, lambda nic: unsupported.objection(nic, networks), params["skip_unsupported"]
     )
     nics = [inherited(nic, networks.get(nic.network or "")) for nic in nics]
-    defaults = Defaults(params["stable_index"], names.check_mac_prefix(params["mac_prefix"]))
+    defaults = Defaults(params["stable_index"], names.check_mac_prefix(params["mac_prefix"]), params["rebalance"])
     purge = guests.purge_of(params, named)
     result = attachments.attach(nics, networks, defaults, purge, task, skipped if params["skip_unsupported"] else None)
     if result["changed"]:

@@ -15,6 +15,7 @@ from .._boot import index
 from .._core.model import Attachment, Link, Network, Nic
 from .._libvirt import definitions
 from .._link.host import Host
+from .._link.placement import stranded
 from .._link.resolve import Defaults, moved, number_nics, resolve
 from .._link.select import Purge, Selection, select, to_purge
 from .._link.steps import BringUp, CreateLink, DeleteLink, OwnNode, Step
@@ -22,7 +23,7 @@ from .._system import sriov
 from .converge import Decision, Task, converge, report
 from .report import deleted_row, wanted_row
 from .unsupported import Skipped, place_what_fits, rows
-from .warnings import of_kept_taps
+from .warnings import of_dead, of_gone, of_kept_options, of_kept_taps
 
 
 def attach(
@@ -52,7 +53,10 @@ def attach(
         return resolve(numbered, networks, host, defaults, leaving, promised), leaving
 
     def decide(host: Host, _read: None) -> Decision:
-        nonlocal fitting
+        nonlocal fitting, defaults
+        if defaults.rebalance and defaults.stranded is None:
+            # at the first look only: what this run brings up may have a carrier or not
+            defaults = defaults._replace(stranded=stranded(host))
         if fitting is None:
             # at the first look only: no guest is skipped whose links this run has begun to create
             fitting, more = place_what_fits(nics, lambda some: place(host, some))
@@ -65,6 +69,9 @@ def attach(
     result = _result(steps, [wanted_row(attachment, last.taps, task.policy) for attachment in last.attachments])
     created = {step.link.ifindex for step in steps if isinstance(step, CreateLink) and not step.because}
     new = [attachment for attachment in last.attachments if attachment.link.ifindex in created]
+    pools = {attachment.network: networks.get(attachment.network or "") for attachment in last.attachments}
+    gone = {network.name: last.host.gone(network) for network in pools.values() if network is not None}
+    result["warnings"] += of_gone(gone) + of_dead(new, last.host) + of_kept_options(last.attachments)
     return {
         **result,
         "moved": moved(new, last.host, promised) if new and defaults.stable_index else [],
@@ -102,7 +109,8 @@ def definitions_for(nics: Sequence[Nic], directory: str, given: Mapping[str, Net
     for name in sorted(placed.union(wanted)):
         network = networks[name] if name in networks else definitions.read(directory, name)
         if network is not None:
-            networks[name] = sriov.with_devices(network)
+            pooled = sriov.with_devices(network)
+            networks[name] = pooled if name in given else pooled._replace(defined_with=pooled.devices)
     if not networks.keys() >= set(wanted):
         networks = {**dict.fromkeys(definitions.names(directory)), **networks}
     return networks

@@ -26,7 +26,7 @@ from .._link.in_use import (
     taps_that_change_hands,
     with_keepers,
 )
-from .._link.plan import Plan, diff, plan_attachments
+from .._link.plan import Plan, diff, plan_attachments, predict
 from .._link.steps import BringUp, Step, WriteFile
 from .._system import holders, host_link, rtnetlink, shaping, tap_node, tap_use
 from .._system.lock import namespace_lock
@@ -46,6 +46,8 @@ class Task(NamedTuple):
     #: cut off processes that hold a tap open
     force: bool
     check_mode: bool
+    #: in check mode: indexes of lower devices that an earlier task of the same run would have brought up
+    brought_up: frozenset[int] = frozenset()
 
 
 class Decision(NamedTuple):
@@ -95,7 +97,7 @@ def converge(decide: Decide, task: Task, read: Callable[[], Any] = lambda: None)
         try:
             while True:
                 try:
-                    view = _plan(decide, look_at_host(netlink, task.policy), read(), task)
+                    view = _plan(decide, _as_left(look_at_host(netlink, task.policy), task), read(), task)
                     if view.plan.steps():
                         view = _with_use(view, task, netlink)
                     steps = view.plan.steps()
@@ -123,6 +125,13 @@ def converge(decide: Decide, task: Task, read: Callable[[], Any] = lambda: None)
                         raise
         except (MacvtapError, OSError) as exc:
             raise applier.revert.run(as_error(exc)) from exc
+
+
+def _as_left(host: Host, task: Task) -> Host:
+    """The host as earlier tasks would have left it."""
+    down = [BringUp(host.links[index]) for index in task.brought_up if index in host.links]
+    down = [step for step in down if not step.link.is_up]
+    return predict(host, Plan(bring_up=down)) if down else host
 
 
 def _plan(decide: Decide, host: Host, found: Any, task: Task) -> View:

@@ -60,6 +60,9 @@ def work(module: AnsibleModule) -> dict[str, Any]:
             module.warn(problem)
         for warning in warnings.of_devices(sysfs.wireless(device["name"] for device in result["network"]["devices"])):
             module.warn(warning)
+    gone = [device["name"] for device in result["network"]["devices"] if device["ifindex"] is None]
+    for warning in warnings.of_gone({name: gone}):
+        module.warn(warning)
     return {**result, **boot}
 
 
@@ -91,8 +94,10 @@ def define(
     def decide(host: Host, found: _Found) -> Decision:
         host = _without(host, detached, task)
         text = _new_text(wanted, found.network, found.text, keeps_portgroups)
-        lowers = _pool(pooled, host)
-        moved = _moved(found.network, pooled, host) if found.network is not None else []
+        # one that is missing from the beginning is a slip of the pen
+        network = pooled._replace(defined_with=found.network.devices if found.network is not None else ())
+        lowers = _pool(network, host)
+        moved = _moved(found.network, network, host) if found.network is not None else []
         part, meet = host_link.plan(wanted.name, meeting(host, lowers, moved), host)
         return Decision(
             host,
@@ -113,7 +118,7 @@ def define(
         pooled = pooled._replace(portgroups=definitions.parse(path, text, wanted.name).portgroups)
     row = network_row(wanted.name, pooled, host, path, text)
     # as decided at the last look, which found it so or, in check mode, would have made it so
-    together = meeting(last.host, _pool(pooled, last.host), last.attachments)
+    together = meeting(last.host, last.host.pool(pooled._replace(defined_with=pooled.devices)), last.attachments)
     return {**report(steps), "network": {**row, "host_link": together.row()}}
 
 
@@ -162,15 +167,16 @@ def _pool(network: Network, host: Host) -> list[Link]:
 
     :raises InvalidInput: naming one that cannot be, or that is given by two of its names.
     """
+    pool = host.pool(network)
     given: dict[int, str] = {}
     for name in network.devices:
-        link = host.lower_device(name, f"network {network.name!r}")
-        other = given.setdefault(link.ifindex, name)
-        if other != name:
+        link = host.device(name)
+        other = given.setdefault(link.ifindex, name) if link is not None else name
+        if link is not None and other != name:
             raise InvalidInput(
                 f"network {network.name!r} lists device {link.name} twice, as {other!r} and as {name!r}; list each once"
             )
-    return [host.links[index] for index in given]
+    return pool
 
 
 def _read(path: str, name: str) -> _Found:

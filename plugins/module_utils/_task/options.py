@@ -46,7 +46,7 @@ NIC: dict[str, dict[str, Any]] = {
 }
 #: options of a task that hold for its NICs that do not ask for another value
 NIC_DEFAULTS: dict[str, dict[str, Any]] = {
-    **{option.name: {**option.spec, "default": option.default} for option in OPTIONS if option.is_of_task},
+    **{option.name: dict(option.spec) for option in OPTIONS if option.is_of_task},
     **{option.name: {"type": "str"} for option in NODE_OPTIONS},
 }
 
@@ -90,7 +90,7 @@ def _nic(entry: Mapping[str, Any], default_network: str | None, origin: str) -> 
 
 def _settings(entry: Mapping[str, Any]) -> dict[str, Any]:
     for option in OPTIONS:
-        if option.allowed:
+        if option.allowed and entry[option.name] != option.none:
             _in_range(entry, option.name, option.allowed[0], option.allowed[-1])
         if option.check is not None and entry[option.name] is not None:
             option.check(entry[option.name], option.name)

@@ -86,15 +86,16 @@ def work(module: AnsibleModule) -> dict[str, Any]:
         if not module.check_mode:
             relabel(module, [step.path for step in steps if step.new is not None])
         if params["reload"]:
-            result["actions"] += _reload(module, [step.path for step in steps], result["entries"])
+            result["actions"] += _reload(module, steps, result["entries"])
     _warn(module, result, params)
     return result
 
 
-def _reload(module: AnsibleModule, changed: list[str], entries: list[dict[str, Any]]) -> list[str]:
-    """Reload the programs that read the files; returns what was done, in words."""
+def _reload(module: AnsibleModule, steps: Sequence[WriteFile], entries: list[dict[str, Any]]) -> list[str]:
+    """Reload the programs that read the files, and clear what they have of removed ones; returns it in words."""
     reloaded = []
-    for reader in readers.due(changed):
+    left = readers.leftovers([step.path for step in steps if step.new is None])
+    for reader in readers.due([step.path for step in steps]):
         cut = readers.would_bring_down(reader, [row["ifname"] for row in entries])
         if cut:
             module.warn(
@@ -107,7 +108,9 @@ def _reload(module: AnsibleModule, changed: list[str], entries: list[dict[str, A
     if not module.check_mode:
         for failure in readers.reload(reloaded):
             module.warn(f"the files are written, but a running program could not be reloaded: {failure}")
-    return [readers.describe(reader) for reader in reloaded]
+        if left is not None:
+            readers.clear(left)
+    return [*map(readers.describe, reloaded), *([f"stop {', '.join(left.units)}"] if left is not None else [])]
 
 
 def _warn(module: AnsibleModule, result: dict[str, Any], params: dict[str, Any]) -> None:

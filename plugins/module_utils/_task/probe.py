@@ -82,7 +82,7 @@ def probe(device: str, timeout: float) -> dict[str, Any]:
         outside = stack.enter_context(rtnetlink.Netlink())
         host = Host(outside.links())
         lower = host.lower_device(device, "probe")
-        if lower.operstate in ("down", "lowerlayerdown") or not lower.is_up:
+        if not lower.has_carrier:
             raise InvalidInput(f"probe: device {device!r} is down or has no carrier, so no frame can travel; set it up")
         host.require_alone(lower, "vepa", set(), "probe")
         stack.enter_context(_private_namespaces())

@@ -14,6 +14,7 @@ from typing import Any
 
 from .._boot.entry import Entry, differences
 from .._core.model import IFF_NOARP, Holder, Link, Network, OwnerTag, Tap
+from .._link.attributes import requested
 from .._link.host import Host
 from .._link.in_use import admits, first_of
 from .warnings import of_devices
@@ -91,6 +92,8 @@ class Survey:
                 problems.append(f"lower device {name} {obstacle}")
             if not device.is_up:
                 problems.append(f"lower device {name} is down")
+            elif not device.has_carrier:
+                problems.append(f"lower device {name} has no carrier")
             problems += of_devices({name}.intersection(self._wireless))
             foreign = [
                 f"{link.name} ({self._maker(link)})"
@@ -154,12 +157,23 @@ class Survey:
             return
         if not lower.is_up:
             yield f"lower device {lower.name} is down"
-        elif lower.operstate in ("down", "lowerlayerdown"):
+        elif not lower.has_carrier:
             yield f"lower device {lower.name} has no carrier"
+        yield from self._of_mtu(link, lower)
         obstacle = self._host.obstacle(lower)
         if obstacle:
             yield f"lower device {lower.name} {obstacle}"
         yield from of_devices({lower.name}.intersection(self._wireless))
+
+    def _of_mtu(self, link: Link, lower: Link) -> Iterator[str]:
+        tag = self._host.tag(link)
+        asked = requested(tag).get("mtu")
+        if asked is not None and asked > lower.mtu:
+            yield f"mtu {asked}, which a task requested, is more than the {lower.mtu} of lower device {lower.name}"
+        elif tag is not None and asked is None and link.mtu < lower.mtu:
+            yield (
+                f"mtu {link.mtu} is less than the {lower.mtu} of lower device {lower.name}, and no task requested that"
+            )
 
     def _of_foreign(self, link: Link) -> Iterator[str]:
         device = self._host.device_name(link)
@@ -178,7 +192,7 @@ class Survey:
             yield f"two owners: libvirt also created it, for domain {domain}, and deletes it when the domain ends"
         if self._tags[tag.guest, tag.nic] > 1:
             yield f"duplicate owner tag: another link also carries the one of guest {tag.guest} nic {tag.nic} too"
-        if not link.flags & IFF_NOARP or link.ipv6_disabled is False:
+        if requested(tag).get("isolate_host", True) and (not link.flags & IFF_NOARP or link.ipv6_disabled is False):
             yield "the host's own IP stack is not silent on this link"
         if tag.network is None:
             return

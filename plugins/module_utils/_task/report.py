@@ -27,7 +27,7 @@ from .._core.model import (
 )
 from .._libvirt.interface import interface_xml
 from .._link import host_link
-from .._link.attributes import NODE_OPTIONS, OPTIONS
+from .._link.attributes import NODE_OPTIONS, OPTIONS, link_state, requested
 from .._link.host import Host
 from .._link.inherit import DEFAULTS, OF_PORTGROUP
 from .._link.steps import DeleteLink
@@ -39,7 +39,7 @@ _FRESH_NODE = (0, 0, 0o600)
 def wanted_row(attachment: Attachment, taps: Mapping[int, Tap], policy: NodePolicy) -> dict[str, Any]:
     """An attachment as it is or, in check mode, as it would be (then a new tap's device number is not known yet)."""
     tap = taps.get(attachment.found.ifindex) if attachment.found is not None else None
-    tag = OwnerTag(attachment.guest, attachment.nic, attachment.network, attachment.queues)
+    tag = read_tag(attachment.link.alias)
     node = tap.own_node if tap is not None else None
     owner = (attachment.policy or policy).owner((node.uid, node.gid, node.mode) if node is not None else _FRESH_NODE)
     row = _row(attachment.link, tag, attachment.device, tap, owner, policy)
@@ -84,6 +84,7 @@ def _row(
         "device": device,
         "queues": queues,
         **{option.name: option.show(link) for option in OPTIONS},
+        "requested": requested(tag),
         "tap_path": policy.path(link.ifindex),
         "tap_major": number[0] if number else None,
         "tap_minor": number[1] if number else None,
@@ -150,6 +151,7 @@ def _device_row(name: str, host: Host) -> dict[str, Any]:
         "ifindex": link.ifindex if link else None,
         "mac": link.mac if link else None,
         "mtu": link.mtu if link else None,
+        "link_state": link_state(link) if link else None,
         "operstate": link.operstate if link else None,
         "attachments": len([other for other in host.on_device(link.ifindex) if other.is_macvtap]) if link else 0,
     }

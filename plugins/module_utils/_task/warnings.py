@@ -14,9 +14,11 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
-from .._core.model import Holder, Nic, NodePolicy
+from .._core.model import Attachment, Holder, Nic, NodePolicy
 from .._core.names import similar
+from .._link.host import Host
 from .._link.in_use import first_of
+from .._link.steps import shown
 
 #: a warning names so many guests or NICs
 _MOST_NAMED = 20
@@ -26,6 +28,18 @@ WARNINGS = {
     "wireless": (
         "lower device %s is wireless: access points usually drop frames from MACs other than its own, so guests on"
         " it reach nothing; use a wired device"
+    ),
+    "gone": (
+        "network %r was defined with %s, which does not exist on this host now; its other lower devices are used;"
+        " define the network without the missing device if it does not return"
+    ),
+    "no carrier": (
+        "new NICs are on %s, which has no carrier, because no other lower device of their network has one: %s;"
+        " rebalance=true moves them once another one has a carrier"
+    ),
+    "kept": (
+        "options that an earlier task requested, and this one does not mention, were kept: %s; set them in this task to"
+        " confirm them or to change them"
     ),
     "no reflection": (
         "the switch port of %s does not reflect frames, so the %d NICs in mode vepa on that device cannot reach"
@@ -137,6 +151,37 @@ def of_devices(wireless: Iterable[str]) -> list[str]:
     :arg wireless: names of those that are.
     """
     return [WARNINGS["wireless"] % name for name in sorted(wireless)]
+
+
+def of_gone(gone: Mapping[str, Sequence[str]]) -> list[str]:
+    """What is to be said of lower devices that a network was defined with and that are gone.
+
+    :arg gone: network → their names.
+    """
+    return [WARNINGS["gone"] % (network, ", ".join(names)) for network, names in sorted(gone.items()) if names]
+
+
+def of_kept_options(attachments: Iterable[Attachment]) -> list[str]:
+    """What is to be said of options that an earlier task asked for and this one does not mention."""
+    kept = [
+        f"{name}={shown(value)} of guest {each.guest} nic {each.nic}"
+        for each in attachments
+        for name, value in each.kept.items()
+    ]
+    return [WARNINGS["kept"] % _first(kept)] if kept else []
+
+
+def of_dead(new: Iterable[Attachment], host: Host) -> list[str]:
+    """What is to be said of new links on the devices of networks, none of which has a carrier.
+
+    :arg host: as it is with them.
+    """
+    guests: dict[str, dict[str, None]] = {}
+    for attachment in new:
+        lower = host.links[attachment.link.lower]
+        if attachment.network is not None and lower.is_up and not lower.has_carrier:
+            guests.setdefault(lower.name, {})[attachment.guest] = None
+    return [WARNINGS["no carrier"] % (device, _first(list(names))) for device, names in guests.items()]
 
 
 def of_moved(moved: Sequence[tuple[str, int, int, int, str]], policy: NodePolicy) -> list[str]:

@@ -26,7 +26,7 @@ PARTS = {
     "_link/in_use.py": {"_UNSEEN"},
     "_libvirt/network.py": {"_REFUSED", "_NEEDS_A_BRIDGE", "_VLAN", "_VIRTUALPORT", "_NEEDS_SHAPING"},
     "_libvirt/domain.py": {"_REFUSED", "_tapless_type"},
-    "_boot/script.py": {"_NOT_ITS_OWN", "_NOT_UP"},
+    "_boot/script.py": {"_NOT_ITS_OWN", "_NOT_UP", "_NOT_SILENT", "_MTU_TOO_SMALL"},
     "_task/problems.py": {"of_boot", "of_path", "Survey"},
     "_boot/store.py": {"known"},
     "_system/tap_guard.py": {"_REFUSAL"},

@@ -38,7 +38,7 @@ NEWLINK, DELLINK, GETLINK, ERROR, DONE = 16, 17, 18, 2, 3
 MULTI, EXCL, CREATE = 0x2, 0x200, 0x400
 ADDRESS, IFNAME, MTU, LINK, MASTER, OPERSTATE, LINKINFO = 1, 3, 4, 5, 10, 16, 18
 IFALIAS, AF_SPEC, GROUP, NETNSID = 20, 26, 27, 37
-UP, LOOPBACK, NOARP, PROMISC, ALLMULTI = 0x1, 0x8, 0x80, 0x100, 0x200
+UP, LOOPBACK, NOARP, PROMISC, ALLMULTI, LOWER_UP = 0x1, 0x8, 0x80, 0x100, 0x200, 0x10000
 #: flags that a request can set and that a dump gives back
 SETTABLE = UP | NOARP | PROMISC | ALLMULTI
 BROADCAST_MULTICAST = 0x1002
@@ -471,7 +471,8 @@ class KernelModel:
             conf = [0] * 59
             conf[26] = int(device.ipv6_disabled)
             payload += attribute(AF_SPEC, attribute(10, attribute(2, struct.pack("=59I", *conf))))
-        return MESSAGE.pack(0, device.hardware, device.ifindex, device.flags | BROADCAST_MULTICAST, 0) + payload
+        flags = device.flags | BROADCAST_MULTICAST | (LOWER_UP if self._operstate(device) in ("up", "unknown") else 0)
+        return MESSAGE.pack(0, device.hardware, device.ifindex, flags, 0) + payload
 
     def _operstate(self, device: Device) -> str:
         if not device.flags & UP:

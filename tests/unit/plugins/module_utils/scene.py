@@ -10,6 +10,7 @@ from ansible_collections.linuxnet.macvtap.plugins.module_utils._core.identity im
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._core.model import (
     IFF_ALLMULTI,
     IFF_LOOPBACK,
+    IFF_LOWER_UP,
     IFF_NOARP,
     IFF_UP,
     Link,
@@ -22,9 +23,8 @@ ETH0, ETH1, ETH2 = 2, 3, 4
 
 def nic_of_host(ifindex, name, **facts):
     """A plain Ethernet NIC, up."""
-    return Link(
-        ifindex, name, **{"mac": "52:54:00:00:00:%02x" % (ifindex & 0xFF), "mtu": 1500, "flags": IFF_UP, **facts}
-    )
+    mac = "52:54:00:00:00:%02x" % (ifindex & 0xFF)
+    return Link(ifindex, name, **{"mac": mac, "mtu": 1500, "flags": IFF_UP | IFF_LOWER_UP, **facts})
 
 
 def macvtap(ifindex, name, guest=None, nic=0, network=None, **facts):

@@ -41,6 +41,7 @@ def row(guest="web", nic=0, **values):
         "promiscuous": False,
         "isolate_host": True,
         "broadcast_queue": 1000,
+        "requested": {},
         "tap_path": "/dev/tap1",
         "tap_owner": "root",
         "tap_group": "kvm",
@@ -324,3 +325,14 @@ def test_the_diff_is_a_text_for_each_file():
         {"before_header": "/b", "after_header": "/b (absent)", "before": "y\n", "after": ""},
     ]
     assert [step.describe() for step in steps] == ["write /a", "remove /b"]
+
+
+def test_what_was_requested_is_in_the_boot_files_and_read_from_them():
+    requested = {"mtu": 1400, "isolate_host": False}
+    (entry,) = entries(row(mtu=1400, isolate_host=False, requested=requested))
+    found = texts([entry])
+    assert 'alias "linuxnet.macvtap guest=web nic=0 network=vepanet mtu=1400 isolate_host=false"' in found[CREATE]
+    assert files.read(found) == [entry]
+    assert boot.as_row(entry)["requested"] == requested
+    with pytest.raises(InvalidInput, match=r"attachments\[0\]: mtu 9 is not a number from 68"):
+        entries(row(requested={"mtu": 9}))

@@ -356,8 +356,9 @@ def require_wanted(kernel, ask, result):
         assert told == facts
 
 
-def require_untouched(before, after, touched):
-    """Everything but these links, and their nodes, is to the bit what it was."""
+def require_untouched(before, after, touched, done):
+    """Everything but these links, and their nodes, is to the bit what it was; lower devices that are used are up."""
+    used = {f"bring up lower device {row['device']}" for row in done["attachments"]}.intersection(done["actions"])
     lent = {
         device.lower for kernel in (before, after) for device in kernel.links.values() if device.mode == "passthrough"
     }
@@ -369,6 +370,7 @@ def require_untouched(before, after, touched):
             expected.own_mac = found.own_mac
             if index in lent:
                 expected.mac = found.mac
+        expected.flags |= UP if f"bring up lower device {device.name}" in used else 0
         assert found == expected
     assert set(after.links) <= set(before.links) | touched
     own = {"/dev/tap%d" % index for index in touched}
@@ -462,7 +464,7 @@ def test_one_plan_predicts_and_reaches_what_is_wanted_once_and_for_all(history, 
     mine = {row["ifindex"] for row in done["attachments"]}
     gone = purged(before, ask) - mine
     assert not gone & set(kernel.links)
-    require_untouched(before, kernel, mine | gone)
+    require_untouched(before, kernel, mine | gone, done)
     require_groups_kept(before, kernel, mine)
     require_adopted_with_reason(before, ask, done)
     after = copy.deepcopy(kernel)
@@ -588,7 +590,7 @@ def test_removing_takes_exactly_what_is_selected(history, selection, force):
     assert done == predicted
     assert {row["ifindex"] for row in done["attachments"]} == chosen
     assert not chosen & set(kernel.links)
-    require_untouched(before, kernel, chosen)
+    require_untouched(before, kernel, chosen, done)
     own = {before.links[index].number for index in chosen}
     assert not [path for path, file in kernel.files.items() if file.number in own]
     assert detach(kernel, selection, force)["changed"] is False

@@ -22,15 +22,18 @@ from ansible_collections.linuxnet.macvtap.plugins.module_utils._core.identity im
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._core.model import OwnerTag
 
 names = st.text(st.characters(blacklist_categories=["Cs"]), min_size=1, max_size=20)
+requests = st.just(()) | st.just((("mtu", "1400"), ("isolate_host", "false")))
 
 
-@given(st.builds(OwnerTag, names, st.integers(0, 999_999_999), st.none() | names, st.integers(1, 256)))
+@given(st.builds(OwnerTag, names, st.integers(0, 999_999_999), st.none() | names, st.integers(1, 256), requests))
 def test_a_mark_is_read_back_as_it_was_written(tag):
     try:
         text = tag_text(tag)
     except InvalidInput:
         return
-    assert read_tag(text) == tag
+    read = read_tag(text)
+    assert read._replace(requested=()) == tag._replace(requested=())
+    assert read.requested == tag.requested or len(f"{text} isolate_host=false") > 255
     assert len(text.encode()) <= 255
 
 
@@ -40,6 +43,13 @@ def test_a_mark_is_plain_to_read():
 
 def test_more_than_one_queue_is_said():
     assert tag_text(OwnerTag("web", 0, None, 4)) == "linuxnet.macvtap guest=web nic=0 queues=4"
+
+
+def test_what_was_requested_is_said_as_far_as_there_is_room():
+    requested = (("mtu", "1400"), ("isolate_host", "false"), ("link_state", "down"))
+    text = tag_text(OwnerTag("web", 0, "n", 4, requested))
+    assert text == "linuxnet.macvtap guest=web nic=0 network=n queues=4 mtu=1400 isolate_host=false link_state=down"
+    assert read_tag(tag_text(OwnerTag("x" * 210, 0, requested=requested))).requested == requested[:1]
 
 
 def test_blanks_and_equal_signs_in_names_are_encoded():

@@ -15,6 +15,7 @@ from ansible_collections.linuxnet.macvtap.plugins.module_utils._core.model impor
     IFF_UP,
     Bandwidth,
     Link,
+    OwnerTag,
     Shape,
 )
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._link import attributes
@@ -186,3 +187,18 @@ def test_what_a_kernel_does_not_know_is_told_by_its_links():
     assert attributes.not_in_this_kernel([without, FOUND._replace(kind="macvlan")]) == []
     # a link of another kind says nothing
     assert attributes.not_in_this_kernel([without._replace(kind="bridge")]) == []
+
+
+def test_what_later_tasks_keep_is_read_from_the_tag_as_it_was_asked_for():
+    settings = {"mtu": 1400, "isolate_host": False, "link_state": "down", "broadcast_queue": 5000, "promiscuous": True}
+    kept = {name: settings[name] for name in ("mtu", "isolate_host", "link_state")}
+    assert attributes.requested(OwnerTag("web", 0, requested=attributes.to_request(settings))) == kept
+    defaults = {"mtu": 0, "isolate_host": True, "link_state": "up", "broadcast_queue": 1000}
+    assert attributes.to_request(defaults) == attributes.to_request({}) == ()
+
+
+@pytest.mark.parametrize(
+    "word", [("mtu", "9"), ("mtu", "x"), ("link_state", "low"), ("isolate_host", "1"), ("new", "1")], ids=str
+)
+def test_a_word_of_the_tag_that_no_option_can_be_is_left_out(word):
+    assert attributes.requested(OwnerTag("web", 0, requested=(word,))) == {}

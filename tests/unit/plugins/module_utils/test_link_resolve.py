@@ -23,13 +23,20 @@ from ansible_collections.linuxnet.macvtap.plugins.module_utils._core.model impor
     Node,
     OwnerTag,
 )
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._link.placement import stranded
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._link.resolve import (
     Defaults,
     moved,
     number_nics,
     resolve,
 )
-from ansible_collections.linuxnet.macvtap.tests.unit.plugins.module_utils.scene import ETH1, host, macvtap, nic_of_host
+from ansible_collections.linuxnet.macvtap.tests.unit.plugins.module_utils.scene import (
+    ETH0,
+    ETH1,
+    host,
+    macvtap,
+    nic_of_host,
+)
 
 NETWORKS = {
     "vepanet": Network("vepanet", "vepa", ("eth0", "eth1")),
@@ -386,3 +393,76 @@ def test_the_mark_says_guest_nic_network_and_queues():
 def test_attachments_come_in_the_order_asked():
     asked = [Nic("db", device="eth0"), Nic("web", 1, device="eth0"), Nic("web", 0, device="eth0")]
     assert [(a.guest, a.nic) for a in resolved(host(), *asked)] == [("db", 0), ("web", 1), ("web", 0)]
+
+
+# -- what earlier tasks asked for --------------------------------------------------------------------------------------
+
+REQUESTED = (("mtu", "1400"), ("isolate_host", "false"), ("link_state", "down"))
+
+
+def tagged(*requested, **facts):
+    alias = identity.tag_text(OwnerTag("web", 0, requested=requested))
+    return macvtap(10, "macvtap0", "web", alias=alias, **facts)
+
+
+def test_what_is_not_mentioned_stays_as_it_was_asked_for_and_is_told():
+    there = host(tagged(*REQUESTED))
+    attachment = one(there, Nic("web", device="eth0"))
+    link = attachment.link
+    assert (link.mtu, link.is_up, bool(link.flags & IFF_NOARP), link.ipv6_disabled) == (1400, False, False, False)
+    assert link.alias == there.by_name["macvtap0"].alias
+    assert attachment.kept == {"mtu": 1400, "isolate_host": False, "link_state": "down"}
+
+
+def test_what_is_mentioned_is_so_and_kept_from_then_on():
+    settings = {"mtu": 0, "isolate_host": True, "link_state": "up"}
+    attachment = one(host(tagged(*REQUESTED)), Nic("web", device="eth0", settings=settings))
+    assert (attachment.link.mtu, attachment.link.is_up, attachment.kept) == (1500, True, {})
+    assert attachment.link.alias == identity.tag_text(OwnerTag("web", 0))
+    again = one(host(tagged()), Nic("web", device="eth0", settings={"mtu": 1300}))
+    assert identity.read_tag(again.link.alias).requested == (("mtu", "1300"),)
+
+
+def test_an_mtu_that_the_lower_device_cannot_have_any_more_follows_it_and_is_not_forgotten():
+    attachment = one(host(tagged(("mtu", "9000"))), Nic("web", device="eth0"))
+    assert (attachment.link.mtu, attachment.kept) == (1500, {})
+    assert identity.read_tag(attachment.link.alias).requested == (("mtu", "9000"),)
+
+
+# -- devices with and without a carrier --------------------------------------------------------------------------------
+
+
+def without_carrier(index, name, flags=IFF_UP):
+    return nic_of_host(index, name, flags=flags)
+
+
+@pytest.mark.parametrize("flags", [0, IFF_UP], ids=["down", "no carrier"])
+def test_a_device_without_a_carrier_comes_last(flags):
+    there = host(without_carrier(ETH0, "eth0", flags), macvtap(10, "x", "db", lower=ETH1))
+    assert one(there, Nic("web", network="vepanet")).device == "eth1"
+
+
+def test_one_that_is_down_may_have_a_carrier_and_comes_before_one_that_has_none():
+    there = host(without_carrier(ETH0, "eth0"), without_carrier(ETH1, "eth1", 0))
+    assert one(there, Nic("web", network="vepanet")).device == "eth1"
+
+
+def test_rebalance_leaves_a_dead_device_for_a_living_one_only():
+    dead, link = without_carrier(ETH0, "eth0"), macvtap(10, "macvtap0", "web", network="vepanet")
+
+    def rebalanced(*links):
+        there = host(*links)
+        return one(there, Nic("web", network="vepanet"), rebalance=True, stranded=stranded(there)).device
+
+    assert one(host(dead, link), Nic("web", network="vepanet")).device == "eth0"
+    assert rebalanced(dead, link) == "eth1"
+    assert rebalanced(dead, without_carrier(ETH1, "eth1"), link) == "eth0"
+    assert rebalanced(link) == "eth0"
+
+
+def test_a_link_on_a_device_that_may_be_the_missing_one_renamed_stays_unless_rebalanced():
+    networks = {"vepanet": Network("vepanet", "vepa", ("eth9", "eth1"), defined_with=("eth9", "eth1"))}
+    there = host(macvtap(10, "macvtap0", "web", network="vepanet"))
+    for rebalance, device in ((False, "eth0"), (True, "eth1")):
+        (made,) = resolve([Nic("web", 0, network="vepanet")], networks, there, Defaults(rebalance=rebalance))
+        assert made.device == there.links[made.link.lower].name == device
