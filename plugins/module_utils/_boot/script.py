@@ -118,6 +118,7 @@ limit() ( # LINKS: their bandwidth
         echo "$commands" | grep '^link set '
     } | ip -force -batch - && echo "$commands" | grep '^[qf]' | tc -force -batch -
 )
+
 await_mtu() { # LARGEST: a network manager may set the MTU of DEVICE some time after it has started
     for _second in $(seq 30); do
         read -r mtu <"/sys/class/net/$device/mtu" && [ "$mtu" -lt "$1" ] || return
