@@ -224,6 +224,12 @@ entries:
       type: bool
       returned: success
       sample: true
+    requested:
+      description: The RV(linuxnet.macvtap.macvtap_attach#module:attachments[].requested) of the NIC.
+      type: dict
+      returned: success
+      sample: {mtu: 1400}
+      version_added: 1.1.0
     tap_owner:
       description: Owner of the tap device node.
       type: str

@@ -165,7 +165,8 @@ class Player:
             return
         foretold = self._host.module(ATTACH, check=True, **options)
         done = self._host.module(ATTACH, **options)
-        assert (foretold["actions"], warnings(foretold)) == (done["actions"], warnings(done))
+        # only a real run knows whether a device that it brought up has a carrier, and warns then
+        assert foretold["actions"] == done["actions"] and set(warnings(foretold)) <= set(warnings(done))
         assert self._host.attach(**options)["actions"] == []
         gone = [name for name in DEVICES if self.model.named(name) is None]
         said = [text for text in warnings(done) if "does not exist on this host now" in text]
