@@ -139,7 +139,7 @@ def test_a_vf_whose_pf_is_down_is_refused_and_told():
     there = host(*LINKS).without([VF])
     down = nic_of_host(VF, "enp3s0f0", flags=0)
     there = Host({**there.links, VF: down}, physical_functions={VF + 1: VF})
-    with pytest.raises(InvalidInput, match="is a virtual function of enp3s0f0, which is down.* dev enp3s0f0 up"):
+    with pytest.raises(InvalidInput, match=r"is a virtual function of enp3s0f0, which is down.* dev enp3s0f0 up"):
         there.lower_device("enp3s0f0v1", "it")
     (problem,) = Survey(there, {}, {}).of_network(Network("n", "passthrough", ("enp3s0f0v1",)))
     assert problem.startswith("lower device enp3s0f0v1 is a virtual function of enp3s0f0, which is down")
