@@ -146,8 +146,8 @@ options:
     description:
       - A link of the host itself beside its guests, so that the host and the guests reach each other, which they do not
         through the lower device. Requires mode V(bridge); in all other modes frames do not go from link to link.
-      - A macvlan on the first device of the pool, or where it is while that device stays in the pool. Guests on the
-        other devices of the pool are reached through the switch.
+      - A macvlan on the first device of the pool that has a carrier, or where it is while that device stays in the
+        pool. Guests on the other devices of the pool are reached through the switch.
       - An empty dictionary removes it. If this option is omitted, a host link that exists stays as it is, and follows
         the pool. It is removed with the network.
       - Each run repairs it, if it was brought down or has lost an address. A change of O(host_link.ifname) or of the

@@ -51,6 +51,12 @@ _MEANINGS_OF_ATTRIBUTES = {
         "this kernel renames a link only while it is down, and another program brought it up again",
         "have that program (a network manager?) ignore macvtaps, and run again",
     ),
+    # a virtual function keeps the MAC that was set at its physical function (igbvf, ixgbevf)
+    (errno.EADDRNOTAVAIL, "mac"): (
+        "the driver of the lower device refuses it: a virtual function keeps the MAC that the owner of its physical"
+        " function has set",
+        "have the owner trust it (ip link set dev PF vf N trust on), or give the NIC the MAC that the lower device has",
+    ),
     # a passthrough link hands its MAC on to the lower device
     (errno.EOPNOTSUPP, "mac"): (
         "the lower device does not support another MAC, which mode passthrough requires",

@@ -8,7 +8,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -43,10 +43,13 @@ class Host:
         links: dict[int, Link],
         foreign_nodes: dict[int, Node] | None = None,
         addresses: Mapping[int, tuple[str, ...]] = MappingProxyType({}),
+        physical_functions: Mapping[int, int] = MappingProxyType({}),
     ) -> None:
         self.links = links
         #: of host links, by ifindex: those that do not come and go by themselves, with their prefix lengths
         self.addresses = addresses
+        #: ifindex of each SR-IOV virtual function → that of its physical function
+        self.physical_functions = physical_functions
         #: by network
         self.host_links: dict[str, Link] = {}
         #: what lies at tapN for N that is no ifindex of this namespace
@@ -92,6 +95,11 @@ class Host:
         elif ranks[0] is None or (ranks[1] is not None and ranks[1] < ranks[0]):
             self.owned[key] = owned
             self.duplicates.pop(key, None)
+
+    def without(self, indexes: Collection[int]) -> Host:
+        """The host as it is without these links."""
+        links = {index: link for index, link in self.links.items() if index not in indexes}
+        return Host(links, self.foreign_nodes, self.addresses, self.physical_functions)
 
     def tag(self, link: Link) -> OwnerTag | None:
         """Our owner tag on a macvtap, None when another program created it."""
@@ -226,6 +234,12 @@ class Host:
             return f"is itself an {link.kind}, on which no other link can be; name an Ethernet device"
         if link.hardware != _ARPHRD_ETHER:
             return f"is not an Ethernet device (ARPHRD type {link.hardware}); name an Ethernet device"
+        owner = self.links.get(self.physical_functions.get(link.ifindex, 0))
+        if owner is not None and not owner.is_up:
+            return (
+                f"is a virtual function of {owner.name}, which is down, so that no frame passes; bring that up: ip link"
+                f" set dev {owner.name} up"
+            )
         master = self.links.get(link.master)
         if master is not None and master.kind in _PORT_MASTERS:
             return (

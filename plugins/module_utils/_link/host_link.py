@@ -128,7 +128,7 @@ def decide(
     host: Host,
     moving: Collection[int] = (),
 ) -> Wanted:
-    """The host link that a network is to have, on the first device of its pool, or where it is.
+    """The host link that a network is to have, on the first device of its pool with a carrier, or where it is.
 
     :arg option: None = one that exists stays as it is, and follows the pool.
     :arg moving: ifindexes of links that the same plan creates again.
@@ -145,7 +145,8 @@ def decide(
         option = HostLink(now.link.name, now.link.mac, now.addresses)
     option = option or HostLink()
     label = f"host link of network {network!r}"
-    device = next((each for each in pool if found is not None and each.ifindex == found.lower), pool[0])
+    stays = [each for each in pool if found is not None and each.ifindex == found.lower]
+    device = next(iter([*stays, *(each for each in pool if each.has_carrier), *pool]))
     host.require_alone(device, mode, {*moving, *([found.ifindex] if found is not None else [])}, label)
     name = option.ifname or derived_name(network)
     found = found or _untagged(name, network, option, device, host)

@@ -12,13 +12,20 @@ from collections.abc import Iterable
 
 from .._core.model import Link, NodePolicy, Tap
 from .._link.host import Host
-from . import rtnetlink, shaping, tap_node
+from . import rtnetlink, shaping, sriov, tap_node
 
 
 def look_at_host(netlink: rtnetlink.Netlink, policy: NodePolicy) -> Host:
-    """One dump of the links, one listing of the device directory and, where there are host links, the addresses."""
+    """One dump of the links and one listing of the device directory, and what sysfs says of NICs.
+
+    Where there are host links, a dump of the addresses too.
+    """
     links = shaping.links(netlink)
-    host = Host(links, tap_node.foreign_nodes(policy.directory, links))
+    host = Host(
+        links,
+        tap_node.foreign_nodes(policy.directory, links),
+        physical_functions=sriov.physical_functions(links),
+    )
     if host.host_links:
         addresses = netlink.addresses()
         host.addresses = {link.ifindex: addresses.get(link.ifindex, ()) for link in host.host_links.values()}

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Mapping
 
 from .._core.errors import InvalidInput
-from .._core.model import Network
+from .._core.model import Link, Network
 from . import sysfs
 
 _VIRTFN = re.compile(r"virtfn(\d+)")
@@ -41,6 +42,38 @@ def with_devices(network: Network, root: str | None = None) -> Network:
             " devices"
         )
     return network._replace(devices=devices)
+
+
+def physical_functions(links: Mapping[int, Link], root: str | None = None) -> dict[int, int]:
+    """ifindex of each virtual function → that of its physical function, where both are in this network namespace.
+
+    ``physfn`` of a PCI device leads to its physical function (Documentation/ABI/testing/sysfs-bus-pci).
+
+    :arg root: as of :func:`with_devices`.
+    """
+    top = os.path.join(root or sysfs.root(), "class/net")
+    indexes = {link.name: link.ifindex for link in links.values() if not link.kind}
+    found = {}
+    for name, index in indexes.items():
+        for owner in _list(os.path.join(top, name, "device/physfn/net")):
+            if owner in indexes:
+                found[index] = indexes[owner]
+    return found
+
+
+def way_to_trust(name: str, root: str | None = None) -> str:
+    """How the physical function lets a virtual function have another MAC, as a command; "" = it is none.
+
+    :arg name: of the virtual function.
+    :arg root: as of :func:`with_devices`.
+    """
+    device = os.path.join(root or sysfs.root(), "class/net", name, "device")
+    owners = _list(os.path.join(device, "physfn/net"))
+    for entry in _list(os.path.join(device, "physfn")) if owners else ():
+        number = _VIRTFN.fullmatch(entry)
+        if number and os.path.samefile(os.path.join(device, "physfn", entry), device):
+            return f"ip link set dev {owners[0]} vf {number[1]} trust on"
+    return ""
 
 
 def _list(directory: str) -> list[str]:

@@ -21,7 +21,7 @@ from .._link import attributes, tc
 from .._link.host_link import HostLinkStep
 from .._link.plan import Plan, break_cycles, node_steps
 from .._link.steps import BringUp, ChangeLink, CreateLink, DeleteLink, MakeNode, OwnNode, Step
-from .._system import renaming, rtnetlink, shaping, tap_node, text_file
+from .._system import renaming, rtnetlink, shaping, sriov, tap_node, text_file
 from . import host_link
 
 #: what the kernel says when another process was faster: looking again and planning again shows what is to be done now
@@ -175,7 +175,10 @@ class Applier:
             (link, ("mark", "mac", "link_state") if link.mode == "passthrough" else ("mark", "link_state"))
             for link in links
         ]
-        _require(rest, self._netlink.change(rest), "set up")
+        try:
+            _require(rest, self._netlink.change(rest), "set up")
+        except HostError as exc:
+            raise _of_virtual_function(exc, steps) from exc
         return created, failure
 
     def _created(self, steps: Sequence[CreateLink]) -> None:
@@ -317,6 +320,14 @@ def _failure(changes: Sequence[renaming.Change], replies: Sequence[rtnetlink.Rep
     change, reply = next((each for each in failed if each[1].errno not in _RACES), failed[0])
     (link, names), kind = change, RaceLost if reply.errno in _RACES else HostError
     return kind(explain(verb, link, reply.errno, reply.text, names), reply.errno)
+
+
+def _of_virtual_function(exc: HostError, steps: Sequence[CreateLink]) -> HostError:
+    """The refusal of a MAC by a virtual function, with the command that allows it."""
+    if exc.errno != errno.EADDRNOTAVAIL:
+        return exc
+    ways = filter(None, (sriov.way_to_trust(step.device) for step in steps if step.link.mode == "passthrough"))
+    return HostError("; ".join([str(exc), *ways]), exc.errno)
 
 
 def _now(step: ChangeLink, present: Mapping[int, Link]) -> Link:

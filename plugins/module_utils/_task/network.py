@@ -200,9 +200,7 @@ def _without(host: Host, detached: Collection[int] | None, task: Task) -> Host:
     """The host as earlier tasks would have left it."""
     if not task.check_mode or not detached:
         return host
-    return Host(
-        {index: link for index, link in host.links.items() if index not in detached}, host.foreign_nodes, host.addresses
-    )
+    return host.without(detached)
 
 
 def _defined(path: str, text: str | None, name: str) -> Network | None:

@@ -36,6 +36,7 @@ PARTS = {
 }
 #: (file, source) of messages that come from elsewhere: from another error, or from PARTS
 ELSEWHERE = {
+    ("_task/apply.py", "'; '.join([str(exc), *ways])"),
     ("_task/attach.py", "warning"),
     ("_task/probe.py", "explain('make', link, reply.errno, reply.text)"),
     ("_task/qemu.py", "str(exc)"),

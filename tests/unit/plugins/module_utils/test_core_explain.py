@@ -45,6 +45,7 @@ def test_each_errno_of_macvtap_has_its_own_words(number, words):
     [
         (errno.EBUSY, "ifname", "renames a link only while it is down"),
         (errno.EOPNOTSUPP, "mac", "does not support another MAC"),
+        (errno.EADDRNOTAVAIL, "mac", "have the owner trust it (ip link set dev PF vf N trust on)"),
     ],
 )
 def test_an_attribute_of_a_link_that_exists_has_its_own_words(number, name, words):

@@ -14,6 +14,7 @@ from ansible_collections.linuxnet.macvtap.plugins.module_utils._boot import file
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._boot.host_link import host_entry, merged
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._core.errors import InvalidInput, Refused
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._core.identity import host_tag_text, read_host_tag
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._core.model import IFF_UP
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._core.names import check_ifname, check_network_name
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._link.host_link import HostLink, decide, derived_name
 from ansible_collections.linuxnet.macvtap.tests.unit.plugins.module_utils.hostile import NAMES
@@ -49,6 +50,13 @@ def test_it_stays_on_its_device_while_that_is_in_the_pool():
     devices = [there.links[ETH0], there.links[ETH1]]
     assert decide("n", "bridge", devices, None, there).device == "eth1"
     assert decide("n", "bridge", devices[:1], None, there).device == "eth0"
+
+
+def test_a_new_one_takes_the_first_device_with_a_carrier():
+    there = host()
+    dead = there.links[ETH0]._replace(flags=IFF_UP)
+    assert decide("n", "bridge", [dead, there.links[ETH1]], HostLink(), there).device == "eth1"
+    assert decide("n", "bridge", [dead], HostLink(), there).device == "eth0"
 
 
 def test_a_boot_file_is_read_as_it_was_written():

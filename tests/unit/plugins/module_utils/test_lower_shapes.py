@@ -18,7 +18,12 @@ from ansible_collections.linuxnet.macvtap.plugins.module_utils._boot import file
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._boot.entry import entries
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._core.errors import InvalidInput
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._core.model import Network
-from ansible_collections.linuxnet.macvtap.plugins.module_utils._system.sriov import with_devices
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._link.host import Host
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._system.sriov import (
+    physical_functions,
+    way_to_trust,
+    with_devices,
+)
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._task.problems import Survey
 
 BOND, TEAM, VLAN, VF = 20, 30, 40, 50
@@ -105,6 +110,39 @@ def test_a_pf_without_usable_vfs_is_refused(tmp_path, functions, words):
 def test_a_pf_that_is_not_there_is_refused(tmp_path):
     with pytest.raises(InvalidInput, match="physical function 'enp3s0f0' does not exist"):
         with_devices(Network("n", "passthrough", (), "enp3s0f0"), str(tmp_path))
+
+
+def functions_of(root, name, vfs):
+    """A PF and its VFs in a sysfs below ``root``, as the kernel links them."""
+    pf(root, name, {number: [vf] for number, vf in enumerate(vfs)})
+    card = root / "devices/0000:03:00.7"
+    card.mkdir(parents=True)
+    (card / "net" / name).mkdir(parents=True)
+    for number, vf in enumerate(vfs):
+        function = root / "devices" / f"0000:03:{number:02x}.0"
+        (card / f"virtfn{number}").symlink_to(function)
+        (function / "physfn").symlink_to(card)
+        (root / "class/net" / vf).mkdir(parents=True)
+        (root / "class/net" / vf / "device").symlink_to(function)
+
+
+def test_a_vf_is_known_with_its_pf_and_the_command_that_trusts_it(tmp_path):
+    functions_of(tmp_path, "enp3s0f0", ["enp3s0f0v0", "enp3s0f0v1"])
+    found = physical_functions({link.ifindex: link for link in LINKS}, str(tmp_path))
+    # enp3s0f0v0 is in another network namespace
+    assert found == {VF + 1: VF}
+    assert way_to_trust("enp3s0f0v1", str(tmp_path)) == "ip link set dev enp3s0f0 vf 1 trust on"
+    assert way_to_trust("enp3s0f0", str(tmp_path)) == way_to_trust("bond0", str(tmp_path)) == ""
+
+
+def test_a_vf_whose_pf_is_down_is_refused_and_told():
+    there = host(*LINKS).without([VF])
+    down = nic_of_host(VF, "enp3s0f0", flags=0)
+    there = Host({**there.links, VF: down}, physical_functions={VF + 1: VF})
+    with pytest.raises(InvalidInput, match=r"is a virtual function of enp3s0f0, which is down.* dev enp3s0f0 up"):
+        there.lower_device("enp3s0f0v1", "it")
+    (problem,) = Survey(there, {}, {}).of_network(Network("n", "passthrough", ("enp3s0f0v1",)))
+    assert problem.startswith("lower device enp3s0f0v1 is a virtual function of enp3s0f0, which is down")
 
 
 @pytest.mark.parametrize(
