@@ -144,7 +144,7 @@ class Machine:
 
     def start(self, *more):
         """Switch it on and wait until it answers; ``more``: words for QEMU."""
-        self.port, self.ssh_port = free_port(), free_port()
+        self.port, self.ssh_port, self._plugged = free_port(), free_port(), False
         with open(self._directory / "qemu.log", "a+", encoding="utf-8") as log:
             self._qemu = subprocess.Popen([*self._command(), *more], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         self._monitor = Monitor(self._directory / "monitor", self._qemu)
@@ -185,12 +185,20 @@ class Machine:
 
     def load(self, name):
         """Go back to a state that was kept."""
-        self._monitor.human(f"loadvm {name}")
-        self._wait_for_agent()
+        if self._plugged:
+            # QEMU finds the NICs of the state in their first places only
+            self._stop()
+            self.start("-loadvm", name)
+        else:
+            self._monitor.human(f"loadvm {name}")
+            self._wait_for_agent()
+        for nic in NICS:
+            self.cable(nic, True)
 
     def plug(self, nic):
         """Plug in a NIC that was unplugged."""
         model, mac = NICS[nic]
+        self._plugged = True
         self._monitor.ask("device_add", driver=model, id=nic, netdev=f"{nic}-cable", mac=mac, bus=f"{nic}-slot")
 
     def unplug(self, nic):
@@ -334,7 +342,9 @@ class Monitor:
     def wait_for(self, event, device, seconds):
         """Wait until QEMU has told of an event of a device."""
         deadline = time.monotonic() + seconds
-        while not any((each["event"], each["data"].get("device")) == (event, device) for each in self._events):
+        while not any(
+            (each.get("event"), each.get("data", {}).get("device")) == (event, device) for each in self._events
+        ):
             if time.monotonic() > deadline:
                 raise MachineError(f"never saw {event} of {device}")
             with contextlib.suppress(TimeoutError):
