@@ -9,13 +9,32 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import NamedTuple, cast
+from typing import Any, NamedTuple, cast
 
 from .._core import identity
 from .._core.errors import InvalidInput, Refused
 from .._core.model import MAKING_GROUP, Link, Network, Nic
 from .._core.names import similar
+from .attributes import requested
 from .host import Host
+
+
+class FirstLook(NamedTuple):
+    """What a run knows only before it changes anything."""
+
+    #: (ifindex, that of the lower device) of the links on a lower device without a carrier: once it is up, it may have one
+    stranded: Collection[tuple[int, int]]
+    #: guest and NIC → what earlier tasks asked for: a link that is created again loses its tag for a moment
+    requested: Mapping[tuple[str, int], Mapping[str, Any]]
+
+
+def first_look(host: Host) -> FirstLook:
+    """The first look at the host."""
+    dead = {link.ifindex for link in host.links.values() if not link.has_carrier}
+    stranded = frozenset((link.ifindex, link.lower) for link in host.macvtaps if link.lower in dead)
+    return FirstLook(
+        stranded, {name: requested(owned.tag) for name, owned in host.owned.items() if owned.tag.requested}
+    )
 
 
 class Defaults(NamedTuple):
@@ -25,8 +44,6 @@ class Defaults(NamedTuple):
     mac_prefix: str = "02"
     #: whether NICs leave a lower device without a carrier, or that is not in the pool any more
     rebalance: bool = False
-    #: with it: (ifindex, that of the lower device) of the links that were on one without a carrier at first
-    stranded: Collection[tuple[int, int]] | None = None
 
 
 class Place(NamedTuple):
@@ -53,8 +70,11 @@ def key(nic: Nic) -> tuple[str, int]:
 class Placement:
     """Chooses the lower device of each NIC, counting what is really attached to each device."""
 
-    def __init__(self, networks: Mapping[str, Network | None], host: Host, gone: set[int], defaults: Defaults) -> None:
+    def __init__(
+        self, networks: Mapping[str, Network | None], host: Host, gone: set[int], defaults: Defaults, first: FirstLook
+    ) -> None:
         self._networks = networks
+        self._first = first
         self._host = host
         self._gone = gone
         self._load: dict[int, int] = {}
@@ -116,7 +136,7 @@ class Placement:
         """Whether a link is on a device of the pool, or on one that may be, by another name, the one that is gone."""
         device = next((device for device in pool if device.ifindex == link.lower), None)
         if self._defaults.rebalance:
-            return device is not None and (link.ifindex, link.lower) not in (self._defaults.stranded or ())
+            return device is not None and (link.ifindex, link.lower) not in self._first.stranded
         tag = self._host.tag(link)
         network = self._networks.get(nic.network) if nic.network is not None and nic.device is None else None
         if device is None and network is not None and tag is not None and tag.network == network.name:
@@ -223,12 +243,6 @@ class Placement:
 
 def _deadness(device: Link) -> int:
     return 0 if device.has_carrier else 2 if device.is_up else 1
-
-
-def stranded(host: Host) -> frozenset[tuple[int, int]]:
-    """The links on lower devices without a carrier, as :class:`Defaults` has them."""
-    dead = {link.ifindex for link in host.links.values() if not link.has_carrier}
-    return frozenset((link.ifindex, link.lower) for link in host.macvtaps if link.lower in dead)
 
 
 def _require_alone_among(places: Sequence[Place]) -> None:

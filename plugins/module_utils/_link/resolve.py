@@ -16,10 +16,10 @@ from typing import Any
 from .._core import identity
 from .._core.errors import InvalidInput, Refused
 from .._core.model import MAKING_GROUP, MTUS, Attachment, Link, Network, Nic, OwnerTag
-from .attributes import Option, not_in_this_kernel, requested, to_request, with_settings
+from .attributes import Option, not_in_this_kernel, to_request, with_settings
 from .host import Host
 from .in_use import Conflict
-from .placement import Defaults, Place, Placement, key, label
+from .placement import Defaults, FirstLook, Place, Placement, first_look, key, label
 
 
 def number_nics(nics: Sequence[Nic], guest: str | None, required: bool = True) -> list[Nic]:
@@ -67,6 +67,7 @@ def resolve(
     defaults: Defaults,
     leaving: Sequence[Link] = (),
     promised: Mapping[tuple[str, int], int] = MappingProxyType({}),
+    first: FirstLook | None = None,
 ) -> list[Attachment]:
     """Decide device, MAC, name and ifindex of every NIC.
 
@@ -74,11 +75,13 @@ def resolve(
     :arg networks: definitions by name, at least those the NICs name; None for one that no NIC names.
     :arg leaving: links that the same task removes: they do not count and their MACs and names are free.
     :arg promised: indexes that the next boot gives NICs of all guests: these get no other, and no others get them.
+    :arg first: what the first look of this run has shown; None = this is the first.
     :returns: in the order of ``nics``; what exists already keeps its device, MAC, name and ifindex where it may.
     :raises InvalidInput, Refused: before anything is changed, naming the NIC and the way out.
     """
     gone = {link.ifindex for link in leaving}
-    places = Placement(networks, host, gone, defaults).place_all(nics)
+    first = first or first_look(host)
+    places = Placement(networks, host, gone, defaults, first).place_all(nics)
     # on two devices it is allowed: the two NICs of a failover pair, copies of one lab
     macs_asked = [(place.nic.mac, place.device.name) if place.nic.mac else None for place in places]
     _require_unique([place.nic for place in places], macs_asked, "MAC {} is asked for twice on {}")
@@ -90,7 +93,8 @@ def resolve(
     lacking = not_in_this_kernel(host.links.values())
     _require_in_kernel(places, lacking)
     return [
-        _attachment(place, mac, name, index, lacking) for place, mac, name, index in zip(places, macs, names, indexes)
+        _attachment(place, mac, name, index, lacking, first.requested.get(key(place.nic), {}))
+        for place, mac, name, index in zip(places, macs, names, indexes)
     ]
 
 
@@ -264,7 +268,9 @@ def _felt(kept: Mapping[str, Any], device: Link) -> dict[str, Any]:
     return {name: value for name, value in kept.items() if name != "mtu" or value < device.mtu}
 
 
-def _attachment(place: Place, mac: str, name: str, index: int, lacking: Sequence[Option]) -> Attachment:
+def _attachment(
+    place: Place, mac: str, name: str, index: int, lacking: Sequence[Option], earlier: Mapping[str, Any]
+) -> Attachment:
     nic, device = place.nic, place.device
     mtu = nic.settings.get("mtu") or None
     if mtu is not None and not MTUS[0] <= mtu <= device.mtu:
@@ -272,7 +278,6 @@ def _attachment(place: Place, mac: str, name: str, index: int, lacking: Sequence
             f"{place.label}: mtu {mtu} is not possible on {device.name}: it must be {MTUS[0]} to {device.mtu}, the MTU"
             " of the lower device; raise that first"
         )
-    earlier = requested(identity.read_tag(place.found.alias)) if place.found is not None else {}
     kept = {name: value for name, value in earlier.items() if nic.settings.get(name) is None}
     settings = {**nic.settings, **kept}
     tag = OwnerTag(*key(nic), nic.network, nic.queues, to_request(settings))

@@ -15,7 +15,7 @@ from .._boot import index
 from .._core.model import Attachment, Link, Network, Nic
 from .._libvirt import definitions
 from .._link.host import Host
-from .._link.placement import stranded
+from .._link.placement import FirstLook, first_look
 from .._link.resolve import Defaults, moved, number_nics, resolve
 from .._link.select import Purge, Selection, select, to_purge
 from .._link.steps import BringUp, CreateLink, DeleteLink, OwnNode, Step
@@ -44,19 +44,18 @@ def attach(
     promised = index.promised()
     left = list(skipped or ())
     fitting = list(nics) if skipped is None else None
+    first: FirstLook | None = None
 
     def place(host: Host, some: Sequence[Nic]) -> tuple[list[Attachment], list[Link]]:
         numbered = number_nics(some, None)
         unplaced = {nic.guest or "" for nic in nics}.difference(nic.guest or "" for nic in some)
         kept = unplaced.union(each.guest for each in left)
         leaving = to_purge(host, numbered, purge._replace(except_guests=kept)) if purge else []
-        return resolve(numbered, networks, host, defaults, leaving, promised), leaving
+        return resolve(numbered, networks, host, defaults, leaving, promised, first), leaving
 
     def decide(host: Host, _read: None) -> Decision:
-        nonlocal fitting, defaults
-        if defaults.rebalance and defaults.stranded is None:
-            # at the first look only: what this run brings up may have a carrier or not
-            defaults = defaults._replace(stranded=stranded(host))
+        nonlocal fitting, first
+        first = first or first_look(host)
         if fitting is None:
             # at the first look only: no guest is skipped whose links this run has begun to create
             fitting, more = place_what_fits(nics, lambda some: place(host, some))

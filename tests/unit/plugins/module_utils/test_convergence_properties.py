@@ -32,6 +32,7 @@ from ansible_collections.linuxnet.macvtap.plugins.module_utils._core.model impor
     NodePolicy,
     OwnerTag,
 )
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._link import attributes
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._link.resolve import Defaults, number_nics
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._link.select import Purge, Selection
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._task import attachments
@@ -325,8 +326,16 @@ def run_if_possible(ask, kernel):
     return result
 
 
-def require_wanted(kernel, ask, result):
-    """All that was asked for is there."""
+def requested_before(before, nic, index):
+    """What an earlier task asked of the link that is a NIC's still."""
+    found = before.links.get(index)
+    tag = identity.read_tag(found.alias) if found is not None else None
+    is_its_own = tag is not None and (tag.guest, tag.nic) == (nic.guest, nic.nic)
+    return attributes.requested(tag) if is_its_own else {}
+
+
+def require_wanted(before, kernel, ask, result):
+    """All that was asked for is there, and what an earlier task asked for, where this one does not mention it."""
     asked = number_nics(ask.wanted, None)
     assert len({row["ifindex"] for row in result["attachments"]}) == len(asked)
     for nic, row in zip(asked, result["attachments"]):
@@ -334,13 +343,15 @@ def require_wanted(kernel, ask, result):
         network = NETWORKS[nic.network] if nic.network else Network("", nic.mode or "vepa", (nic.device,))
         lower = kernel.links[device.lower]
         asked = {name: value for name, value in nic.settings.items() if value is not None}
+        asked = {**requested_before(before, nic, row["ifindex"]), **asked}
+        tag = OwnerTag(nic.guest, nic.nic, nic.network, nic.queues, attributes.to_request(asked))
         up = asked.get("link_state") != "down"
         silent = asked.get("isolate_host", True)
         assert (device.kind, device.mode, lower.name in network.devices) == ("macvtap", network.mode, True)
-        assert identity.read_tag(device.alias) == OwnerTag(nic.guest, nic.nic, nic.network, nic.queues)
+        assert identity.read_tag(device.alias) == tag
         assert device.mac == nic.mac if nic.mac else device.mac.startswith(ask.how.mac_prefix)
         assert nic.ifname in (None, device.name)
-        assert device.mtu == asked.get("mtu", lower.mtu)
+        assert device.mtu == min(asked.get("mtu", lower.mtu), lower.mtu)
         assert bool(device.flags & UP) == up
         assert bool(device.flags & NOARP) == silent
         assert bool(device.flags & ALLMULTI) == asked["allmulticast"]
@@ -459,7 +470,7 @@ def test_one_plan_predicts_and_reaches_what_is_wanted_once_and_for_all(history, 
         require_same(before, kernel)
         return
     event("steps: %d" % len(done["actions"]))
-    require_wanted(kernel, ask, done)
+    require_wanted(before, kernel, ask, done)
     require_predicted(predicted, done)
     mine = {row["ifindex"] for row in done["attachments"]}
     gone = purged(before, ask) - mine
@@ -484,7 +495,7 @@ def test_a_failed_run_leaves_the_host_as_it_was(history, ask, number, fault):
     result = ask.run(kernel)
     if fault == errno.EBUSY and not isinstance(result, MacvtapError):
         event("renamed while down")
-        require_wanted(kernel, ask, result)
+        require_wanted(before, kernel, ask, result)
         return
     assert isinstance(result, HostError)
     assert but_nodes_of_no_use(before, kernel.snapshot()) == but_nodes_of_no_use(before, before.snapshot()), result
@@ -508,11 +519,12 @@ def test_what_a_killed_run_leaves_is_taken_up_by_the_next(history, ask, number):
     with pytest.raises(Killed):
         ask.run(kernel)
     kernel.before_change = lambda change: None
+    before = copy.deepcopy(kernel)
     result = ask.run(kernel)
     # killed between the two halves of making a link again: it goes where it belongs now, and there lies a file
     assume(not (isinstance(result, Refused) and "lies at" in str(result)))
     assert not isinstance(result, MacvtapError), result
-    require_wanted(kernel, ask, result)
+    require_wanted(before, kernel, ask, result)
     assert ask.run(kernel)["changed"] is False
 
 
@@ -529,8 +541,9 @@ def test_a_name_taken_by_somebody_else_meanwhile_is_no_failure(history, ask, num
             kernel.add_device("macvtap%d" % free, max(kernel.links) + 1, mac="52:54:00:aa:aa:aa")
 
     kernel.before_change = race
+    before = copy.deepcopy(kernel)
     result = run_if_possible(ask, kernel)
-    require_wanted(kernel, ask, result)
+    require_wanted(before, kernel, ask, result)
 
 
 selections = st.builds(

@@ -23,7 +23,7 @@ from ansible_collections.linuxnet.macvtap.plugins.module_utils._core.model impor
     Node,
     OwnerTag,
 )
-from ansible_collections.linuxnet.macvtap.plugins.module_utils._link.placement import stranded
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._link.placement import first_look
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._link.resolve import (
     Defaults,
     moved,
@@ -451,8 +451,7 @@ def test_rebalance_leaves_a_dead_device_for_a_living_one_only():
     dead, link = without_carrier(ETH0, "eth0"), macvtap(10, "macvtap0", "web", network="vepanet")
 
     def rebalanced(*links):
-        there = host(*links)
-        return one(there, Nic("web", network="vepanet"), rebalance=True, stranded=stranded(there)).device
+        return one(host(*links), Nic("web", network="vepanet"), rebalance=True).device
 
     assert one(host(dead, link), Nic("web", network="vepanet")).device == "eth0"
     assert rebalanced(dead, link) == "eth1"
@@ -466,3 +465,17 @@ def test_a_link_on_a_device_that_may_be_the_missing_one_renamed_stays_unless_reb
     for rebalance, device in ((False, "eth0"), (True, "eth1")):
         (made,) = resolve([Nic("web", 0, network="vepanet")], networks, there, Defaults(rebalance=rebalance))
         assert made.device == there.links[made.link.lower].name == device
+
+
+def test_what_the_first_look_has_shown_holds_for_the_whole_run():
+    """The link was deleted to be created again, and another program was faster: its tag is gone."""
+    first = first_look(host(without_carrier(ETH0, "eth0"), tagged(*REQUESTED)))
+    nics = [Nic("web", 0, network="vepanet")]
+    (made,) = resolve(nics, NETWORKS, host(), Defaults(rebalance=True), first=first)
+    assert (made.link.mtu, identity.read_tag(made.link.alias).requested) == (1400, REQUESTED)
+    # a device that this run brought up and that has no carrier is not left for another one
+    created = macvtap(10, "macvtap0", "web", network="vepanet")
+    (stays,) = resolve(
+        nics, NETWORKS, host(without_carrier(ETH0, "eth0"), created), Defaults(rebalance=True), first=first_look(host())
+    )
+    assert stays.device == "eth0"
