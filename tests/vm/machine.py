@@ -25,6 +25,7 @@ import sys
 import tarfile
 import tempfile
 import time
+import zlib
 
 import ansible
 import initrd
@@ -34,7 +35,12 @@ CHECKOUT = HERE.parents[1]
 PARTS = pathlib.Path(os.environ.get("MACHINES", CHECKOUT / ".cache" / "machines"))
 #: where the checkout lies in the machine
 INSIDE = "/opt/macvtap/ansible_collections/linuxnet/macvtap"
-FOLDERS = ("meta", "plugins", "tests/kernel", "tests/lab", "tests/vm", "tests/unit", "tests/guest")
+FILES = (
+    "plugins",
+    "tests/kernel/support/module_runner.py",
+    "tests/kernel/support/fault_points.py",
+    "tests/vm/agent.py",
+)
 #: seconds; an emulated machine on a loaded host may take this long and be well
 BOOT, COMMAND = 600, 300
 #: QEMU writes the modules it loads next to no other build's
@@ -377,36 +383,40 @@ def copy(source, target):
 
 def pack(file):
     """Write the archive of what the tests want in the machine: the collection, what Ansible brings along, settings."""
+    home = pathlib.Path(ansible.__file__).parent
+    sources = {
+        **{CHECKOUT / name: f".{INSIDE}/{name}" for name in FILES},
+        **{
+            home / name: f"./opt/macvtap/ansible/{name}"
+            for name in ("__init__.py", "release.py", "_vendor", "module_utils")
+        },
+        HERE / "root": ".",
+        PARTS / "key.pub": "./root/.ssh/authorized_keys",
+    }
     with tarfile.open(fileobj=file, mode="w", format=tarfile.GNU_FORMAT) as archive:
-        for folder in FOLDERS:
-            archive.add(CHECKOUT / folder, f".{INSIDE}/{folder}", filter=clean)
-        home = pathlib.Path(ansible.__file__).parent
-        for name in ("__init__.py", "release.py", "_vendor", "module_utils"):
-            archive.add(home / name, f"./opt/macvtap/ansible/{name}", filter=clean)
-        for path in sorted((HERE / "root").rglob("*")):
-            if path.is_file():
-                archive.add(path, f"./{path.relative_to(HERE / 'root')}", filter=clean)
+        for source, target in sources.items():
+            for path in [source] if source.is_file() else sorted(source.rglob("*")):
+                if path.is_file() and "__pycache__" not in path.parts:
+                    archive.addfile(*file_entry(path, os.path.normpath(f"{target}/{path.relative_to(source)}")))
         for name, target in links():
             entry = tarfile.TarInfo(f"./etc/systemd/system/{name}")
             entry.type, entry.linkname = tarfile.SYMTYPE, target
             archive.addfile(entry)
-        key = (PARTS / "key.pub").read_bytes()
-        entry = tarfile.TarInfo("./root/.ssh/authorized_keys")
-        entry.size, entry.mode = len(key), 0o600
-        archive.addfile(entry, io.BytesIO(key))
+
+
+def file_entry(path, target):
+    """A file for the archive, as root's. Its time is its content's: what did not change need not be compiled again."""
+    data = path.read_bytes()
+    entry = tarfile.TarInfo(f"./{target}")
+    entry.size, entry.mtime = len(data), zlib.crc32(data) >> 1
+    entry.mode = 0o755 if os.access(path, os.X_OK) and path.stat().st_mode & 0o100 else 0o644
+    return entry, io.BytesIO(data)
 
 
 def links():
     """Symbolic links in the directory of units, and where they lead."""
     yield from ((name, "/dev/null") for name in MASKED)
     yield from ((f"multi-user.target.wants/{name}", f"../{name}") for name in STARTED)
-
-
-def clean(entry):
-    """An entry of the archive as root's, without what Python leaves beside its files."""
-    entry.uid = entry.gid = 0
-    entry.uname = entry.gname = "root"
-    return None if "__pycache__" in entry.name else entry
 
 
 def main():

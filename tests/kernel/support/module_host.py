@@ -66,6 +66,10 @@ def ip(*words):
     for row in rows:
         row.pop("stats64", None)
         row.pop("operstate", None)
+        # those of a bridge run all the time
+        facts = row.get("linkinfo", {}).get("info_data", {})
+        for key in [key for key in facts if key.endswith("_timer")]:
+            del facts[key]
         for address in row.get("addr_info", ()):
             # a duplicate address check that ends is not the module's doing
             for key in ("tentative", "valid_life_time", "preferred_life_time"):
