@@ -118,6 +118,38 @@ def test_a_link_that_is_created_again_is_limited_again(host):
     assert limits(host) == [APPLIES]
 
 
+def test_what_was_set_by_hand_stays_in_place_and_is_named_when_a_new_link_would_not_have_it(host):
+    host.attach(attachments=[nic(bandwidth=LIMIT)])
+    host.run("ip link set macvtap0 txqueuelen 700".split())
+    assert not host.attach(attachments=[nic(bandwidth=LIMIT)])["changed"]
+    host.attach(attachments=[nic()])
+    host.run("tc qdisc add dev macvtap0 root handle 1: htb".split())
+    assert not host.attach(attachments=[nic()])["changed"]
+    result = host.converges(ATTACH, attachments=[{**nic(), "mode": "passthrough"}])
+    assert result["actions"][0] == (
+        "delete macvtap0 of guest web nic 0 to create it again: mode bridge -> passthrough; what was set by hand is lost:"
+        " qdisc htb, txqueuelen 700"
+    )
+
+
+PROBE = """
+import runpy, sys
+runpy.run_path(sys.argv[1])
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._link import tc
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._system.rtnetlink import Netlink
+with Netlink() as netlink:
+    for probes in (tc.probes(), tc.probes("nosuch", "nosuch", "nosuch")):
+        print([netlink.exchange([probe[:2]], 0x600)[0].errno == probe[2] for probe in probes.values()])
+"""
+
+
+def test_what_a_kernel_lacks_is_told_by_requests_that_change_nothing(host):
+    before = host.snapshot()
+    done = host.run([sys.executable, "-c", PROBE, str(METER.parents[2] / "unit/conftest.py")])
+    assert done.stdout.splitlines() == ["[False, False, False]", "[True, True, True]"]
+    assert host.snapshot() == before
+
+
 def test_a_failed_run_leaves_no_limit(host):
     host.attach(attachments=[nic()])
     untouched = shaping(host)

@@ -23,6 +23,12 @@ from .host_link import ChangeHostLink, CreateHostLink, DeleteHostLink
 from .steps import BringUp, ChangeLink, CreateLink, DeleteLink, MakeNode, OwnNode, Step, WriteFile, shown
 
 
+#: of a new macvtap: TUN_READQ_SIZE (linux/if_tun.h), frames
+_QUEUE_LENGTH = 500
+#: of one that is up, and of one that is down
+_DEFAULT_QDISCS = ("", "noqueue", "noop")
+
+
 class Plan(NamedTuple):
     """Steps of each kind; they are carried out in the order of the fields."""
 
@@ -69,7 +75,7 @@ def plan_attachments(
         own_node = node_steps(wanted.name, taps[found.ifindex], policy.path(found.ifindex), own_policy)
         because = _because(found, attachment, host) if names else ""
         if because:
-            deletion = _deletion(found, taps, host, policy)._replace(because=because)
+            deletion = _deletion(found, taps, host, policy)._replace(because=because, lost=_by_hand(found))
             # where the options do not manage it, the new node belongs to whom the old one did
             owned = own_policy.with_defaults(deletion.owner) if deletion.owner else own_policy
             delete.append(deletion)
@@ -90,6 +96,13 @@ def _because(found: Link, attachment: Attachment, host: Host) -> str:
             old, new = host.device_name(found), attachment.device
         changes.append(f"{row.name} {shown(old)} -> {shown(new)}")
     return ", ".join(changes)
+
+
+def _by_hand(link: Link) -> str:
+    """What somebody set on a link and no option asks for, as far as a dump shows it."""
+    is_ours = link.bandwidth is not None and link.bandwidth.outbound is not None
+    words = [f"txqueuelen {link.queue_length}"] if link.queue_length not in (0, _QUEUE_LENGTH) else []
+    return ", ".join(words if is_ours or link.qdisc in _DEFAULT_QDISCS else [f"qdisc {link.qdisc}", *words])
 
 
 def _deletion(link: Link, taps: Mapping[int, Tap], host: Host, policy: NodePolicy) -> DeleteLink:

@@ -101,6 +101,8 @@ class DeleteLink(NamedTuple):
     tap: Tap | None
     #: the change that a live link cannot take, in words, when the same plan creates it again
     because: str = ""
+    #: what somebody set on it and no option asks for, in words, when the same plan creates it again
+    lost: str = ""
 
     @property
     def number(self) -> tuple[int, int] | None:
@@ -116,7 +118,8 @@ class DeleteLink(NamedTuple):
     def describe(self) -> str:
         """``delete macvtap0 of guest web nic 0 to create it again: device eth0 -> eth1``."""
         again = f" to create it again: {self.because}" if self.because else ""
-        return f"delete {_title(self.link)}{again}"
+        lost = f"; what was set by hand is lost: {self.lost}" if self.lost else ""
+        return f"delete {_title(self.link)}{again}{lost}"
 
     def sides(self) -> tuple[Side, Side]:
         """The whole link, and nothing."""

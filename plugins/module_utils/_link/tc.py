@@ -12,6 +12,7 @@ filter redirects it to an ifb, whose root qdisc shapes it and hands it back. The
 
 from __future__ import annotations
 
+import errno
 import struct
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -84,10 +85,10 @@ def ifbs(links: Mapping[int, Link]) -> dict[int, Link]:
     return found
 
 
-def ifb(name: str, index: int = 0) -> bytes:
+def ifb(name: str, kind: str = "ifb") -> bytes:
     """Creates an ifb."""
-    info = wire.nla(wire.IFLA_LINKINFO, wire.nla(wire.IFLA_INFO_KIND, b"ifb"))
-    return wire.body(index, wire.nla_text(wire.IFLA_IFNAME, name) + wire.nla_u32(wire.IFLA_MTU, IFB_MTU) + info)
+    info = wire.nla(wire.IFLA_LINKINFO, wire.nla(wire.IFLA_INFO_KIND, kind.encode()))
+    return wire.body(0, wire.nla_text(wire.IFLA_IFNAME, name) + wire.nla_u32(wire.IFLA_MTU, IFB_MTU) + info)
 
 
 def tbf(ifindex: int, shape: Shape) -> bytes:
@@ -196,15 +197,15 @@ def decode_actions(data: bytes, start: int, end: int) -> list[int]:
     return found
 
 
-def probes() -> dict[str, tuple[int, bytes, int]]:
+def probes(qdisc: str = "tbf", link: str = "ifb", action: str = "mirred") -> dict[str, tuple[int, bytes, int]]:
     """For each kind of thing a request that the kernel refuses anyway, and the errno if it does not have the kind.
 
-    lo gets no qdisc, since tbf wants options; mirred wants options too; no link can be called a/b.
+    lo gets no qdisc, since tbf requires options; mirred requires options too; no link can be called a/b.
     """
     lo = 1
-    action = wire.nla(_ACT_TAB, wire.nla(1, wire.nla_text(_ACT_KIND, "mirred")))
+    table = wire.nla(_ACT_TAB, wire.nla(1, wire.nla_text(_ACT_KIND, action)))
     return {
-        "tbf": (RTM_NEWQDISC, _qdisc(lo, HANDLE, _ROOT, "tbf"), 2),
-        "ifb": (RTM_NEWLINK, ifb("a/b"), 95),
-        "mirred": (RTM_NEWACTION, bytes(4) + action, 2),
+        "tbf": (RTM_NEWQDISC, _qdisc(lo, HANDLE, _ROOT, qdisc), errno.ENOENT),
+        "ifb": (RTM_NEWLINK, ifb("a/b", link), errno.EOPNOTSUPP),
+        "mirred": (RTM_NEWACTION, bytes(4) + table, errno.ENOENT),
     }
