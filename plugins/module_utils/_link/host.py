@@ -16,6 +16,7 @@ from .._core.errors import InvalidInput, Refused
 from .._core.identity import likely_indexes, read_host_tag, read_tag
 from .._core.model import IFF_LOOPBACK, Link, Network, Node, OwnerTag
 from .._core.names import permanent_mac_in
+from .._traffic.table import Table
 
 #: kinds of master that take every frame of their port, so that no macvtap can sit on it (rx_handler)
 _PORT_MASTERS = {"bridge": "bridge", "bond": "bond", "team": "team device", "openvswitch": "Open vSwitch"}
@@ -43,10 +44,13 @@ class Host:
         links: dict[int, Link],
         foreign_nodes: dict[int, Node] | None = None,
         addresses: Mapping[int, tuple[str, ...]] = MappingProxyType({}),
+        guards: Table | None = None,
     ) -> None:
         self.links = links
         #: of host links, by ifindex: those that do not come and go by themselves, with their prefix lengths
         self.addresses = addresses
+        #: the nftables table of ours; None = there is none, or no link is marked as guarded
+        self.guards = guards
         #: by network
         self.host_links: dict[str, Link] = {}
         #: what lies at tapN for N that is no ifindex of this namespace
