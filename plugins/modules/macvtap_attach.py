@@ -190,6 +190,53 @@ options:
               description: What the guest sends.
               type: dict
               suboptions: *limit
+        guard:
+          description:
+            - What the guest may send. The host drops all other frames before they reach the wire, another guest or the
+              host, and counts them, see RV(linuxnet.macvtap.macvtap_info#module:attachments[].guard_dropped).
+            - An empty dictionary means all defaults. Default is that of the port group, else that of the network, else
+              no guard.
+            - The guard is in place before the link is up. A change applies while the guest runs.
+            - Requires C(nft), Linux 5.16 or later, and an O(attachments[].ifname) of letters, digits and C(. _ + -).
+          type: dict
+          version_added: 1.1.0
+          suboptions: &guard
+            mac:
+              description: Only frames with the MAC of the NIC as their source, and in ARP as the sender's hardware address.
+              type: bool
+              default: true
+            addresses:
+              description:
+                - IPv4 and IPv6 addresses and prefixes that may be the source of IP packets, the sender's address in ARP, and the target
+                  of neighbour advertisements. Default is any address. An empty list allows none.
+                - A DHCP request, ARP probes, duplicate address detection, router solicitations and multicast listener reports
+                  without an address, and the link-local address derived from the MAC, are always allowed.
+              type: list
+              elements: str
+            vlans:
+              description: 802.1Q tags, from 1 to 4094, that frames may have. Frames with no tag, or with tag 0, are always allowed.
+              type: list
+              elements: int
+              default: []
+            other_protocols:
+              description: Whether EtherTypes other than IPv4, ARP and IPv6 are allowed.
+              type: bool
+              default: true
+            stp:
+              description: Whether frames to C(01:80:c2:00:00:00) to C(01:80:c2:00:00:0f) are allowed, such as STP, LLDP and LACP.
+              type: bool
+              default: false
+            dhcp_server:
+              description: Whether UDP to the ports of DHCP clients, 68 in IPv4 and 546 in IPv6, is allowed.
+              type: bool
+              default: false
+            router_advertisements:
+              description: Whether IPv6 router advertisements and redirects are allowed.
+              type: bool
+              default: false
+            broadcast_rate:
+              description: Broadcast and multicast frames per second that may pass. Default is no limit.
+              type: int
   guests:
     description:
       - The wanted guests, each with a list of its NICs or with its libvirt domain XML, in any mixture.
@@ -369,6 +416,11 @@ options:
         type: dict
         version_added: 1.1.0
         suboptions: *directions
+      guard:
+        description: As O(linuxnet.macvtap.macvtap_network#module:guard). Not used with O(networks[].xml).
+        type: dict
+        version_added: 1.1.0
+        suboptions: *guard
       broadcast_queue:
         description: As O(linuxnet.macvtap.macvtap_network#module:broadcast_queue). Not used with O(networks[].xml).
         type: int
@@ -391,6 +443,10 @@ options:
             description: Limits of its NICs.
             type: dict
             suboptions: *directions
+          guard:
+            description: What its NICs may send.
+            type: dict
+            suboptions: *guard
       path:
         description: Not used; there so that a network can be passed as it was returned.
         type: str
@@ -406,6 +462,7 @@ requirements:
   - >-
     pyroute2 0.7.2 or later to bring up a lower device that is down;
     python3-pyroute2 on Debian, Ubuntu and Fedora, pyroute2 on PyPI
+  - nft (package nftables, 1.0.6 or later) and Linux 5.16 or later for O(attachments[].guard)
 seealso:
   - module: linuxnet.macvtap.macvtap_network
   - module: linuxnet.macvtap.macvtap_info
@@ -582,6 +639,13 @@ attachments:
       returned: success
       version_added: 1.1.0
       sample: {inbound: {average: 1024, peak: null, burst: 10}, outbound: null}
+    guard:
+      description: What the guest may send, with all keys. V(null) means anything.
+      type: dict
+      returned: success
+      version_added: 1.1.0
+      sample: {mac: true, addresses: [192.0.2.10], vlans: [], other_protocols: true, stp: false, dhcp_server: false,
+               router_advertisements: false, broadcast_rate: null}
     broadcast_queue:
       description:
         - Length of the broadcast queue that the link asks for, in frames.

@@ -136,6 +136,13 @@ networks:
       returned: success
       version_added: 1.1.0
       sample: {inbound: {average: 1024}}
+    guard:
+      description:
+        - What its NICs may send by default, V(null) where it sets none.
+      type: dict
+      returned: success
+      version_added: 1.1.0
+      sample: {addresses: ["192.0.2.0/24"]}
     broadcast_queue:
       description: Default of its NICs, V(null) where it sets none.
       type: int
@@ -165,6 +172,12 @@ networks:
           type: dict
           returned: success
           sample: {inbound: {average: 1024}}
+        guard:
+          description:
+            - What its NICs may send, V(null) where it sets none.
+          type: dict
+          returned: success
+          sample: {addresses: ["192.0.2.0/24"]}
     path:
       description: Path of the definition file.
       type: str
@@ -293,6 +306,21 @@ attachments:
       returned: success
       version_added: 1.1.0
       sample: {inbound: {average: 1024, peak: null, burst: 10}, outbound: null}
+    guard:
+      description: What the guest may send, with all keys. V(null) means anything, or a guard that is not whole.
+      type: dict
+      returned: success
+      version_added: 1.1.0
+      sample: {mac: true, addresses: [192.0.2.10], vlans: [], other_protocols: true, stp: false, dhcp_server: false,
+               router_advertisements: false, broadcast_rate: null}
+    guard_dropped:
+      description:
+        - Number of frames that the guard dropped, by the key of RV(attachments[].guard) that forbids them. Empty without a guard.
+        - They count from when the guard was first set, and stay when it changes.
+      type: dict
+      returned: success
+      version_added: 1.1.0
+      sample: {mac: 0, addresses: 12, vlans: 0, stp: 3, dhcp_server: 0, router_advertisements: 0}
     broadcast_queue:
       description:
         - Length of the broadcast queue that the link asks for, in frames.

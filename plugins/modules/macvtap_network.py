@@ -88,6 +88,49 @@ options:
         description: What the guest sends.
         type: dict
         suboptions: *limit
+  guard:
+    description:
+      - Default of O(linuxnet.macvtap.macvtap_attach#module:attachments[].guard) for the NICs of the network.
+      - Takes effect on a link when its guest is attached the next time.
+    type: dict
+    version_added: 1.1.0
+    suboptions: &guard
+      mac:
+        description: Only frames with the MAC of the NIC as their source, and in ARP as the sender's hardware address.
+        type: bool
+        default: true
+      addresses:
+        description:
+          - IPv4 and IPv6 addresses and prefixes that may be the source of IP packets, the sender's address in ARP, and the target
+            of neighbour advertisements. Default is any address. An empty list allows none.
+          - A DHCP request, ARP probes, duplicate address detection, router solicitations and multicast listener reports
+            without an address, and the link-local address derived from the MAC, are always allowed.
+        type: list
+        elements: str
+      vlans:
+        description: 802.1Q tags, from 1 to 4094, that frames may have. Frames with no tag, or with tag 0, are always allowed.
+        type: list
+        elements: int
+        default: []
+      other_protocols:
+        description: Whether EtherTypes other than IPv4, ARP and IPv6 are allowed.
+        type: bool
+        default: true
+      stp:
+        description: Whether frames to C(01:80:c2:00:00:00) to C(01:80:c2:00:00:0f) are allowed, such as STP, LLDP and LACP.
+        type: bool
+        default: false
+      dhcp_server:
+        description: Whether UDP to the ports of DHCP clients, 68 in IPv4 and 546 in IPv6, is allowed.
+        type: bool
+        default: false
+      router_advertisements:
+        description: Whether IPv6 router advertisements and redirects are allowed.
+        type: bool
+        default: false
+      broadcast_rate:
+        description: Broadcast and multicast frames per second that may pass. Default is no limit.
+        type: int
   broadcast_queue:
     description:
       - Default of O(linuxnet.macvtap.macvtap_attach#module:attachments[].broadcast_queue) for the NICs of the network.
@@ -118,6 +161,10 @@ options:
           - Limits of each of its NICs, as O(bandwidth).
         type: dict
         suboptions: *directions
+      guard:
+        description: What each of its NICs may send, as O(guard).
+        type: dict
+        suboptions: *guard
   state:
     description:
       - V(present) writes the definition.
@@ -304,6 +351,13 @@ network:
       returned: success
       version_added: 1.1.0
       sample: {inbound: {average: 1024}}
+    guard:
+      description:
+        - What its NICs may send by default, V(null) where it sets none.
+      type: dict
+      returned: success
+      version_added: 1.1.0
+      sample: {addresses: ["192.0.2.0/24"]}
     broadcast_queue:
       description: Default of its NICs, V(null) where it sets none.
       type: int
@@ -333,6 +387,12 @@ network:
           type: dict
           returned: success
           sample: {inbound: {average: 1024}}
+        guard:
+          description:
+            - What its NICs may send, V(null) where it sets none.
+          type: dict
+          returned: success
+          sample: {addresses: ["192.0.2.0/24"]}
     path:
       description: Path of the definition file.
       type: str

@@ -213,6 +213,13 @@ entries:
       returned: success
       version_added: 1.1.0
       sample: {inbound: {average: 1024, peak: null, burst: 10}, outbound: null}
+    guard:
+      description: What the guest may send, with all keys. V(null) means anything.
+      type: dict
+      returned: success
+      version_added: 1.1.0
+      sample: {mac: true, addresses: [192.0.2.10], vlans: [], other_protocols: true, stp: false, dhcp_server: false,
+               router_advertisements: false, broadcast_rate: null}
     broadcast_queue:
       description: Length of the broadcast queue that the link asks for, in frames.
       type: int

@@ -18,14 +18,14 @@ from typing import Any, Callable, NamedTuple
 from .._core import names
 from .._core.errors import InvalidInput, Refused
 from .._core.identity import INDEX_BASE, tag_text
-from .._core.model import MAX_NIC, MAX_QUEUES, MODES, OwnerTag
-from .._link.attributes import KEPT, NODE_OPTIONS, OPTIONS, Option, requested, to_request
+from .._core.model import MAX_NIC, MAX_QUEUES, MODES, Guard, OwnerTag
+from .._link.attributes import GUARD, KEPT, NODE_OPTIONS, OPTIONS, Option, requested, to_request
 from .._link.steps import WriteFile
+from .._traffic.guard import as_row as as_guard_row
+from .._traffic.guard import digest, of_link, parse
 
 #: what such a file is called in messages
 WHAT = "boot file"
-#: what means nothing else in a batch file, a unit, a sysctl, a udev rule or a network manager's configuration
-_PLAIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*")
 _OCTAL = re.compile(r"0[0-7]{3}")
 #: of a user or group (LOGIN_NAME_MAX in linux/limits.h, less the final NUL); udev reads no rule of any length
 _MAX_OWNER_BYTES = 255
@@ -47,6 +47,12 @@ class Entry(NamedTuple):
     settings: Mapping[str, Any]
 
     @property
+    def guard(self) -> Guard | None:
+        """What the link may send."""
+        asked = self.settings[GUARD]
+        return None if asked is None else of_link(parse(asked), self.mac)
+
+    @property
     def key(self) -> tuple[str, int]:
         """What an entry is recognised by."""
         return self.tag.guest, self.tag.nic
@@ -60,7 +66,14 @@ class Entry(NamedTuple):
 def as_row(entry: Entry) -> dict[str, Any]:
     """An entry as a row of a result."""
     facts = {name: getattr(entry, name) for name in ("ifname", "ifindex", "mac", "mode", "device")}
-    return {**facts, **entry.settings, **entry.tag._asdict(), "requested": requested(entry.tag)}
+    tag = entry.tag
+    names_of_tag = ("guest", "nic", "network", "queues")
+    return {
+        **facts,
+        **entry.settings,
+        **{name: getattr(tag, name) for name in names_of_tag},
+        "requested": requested(tag),
+    }
 
 
 def entries(rows: Sequence[Mapping[str, Any]]) -> list[Entry]:
@@ -109,19 +122,22 @@ def _entry(row: Mapping[str, Any], origin: str) -> Entry:
 
     try:
         network = row.get("network")
+        mac, asked = names.check_mac(get("mac")), row.get(GUARD)
+        guard = None if asked is None else of_link(parse(asked), mac)
         tag = OwnerTag(
             names.check_guest_name(get("guest")),
             _number(get("nic"), "nic", _NICS),
             None if network is None else names.check_network_name(network),
             _number(row.get("queues") or 1, "queues", _QUEUES),
             _requested(row.get("requested") or {}),
+            "" if guard is None else digest(guard),
         )
         tag_text(tag)
         return Entry(
             tag,
             plain(names.check_ifname(get("ifname"), "link"), "link"),
             _index(_number(get("ifindex"), "ifindex", _INDEXES)),
-            names.check_mac(get("mac")),
+            mac,
             _choice(get("mode"), "mode", MODES),
             plain(names.check_ifname(get("device"), "lower device"), "lower device"),
             {
@@ -131,6 +147,7 @@ def _entry(row: Mapping[str, Any], origin: str) -> Entry:
                     )
                     for option in OPTIONS
                 },
+                GUARD: as_guard_row(guard),
                 **{option.key: _NODE_CHECKS[option.key](get(option.key, option.default)) for option in NODE_OPTIONS},
             },
         )
@@ -187,7 +204,7 @@ def plain(name: str, what: str, remedy: str = "use one of letters, digits and . 
 
     :raises InvalidInput: it may.
     """
-    if not _PLAIN.fullmatch(name):
+    if not names.is_plain(name):
         raise InvalidInput(
             f"the name {names.shown(name)} of the {what} has characters that mean something else in the files that the"
             f" boot reads; {remedy}"
@@ -280,7 +297,7 @@ def differences(entry: Entry, row: Mapping[str, Any]) -> list[str]:
         f"{name} {row.get(name)} -> {booted}"
         for name, booted in as_row(entry).items()
         # what a link cannot have is no difference, and facts of a node that is missing are a problem of their own
-        if row.get(name) != booted and not (row.get(name) is None and name in entry.settings)
+        if row.get(name) != booted and not (row.get(name) is None and name in entry.settings and name != GUARD)
     ]
 
 

@@ -19,11 +19,14 @@ from typing import Any
 
 from .._core.errors import InvalidInput, Refused
 from .._core.identity import read_tag, tag_text
-from .._core.model import BOOT_DIRECTORY, MTUS, Shape
+from .._core.model import BOOT_DIRECTORY, MTUS, Link, Shape
 from .._core.names import unit_escaped
 from .._link import tc
-from .._link.attributes import BANDWIDTH, NODE_OPTIONS, OPTIONS, Option
+from .._link.attributes import BANDWIDTH, GUARD, NODE_OPTIONS, OPTIONS, Option
 from .._traffic.bandwidth import check, queue_bytes, wanted
+from .._traffic.guard import as_row, parse
+from .._traffic.guard import text as guard_text
+from .._traffic.table import boot_lines
 from . import host_link
 from .entry import Entry, in_order
 from .host_link import HostEntry
@@ -50,7 +53,7 @@ SLICE = "system-macvtap.slice"
 BOOT = "/etc/systemd/system/multi-user.target.d/macvtap.conf"
 GUESTS = "/etc/systemd/system/qemu-guest-.service.d/macvtap.conf"
 
-CREATE, UP, HOST, LIMIT = ".create", ".up", ".host", ".limit"
+CREATE, GUARDS, UP, HOST, LIMIT = ".create", ".guard", ".up", ".host", ".limit"
 _SYSCTL = re.compile(re.escape(SYSCTL_DIR) + r"/90-macvtap-.+\.conf")
 FIXED = (UDEV_RULES, LINK, NETWORK, NETWORK_MANAGER, LINKS, SERVICE, TARGET, GUESTS, BOOT)
 #: directories of this collection alone: removed when empty
@@ -74,7 +77,7 @@ def is_candidate(path: str) -> bool:
     return (
         path in FIXED
         or path == DHCPCD
-        or (path.startswith(BATCH_DIR + "/") and path.endswith((CREATE, UP, HOST, LIMIT)))
+        or (path.startswith(BATCH_DIR + "/") and path.endswith((CREATE, GUARDS, UP, HOST, LIMIT)))
         or _SYSCTL.fullmatch(path) is not None
     )
 
@@ -122,6 +125,8 @@ def _of_device(device: str, entries: Sequence[Entry], hosts: Sequence[HostEntry]
     mine = [entry for entry in entries if entry.device == device]
     of_host = [entry for entry in hosts if entry.device == device]
     yield batch_path(device, CREATE), HEADER + _create(mine)
+    if any(entry.guard is not None for entry in mine):
+        yield batch_path(device, GUARDS), HEADER + _guard_file(mine, entries)
     limits = "".join(_limit(entry) for entry in mine)
     if limits:
         yield batch_path(device, LIMIT), HEADER + limits
@@ -157,6 +162,17 @@ def _up(entries: Sequence[Entry]) -> str:
         words = [option.boot.write(entry.settings[option.name]) for option in _LATER]
         lines += [f"{_set(entry)} {word}" for word in words if word]
     return "".join(line + "\n" for line in lines)
+
+
+def _guard_file(mine: Sequence[Entry], entries: Sequence[Entry]) -> str:
+    """What nft(8) is given of the links that are created; a line that is about one link ends with its index.
+
+    :arg mine: those of one lower device.
+    """
+    links = [Link(entry.ifindex, entry.ifname, mac=entry.mac, guard=entry.guard) for entry in mine if entry.guard]
+    vlans = sorted({vlan for entry in entries if entry.guard for vlan in entry.guard.vlans})
+    said = [f"# guard of {link.ifindex}: {guard_text(link.guard)}" for link in links]
+    return "".join(line + "\n" for line in [*said, *boot_lines(links, vlans)])
 
 
 def _limit(entry: Entry) -> str:
@@ -284,6 +300,8 @@ After=sys-subsystem-net-devices-%i.device
 StopPropagatedFrom=sys-subsystem-net-devices-%i.device
 # However often that is: a driver that is reloaded, a cable adapter, a flapping device.
 StartLimitIntervalSec=0
+# Where it starts, it removes all rules, guards among them.
+After=nftables.service
 # These set MTUs, which a link's own cannot exceed.
 After=networking.service systemd-networkd.service NetworkManager.service
 
@@ -323,6 +341,7 @@ _ADD = re.compile(
     + "".join(f"(?P<{option.name}> {re.escape(option.boot.text)})?" for option in _AT_CREATION)
     + r" type macvtap mode (?P<mode>\w+)"
 )
+_GUARD = re.compile(r"# guard of (\d+): (\{.*\})")
 _SETTING = re.compile(r"link set dev if(\d+) (.*)")
 _WORDS = (
     ("alias", re.compile('alias "([^"]*)"')),
@@ -352,6 +371,7 @@ def read(found: Mapping[str, str]) -> list[Entry]:
         if path.startswith(BATCH_DIR) and path.endswith(LIMIT) and is_ours(path, text):
             for index, limit in _LIMITED.findall(text):
                 links.setdefault(int(index), {})[BANDWIDTH] = limit
+    guards = _guards(found)
     rules = filter(None, map(_RULE.fullmatch, found.get(UDEV_RULES, "").splitlines()))
     owners = {int(match[1]): match.groupdict() for match in rules}
     made = []
@@ -360,6 +380,7 @@ def read(found: Mapping[str, str]) -> list[Entry]:
         # a file cut off in the middle: the link's next attachment rewrites it
         if tag is not None and "device" in words:
             settings = {option.name: _value(option, words.get(option.name)) for option in OPTIONS}
+            settings[GUARD] = guards.get(index)
             made.append(
                 Entry(
                     tag,
@@ -372,6 +393,13 @@ def read(found: Mapping[str, str]) -> list[Entry]:
                 )
             )
     return in_order(made)
+
+
+def _guards(found: Mapping[str, str]) -> dict[int, dict[str, Any]]:
+    """The guards in the files that exist, by interface index."""
+    texts = [text for path, text in found.items() if path.startswith(BATCH_DIR) and path.endswith(GUARDS)]
+    matches = (match for text in texts for match in map(_GUARD.fullmatch, text.splitlines()) if match)
+    return {int(match[1]): as_row(parse(json.loads(match[2]))) or {} for match in matches}
 
 
 def read_hosts(found: Mapping[str, str]) -> list[HostEntry]:

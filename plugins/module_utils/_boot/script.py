@@ -22,6 +22,10 @@ _MTU_TOO_SMALL = (
     " of $device, then start this unit again"
 )
 _NOT_SILENT = "macvtap: IPv6 cannot be switched off (name and interface index), so these stay down: $loud"
+_UNGUARDED = (
+    "macvtap: left down, since nft could not set the guard (name and interface index): $bare. See its message above; then"
+    " start this unit again"
+)
 _NOT_UP = "macvtap: not there, or not usable (name and interface index): $bad"
 LINKS_SCRIPT = r"""
 # links.sh create DEVICE: brings DEVICE up and creates the links of DEVICE.create, down, each with its own tap as node.
@@ -145,6 +149,31 @@ not_silent() { # of the links that are here and must be silent, those that have 
     done
 }
 
+guard() ( # LINKS: their guards, which must be there before they are up
+    [ -e "$boot/$device.guard" ] || return 0
+    for index in $(echo "$1" | sed 's/.* //'); do
+        eval "chosen_$index=yes"
+    done
+    grep -v '^#' "$boot/$device.guard" | while IFS= read -r line; do
+        chosen=yes
+        case $line in
+        *' # '*) eval "chosen=\${chosen_${line##* # }-}" ;;
+        esac
+        [ -z "$chosen" ] || printf '%s\n' "$line"
+    done | nft -f -
+)
+
+unguarded() { # LINKS: those that are to have a guard and have none
+    [ -e "$boot/$device.guard" ] || return 0
+    wanted=$(sed -n 's/^# guard of \([0-9]*\):.*/-\1-/p' "$boot/$device.guard")
+    found=$(nft list chains netdev | sed -n 's/.*chain link_\([0-9]*\) .*/-\1-/p')
+    echo "$1" | while read -r name index; do
+        case $wanted in
+        *"-$index-"*) case $found in *"-$index-"*) ;; *) echo "$name $index" ;; esac ;;
+        esac
+    done
+}
+
 case $verb in
 create)
     ip link set dev "$device" up
@@ -157,20 +186,25 @@ create)
         ip link delete dev "if$index"
     done
     lines "$boot/$device.create" set "$(echo "$links" | those here)" | ip -force -batch -
+    # also those that an earlier start left without
+    bare=$({ echo "$new" | those here; unguarded "$(echo "$links" | those here)"; } | sort -u)
+    [ -z "$bare" ] || guard "$bare"
     host_links
     ;;
 up)
     here=$(echo "$links" | those here)
     limit "$here" || exit 1
+    bare=$(unguarded "$here")
     mtus=$(sed -n 's/^link set dev if\([0-9]*\) mtu \([0-9]*\)$/\2 \1/p' "$boot/$device.up" | sort -n)
     largest=$(echo "$mtus" | sed -n '$s/ .*//p')
     mtu=0
     await_mtu "${largest:-0}"
     loud=$(not_silent)
-    lines "$boot/$device.up" set "$(echo "$here" | grep -vxF "${loud:-none}")" | fitting | ip -force -batch - || exit 1
+    lines "$boot/$device.up" set "$(echo "$here" | grep -vxF "${loud:-none}" | grep -vxF "${bare:-none}")" | fitting | ip -force -batch - || exit 1
     failed=
     bad=$(echo "$links" | those absent; not_their_own "$here")
     [ -z "$bad" ] || { echo "@NOT_UP@" >&2; failed=yes; }
+    [ -z "$bare" ] || { echo "@UNGUARDED@" >&2; failed=yes; }
     [ -z "$loud" ] || { echo "@NOT_SILENT@" >&2; failed=yes; }
     if [ "$mtu" -lt "${largest:-0}" ]; then
         large=$(echo "$mtus" | while read -r each index; do
@@ -184,4 +218,5 @@ up)
 esac
 """
 LINKS_SCRIPT = LINKS_SCRIPT.replace("@NOT_ITS_OWN@", _NOT_ITS_OWN).replace("@NOT_UP@", _NOT_UP)
+LINKS_SCRIPT = LINKS_SCRIPT.replace("@UNGUARDED@", _UNGUARDED)
 LINKS_SCRIPT = LINKS_SCRIPT.replace("@NOT_SILENT@", _NOT_SILENT).replace("@MTU_TOO_SMALL@", _MTU_TOO_SMALL)

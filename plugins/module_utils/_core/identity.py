@@ -18,6 +18,8 @@ from .errors import InvalidInput
 from .model import OwnerTag
 
 _PREFIX = "linuxnet.macvtap"
+#: in the alias of each link that was given a guard
+GUARDED = " guard="
 #: IFALIASZ is 256 with the final NUL (linux/if.h)
 _ALIAS_BYTES = 255
 _MARK = re.compile(
@@ -48,6 +50,8 @@ def tag_text(tag: OwnerTag) -> str:
         words.append("network=" + quote(tag.network, safe=_READABLE))
     if tag.queues != 1:
         words.append(f"queues={tag.queues}")
+    if tag.guard:
+        words.append(GUARDED.strip() + tag.guard)
     text = " ".join(words)
     if len(text) > _ALIAS_BYTES:
         raise InvalidInput(
@@ -67,8 +71,10 @@ def read_tag(alias: str) -> OwnerTag | None:
     if match is None:
         return None
     guest, nic, network, queues, words = match.groups()
-    requested = tuple((name, value) for name, _equals, value in (word.partition("=") for word in words.split()))
-    return OwnerTag(unquote(guest), int(nic), unquote(network) if network else None, int(queues or 1), requested)
+    said = [tuple(word.split("=")) for word in words.split()]
+    guard = dict(said).get("guard", "")
+    requested = tuple((name, value) for name, value in said if name != "guard")
+    return OwnerTag(unquote(guest), int(nic), unquote(network) if network else None, int(queues or 1), requested, guard)
 
 
 def host_tag_text(network: str) -> str:

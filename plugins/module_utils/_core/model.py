@@ -94,6 +94,21 @@ class Nic(NamedTuple):
     objection: str | None = None
 
 
+class Guard(NamedTuple):
+    """What one link may send; the fields are the keys of the option (see :mod:`_traffic.guard`)."""
+
+    mac: bool = True
+    #: the smallest list of networks that means the same, IPv4 first; None = any
+    addresses: tuple[str, ...] | None = None
+    vlans: tuple[int, ...] = ()
+    other_protocols: bool = True
+    stp: bool = False
+    dhcp_server: bool = False
+    router_advertisements: bool = False
+    #: frames a second
+    broadcast_rate: int | None = None
+
+
 #: IFF_* flags that matter here (linux/if.h)
 IFF_UP = 0x1
 IFF_LOOPBACK = 0x8
@@ -165,6 +180,8 @@ class Link(NamedTuple):
     bandwidth: Bandwidth | None = None
     #: the ifb that limits what the guest receives, 0 = none
     ifb: int = 0
+    #: what it may send; None = anything, or a guard that is not whole. It is in nftables, not in the link.
+    guard: Guard | None = None
 
     @property
     def is_macvtap(self) -> bool:
@@ -189,6 +206,8 @@ class OwnerTag(NamedTuple):
     queues: int = 1
     #: options that a task asked for and that later tasks keep, as (name, value), both as text
     requested: tuple[tuple[str, str], ...] = ()
+    #: a digest of the guard that the link has, "" = none
+    guard: str = ""
 
 
 class Node(NamedTuple):

@@ -34,6 +34,8 @@ _NO_DEVICES = (".", "..", "all", "default")
 #: control characters, halves of characters, and the two others that XML 1.0 has no place for
 _FORBIDDEN = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 
+#: what means nothing else in a batch file, a unit, a sysctl, a udev rule, a network manager's configuration or nft(8)
+_PLAIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*")
 _OCTET = re.compile(r"[0-9a-fA-F]{1,2}")
 #: deviceName in libvirt's basictypes.rng
 _PORTGROUP = re.compile(r"[a-zA-Z0-9_.\-\\:/]+")
@@ -49,6 +51,11 @@ def printable(text: str) -> str:
     """``text`` for a terminal: control and invisible characters, which may come from names of processes, links or
     guests, are shown as escapes (``\\x1b``), but for line breaks."""
     return "".join(c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode() for c in text)
+
+
+def is_plain(name: str) -> bool:
+    """Whether a name means nothing else in the files and programs that are given it."""
+    return _PLAIN.fullmatch(name) is not None
 
 
 def similar(name: str, known: Iterable[str]) -> list[str]:

@@ -21,6 +21,7 @@ from .._core.errors import InvalidInput
 from .._core.model import MAX_QUEUES, MODES, Nic
 from .._core.names import check_device, check_guest_name, check_ifname, check_mac, check_network_name, shown
 from .bandwidth import read_bandwidth
+from .filterref import read_guard
 from .xml import attribute_one_of, children, elements, etree, only_child, parse_xml, start_tag, text_of
 
 #: types that never are a macvtap; the NIC is skipped and still counts for the position of the next one
@@ -34,7 +35,7 @@ _RESERVED_TARGETS = ("macvtap", "macvlan", "vnet")
 MTU_RANGE = (68, 65535)
 
 #: elements that describe the link: read here
-_LINK_ELEMENTS = {"source", "mac", "target", "driver", "mtu", "link", "bandwidth"}
+_LINK_ELEMENTS = {"source", "mac", "target", "driver", "mtu", "link", "bandwidth", "filterref"}
 #: elements that describe the guest's device or its emulator: for the program that runs the guest
 _GUEST_ELEMENTS = {"acpi", "address", "alias", "backend", "boot", "guest", "model", "rom", "teaming", "tune"}
 
@@ -67,10 +68,6 @@ _REFUSED = {
         " and remove it"
     ),
     "virtualport": "which this collection does not carry out; configure the switch port by hand and remove it",
-    "filterref": (
-        "a network filter, which neither this collection nor libvirt carries out on a macvtap; filter at the switch and"
-        " remove it"
-    ),
     "coalesce": f"interrupt coalescing, {_NOT_DONE}",
     "script": f"a script, {_NOT_DONE}",
     "downscript": f"a script, {_NOT_DONE}",
@@ -220,6 +217,7 @@ def _read_elements(interface: Any, nic: Nic, where: str) -> Nic:
         "mtu": _read_number(interface, "mtu", "size", MTU_RANGE, where),
         "link_state": _read_link_state(interface, where),
         "bandwidth": read_bandwidth(interface, where),
+        "guard": read_guard(interface, where),
     }
     return nic._replace(
         hardware=_hardware(interface),

@@ -16,7 +16,7 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import Any, Callable, NamedTuple
 
 from .._core.model import IFF_ALLMULTI, IFF_NOARP, IFF_PROMISC, IFF_UP, MTUS, Link, OwnerTag
-from .._traffic import bandwidth
+from .._traffic import bandwidth, guard
 from . import message as wire
 
 #: of a link whose NIC asks for none (MACVLAN_DEFAULT_BC_QUEUE_LEN, drivers/net/macvlan.c)
@@ -26,6 +26,8 @@ _IPV6_MIN_MTU = 1280
 IPV6 = "ipv6"
 LINK_STATE = "link_state"
 BANDWIDTH = "bandwidth"
+GUARD = "guard"
+MARK = "mark"
 
 
 def _never(_old: Any, _new: Any) -> bool:
@@ -182,6 +184,15 @@ _BANDWIDTH = Option(
     BootWord(""),
     check=bandwidth.check,
 )
+_GUARD = Option(
+    GUARD,
+    guard.SPEC,
+    None,
+    lambda fields, value: fields.update(guard=guard.of_link(guard.parse(value), fields["mac"])),
+    lambda link: guard.as_row(link.guard),
+    BootWord(""),
+    check=guard.check,
+)
 _LINK_STATE = Option(
     LINK_STATE,
     {"type": "str", "choices": ["up", "down"]},
@@ -224,7 +235,9 @@ ATTRIBUTES = (
     ),
     # of the traffic control of a link, which has messages of its own (_system.shaping)
     Attribute(BANDWIDTH, lambda link: bandwidth.text(link.bandwidth), at_creation=False, option=_BANDWIDTH),
-    Attribute("mark", lambda link: link.alias, lambda link: wire.nla_tag(link.alias, link.group), at_creation=False),
+    # of nftables, before the link is up (_system.nftables)
+    Attribute(GUARD, lambda link: guard.text(link.guard), at_creation=False, option=_GUARD),
+    Attribute(MARK, lambda link: link.alias, lambda link: wire.nla_tag(link.alias, link.group), at_creation=False),
     Attribute(LINK_STATE, link_state, flag=IFF_UP, at_creation=False, option=_LINK_STATE),
 )
 BY_NAME = {attribute.name: attribute for attribute in ATTRIBUTES}
@@ -322,12 +335,14 @@ def must_go_down(found: Link, wanted: Link) -> bool:
 
     Its new MTU may give it IPv6 back, switched on, and so an address before it is silent. And macvlan counts
     allmulticast of a passthrough link on the lower device when the flag changes, but not when the link goes up or down
-    with it: the lower device's counter would underflow (macvlan_change_rx_flags, macvlan_open).
+    with it: the lower device's counter would underflow (macvlan_change_rx_flags, macvlan_open). A guard loses a link
+    that is renamed (seen on Linux 6.18).
     """
     names = differences(found, wanted)
     regains_ipv6 = found.ipv6_disabled is None and IPV6 in names
     miscounts = wanted.mode == "passthrough" and "allmulticast" in names
-    return found.is_up and wanted.is_up and (regains_ipv6 or miscounts)
+    is_lost = (found.guard or wanted.guard) is not None and "ifname" in names
+    return found.is_up and wanted.is_up and (regains_ipv6 or miscounts or is_lost)
 
 
 def encode(link: Link, names: tuple[str, ...]) -> tuple[bytes, int, int]:

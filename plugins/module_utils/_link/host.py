@@ -16,6 +16,7 @@ from .._core.errors import InvalidInput, Refused
 from .._core.identity import likely_indexes, read_host_tag, read_tag
 from .._core.model import IFF_LOOPBACK, Link, Network, Node, OwnerTag
 from .._core.names import permanent_mac_in
+from .._traffic.table import Table
 
 #: kinds of master that take every frame of their port, so that no macvtap can sit on it (rx_handler)
 _PORT_MASTERS = {"bridge": "bridge", "bond": "bond", "team": "team device", "openvswitch": "Open vSwitch"}
@@ -44,12 +45,15 @@ class Host:
         foreign_nodes: dict[int, Node] | None = None,
         addresses: Mapping[int, tuple[str, ...]] = MappingProxyType({}),
         physical_functions: Mapping[int, int] = MappingProxyType({}),
+        guards: Table | None = None,
     ) -> None:
         self.links = links
         #: of host links, by ifindex: those that do not come and go by themselves, with their prefix lengths
         self.addresses = addresses
         #: ifindex of each SR-IOV virtual function → that of its physical function
         self.physical_functions = physical_functions
+        #: the nftables table of ours; None = there is none, or no link is marked as guarded
+        self.guards = guards
         #: by network
         self.host_links: dict[str, Link] = {}
         #: what lies at tapN for N that is no ifindex of this namespace

@@ -17,11 +17,10 @@ from typing import Any, NamedTuple, Union
 
 from .._core.errors import Refused
 from .._core.model import Attachment, Link, Node, NodePolicy, Tap
-from .attributes import differences, forcing
+from .attributes import GUARD, differences, forcing
 from .host import Host
 from .host_link import ChangeHostLink, CreateHostLink, DeleteHostLink
 from .steps import BringUp, ChangeLink, CreateLink, DeleteLink, MakeNode, OwnNode, Step, WriteFile, shown
-
 
 #: of a new macvtap: TUN_READQ_SIZE (linux/if_tun.h), frames
 _QUEUE_LENGTH = 500
@@ -48,6 +47,11 @@ class Plan(NamedTuple):
     def steps(self) -> list[Step]:
         """All steps in order; empty = nothing to do."""
         return [step for group in self for step in group]
+
+    def sets_guards(self) -> bool:
+        """Whether a link gets a guard that it does not have."""
+        changed = any(GUARD in step.names and step.new.guard is not None for step in self.change)
+        return changed or any(step.link.guard is not None for step in self.create)
 
 
 def plan_attachments(

@@ -16,6 +16,8 @@ from typing import Any
 from .._core import identity
 from .._core.errors import InvalidInput, Refused
 from .._core.model import MAKING_GROUP, MTUS, Attachment, Link, Network, Nic, OwnerTag
+from .._core.names import is_plain, shown
+from .._traffic.guard import digest
 from .attributes import Option, not_in_this_kernel, to_request, with_settings
 from .host import Host
 from .in_use import Conflict
@@ -268,6 +270,18 @@ def _felt(kept: Mapping[str, Any], device: Link) -> dict[str, Any]:
     return {name: value for name, value in kept.items() if name != "mtu" or value < device.mtu}
 
 
+def _guard_of(link: Link, place: Place) -> str:
+    """By what its owner tag knows the guard of a link."""
+    if link.guard is None:
+        return ""
+    if not is_plain(link.name):
+        raise InvalidInput(
+            f"{place.label}: guard is not possible for the ifname {shown(link.name)}, which nft could take for something"
+            " else; use one of letters, digits and . _ + -"
+        )
+    return digest(link.guard)
+
+
 def _attachment(
     place: Place, mac: str, name: str, index: int, lacking: Sequence[Option], earlier: Mapping[str, Any]
 ) -> Attachment:
@@ -280,7 +294,7 @@ def _attachment(
         )
     kept = {name: value for name, value in earlier.items() if nic.settings.get(name) is None}
     settings = {**nic.settings, **kept}
-    tag = OwnerTag(*key(nic), nic.network, nic.queues, to_request(settings))
+    asked = to_request(settings)
     if "mtu" in kept:
         # the lower device may have a smaller one by now
         settings["mtu"] = min(kept["mtu"], device.mtu)
@@ -293,9 +307,11 @@ def _attachment(
         "mac": mac,
         "mtu": device.mtu,
         "flags": 0,
-        "alias": identity.tag_text(tag),
+        "alias": "",
         "group": _group(place.found),
     }
     link = with_settings(fields, settings, lacking)
+    tag = OwnerTag(*key(nic), nic.network, nic.queues, asked, _guard_of(link, place))
+    link = link._replace(alias=identity.tag_text(tag))
     attachment = Attachment(*key(nic), nic.network, device.name, nic.queues, link, place.found)
     return attachment._replace(origin=nic.origin, policy=nic.policy, hardware=nic.hardware, kept=_felt(kept, device))

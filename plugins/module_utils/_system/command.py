@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -32,10 +33,11 @@ def use(module: AnsibleModule) -> None:
     _MODULE[:] = [module]
 
 
-def run(words: Sequence[str], seconds: int | None = None) -> Done:
+def run(words: Sequence[str], seconds: int | None = None, data: str | None = None) -> Done:
     """Run a program to its end.
 
     :arg seconds: after so many it is ended (timeout(1)); the status is 124 then.
+    :arg data: for its standard input.
     :returns: with status :data:`NOT_FOUND` where there is no such program.
     """
     bounded = [*(["timeout", str(seconds)] if seconds is not None else []), *words]
@@ -43,7 +45,12 @@ def run(words: Sequence[str], seconds: int | None = None) -> Done:
         # words come from options: neither ~ nor $ in them is for anybody to expand
         return Done(
             *_MODULE[0].run_command(
-                bounded, handle_exceptions=False, expand_user_and_vars=False, environ_update={"LC_ALL": "C"}
+                bounded,
+                data=data,
+                handle_exceptions=False,
+                expand_user_and_vars=False,
+                # nft and ip may be in directories that only root's PATH has
+                environ_update={"LC_ALL": "C", "PATH": f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"},
             )
         )
     except OSError as exc:

@@ -10,9 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from .._core.identity import GUARDED
 from .._core.model import Link, NodePolicy, Tap
 from .._link.host import Host
-from . import rtnetlink, shaping, sriov, tap_node
+from .._traffic.table import Table
+from . import nftables, rtnetlink, shaping, sriov, tap_node
 
 
 def look_at_host(netlink: rtnetlink.Netlink, policy: NodePolicy) -> Host:
@@ -25,11 +27,25 @@ def look_at_host(netlink: rtnetlink.Netlink, policy: NodePolicy) -> Host:
         links,
         tap_node.foreign_nodes(policy.directory, links),
         physical_functions=sriov.physical_functions(links),
+        guards=_guards(links),
     )
     if host.host_links:
         addresses = netlink.addresses()
         host.addresses = {link.ifindex: addresses.get(link.ifindex, ()) for link in host.host_links.values()}
     return host
+
+
+def _guards(links: dict[int, Link]) -> Table | None:
+    """The guards of these links, of which each gets its own. Without a link that is marked as guarded nothing is read.
+
+    What a killed run left of others is repaired by the run that gives these links what they are to have.
+    """
+    marked = [link for link in links.values() if link.is_macvtap and GUARDED in link.alias]
+    table = nftables.look() if marked else None
+    if table is not None:
+        is_intact = table.is_intact()
+        links.update((link.ifindex, link._replace(guard=table.guard(link, is_intact))) for link in marked)
+    return table
 
 
 def look_at_taps(links: Iterable[Link], policy: NodePolicy, required: bool = False) -> dict[int, Tap]:

@@ -255,14 +255,14 @@ class Netlink:
         consistent = True
         while True:
             data = self._receive()
-            for kind, flags, sequence, start, end in _messages(data):
+            for kind, flags, sequence, start, end in messages(data):
                 if sequence != self._sequence:
                     continue
                 consistent = consistent and not flags & _DUMP_INTR
                 if kind == _NLMSG_DONE:
                     return decoded if consistent else None
                 if kind == _NLMSG_ERROR:
-                    reply = _reply(data, start, end, flags)
+                    reply = reply_of(data, start, end, flags)
                     raise HostError(f"the kernel refused to list the links: {why(*reply)}", reply.errno)
                 decoded.append(decode(data, start, end))
 
@@ -284,9 +284,9 @@ class Netlink:
         replies: dict[int, Reply] = {}
         while len(replies) < len(requests):
             data = self._receive()
-            for kind, flags, sequence, start, end in _messages(data):
+            for kind, flags, sequence, start, end in messages(data):
                 if kind == _NLMSG_ERROR and sequence >= first:
-                    replies[sequence] = _reply(data, start, end, flags)
+                    replies[sequence] = reply_of(data, start, end, flags)
         return [replies[first + number] for number in range(len(requests))]
 
     def _send(self, data: bytes) -> None:
@@ -385,7 +385,7 @@ def _is_open(asked: int, reset: int) -> bool | None:
     return True if (asked, reset) == (errno.EPERM, 0) else None
 
 
-def _messages(data: bytes) -> Iterator[tuple[int, int, int, int, int]]:
+def messages(data: bytes) -> Iterator[tuple[int, int, int, int, int]]:
     """(type, flags, sequence, start, end) of each netlink message in a datagram."""
     start = 0
     while start + 16 <= len(data):
@@ -396,7 +396,8 @@ def _messages(data: bytes) -> Iterator[tuple[int, int, int, int, int]]:
         start += (length + 3) & ~3
 
 
-def _reply(data: bytes, start: int, end: int, flags: int) -> Reply:
+def reply_of(data: bytes, start: int, end: int, flags: int) -> Reply:
+    """The answer in an NLMSG_ERROR message, whose payload is ``data[start:end]``."""
     number = -struct.unpack_from("=i", data, start)[0]
     text = ""
     if number and flags & 0x200:  # NLM_F_ACK_TLVS

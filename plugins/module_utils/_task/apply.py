@@ -15,13 +15,15 @@ from typing import Callable
 
 from .._core.errors import HostError, MacvtapError, RaceLost, as_error
 from .._core.explain import explain
+from .._core.identity import GUARDED
 from .._core.model import Link, NodePolicy, Tap
 from .._core.revert import Revert
 from .._link import attributes, tc
 from .._link.host_link import HostLinkStep
 from .._link.plan import Plan, break_cycles, node_steps
 from .._link.steps import BringUp, ChangeLink, CreateLink, DeleteLink, MakeNode, OwnNode, Step
-from .._system import renaming, rtnetlink, shaping, sriov, tap_node, text_file
+from .._system import nftables, renaming, rtnetlink, shaping, sriov, tap_node, text_file
+from .._traffic.table import change
 from . import host_link
 
 #: what the kernel says when another process was faster: looking again and planning again shows what is to be done now
@@ -54,8 +56,17 @@ class Applier:
         self._bring_up(plan.bring_up)
         self._host_links(plan.part)
         self._delete(plan.delete)
-        self._change(plan.change)
+        late = self._change(plan.change)
         created, failure = self._create(plan.create, self._created)
+        self._guard(
+            [
+                *(step.link._replace(guard=None) for step in plan.delete),
+                *(step.new for step in plan.change),
+                *(step.link for step in created),
+            ]
+        )
+        self._set(late, "bring up")
+        self._finish(created)
         if created or plan.nodes:
             # udev gives new nodes their owner some time after the link: it must not overwrite ours
             tap_node.settle()
@@ -109,9 +120,11 @@ class Applier:
             self.revert.push(partial(self._undo_delete, step))
 
     def _undo_delete(self, step: DeleteLink) -> None:
-        _created, failure = self._create([CreateLink(step.link, step.device, step.path)], lambda _created: None)
+        created, failure = self._create([CreateLink(step.link, step.device, step.path)], lambda _created: None)
         if failure is not None:
             raise failure
+        self._guard([step.link])
+        self._finish(created)
         # a node that was not there is not put back
         if step.owner is not None:
             self._restore_node(step)
@@ -151,10 +164,12 @@ class Applier:
     def _create(
         self, steps: Sequence[CreateLink], remember: Callable[[Sequence[CreateLink]], None]
     ) -> tuple[list[CreateLink], HostError | None]:
-        """Created down and silent, tagged, and only then up: not one frame leaves with the guest's MAC before.
+        """Create links, down and silent; one that is to be guarded is tagged before it is.
+
+        So every guarded link is marked as such, whenever a run is killed: that is how the next one knows of it.
 
         :arg remember: is called with the steps that took effect, or may have, as soon as they did.
-        :returns: the steps that worked, all the way, and the failure of one that did not.
+        :returns: the steps that worked, and the failure of one that did not.
         """
         try:
             replies = self._netlink.create([step.link for step in steps])
@@ -170,6 +185,12 @@ class Applier:
             if link.ipv6_disabled:
                 self._set_ipv6(link, False)
         shaping.limit(self._netlink, [link for link in links if link.bandwidth is not None])
+        self._set([(link, (attributes.MARK,)) for link in links if link.guard is not None], "set up")
+        return created, failure
+
+    def _finish(self, steps: Sequence[CreateLink]) -> None:
+        """Tagged, and only then up: not one frame leaves with the guest's MAC before."""
+        links = [step.link for step in steps]
         # the kernel ignores the MAC given to a passthrough link at its creation: once more now
         rest = [
             (link, ("mark", "mac", "link_state") if link.mode == "passthrough" else ("mark", "link_state"))
@@ -179,7 +200,19 @@ class Applier:
             _require(rest, self._netlink.change(rest), "set up")
         except HostError as exc:
             raise _of_virtual_function(exc, steps) from exc
-        return created, failure
+
+    def _guard(self, links: Sequence[Link]) -> None:
+        """Give links their guards in one transaction, or take them from links that are to have none.
+
+        A table that is there may have rules of links that are gone, and whose interface indexes return.
+        """
+        if not any(link.guard is not None for link in links) and not (links and nftables.may_be_there()):
+            return
+        table = nftables.look()
+        others = set(table.entries if table else ()).difference(link.ifindex for link in links)
+        transaction = change(table, links, self._netlink.links() if others else ())
+        if transaction:
+            nftables.apply(transaction)
 
     def _created(self, steps: Sequence[CreateLink]) -> None:
         if steps:
@@ -197,33 +230,47 @@ class Applier:
                 tap = None if number is None else Tap(number, None)
                 gone.append(DeleteLink(step.link._replace(ifb=found.ifb), step.device, step.path, tap))
         self._delete_links(gone)
+        self._guard([step.link._replace(guard=None) for step in gone])
         left = [step.path for step in gone if step.tap is None and tap_node.look(step.path) is not None]
         if left:
             raise HostError(f"/sys did not show the tap of {', '.join(left)}, so the node remains; remove it")
 
     # -- links that change -----------------------------------------------------------------------------------------
 
-    def _change(self, steps: Sequence[ChangeLink]) -> None:
-        """Everything but "up" first: one message with silence and "up" takes effect in the wrong order."""
+    def _change(self, steps: Sequence[ChangeLink]) -> list[renaming.Change]:
+        """Everything but guard and "up": one message with silence and "up" takes effect in the wrong order.
+
+        :returns: the changes that are left, when the guards are there.
+        """
         if not steps:
-            return
+            return []
         # pushed before it is done: a message that fails may have taken effect in part
         self.done += steps
         self.revert.push(partial(self._undo_changes, steps), len(steps))
-        late = (attributes.LINK_STATE, attributes.IPV6, attributes.BANDWIDTH)
+        late = (attributes.LINK_STATE, attributes.IPV6, attributes.BANDWIDTH, attributes.GUARD)
         lowered = {step.new.ifindex for step in steps if attributes.must_go_down(step.old, step.new)}
         to_be_down = {step.new.ifindex for step in steps if attributes.LINK_STATE in step.names and not step.new.is_up}
         down = [step.new for step in steps if step.new.ifindex in lowered | to_be_down]
         self._set(renaming.set_down(down), "bring down")
         lowered |= self._set(break_cycles(steps), "change")
-        changes = [(step.new, tuple(name for name in step.names if name not in late)) for step in steps]
+        # a link is marked as guarded as long as it may be
+        unmarked = [
+            (step.new, (attributes.MARK,))
+            for step in steps
+            if attributes.MARK in step.names and step.new.guard is None and GUARDED in step.old.alias
+        ]
+        later = {(attributes.MARK, link.ifindex) for link, _names in unmarked}
+        changes = [
+            (step.new, tuple(name for name in step.names if name not in late and (name, step.new.ifindex) not in later))
+            for step in steps
+        ]
         lowered |= self._set(changes, "change")
         for step in steps:
             if attributes.IPV6 in step.names:
                 self._set_ipv6(step.new, not step.new.ipv6_disabled)
         shaping.limit(self._netlink, [step.new for step in steps if attributes.BANDWIDTH in step.names])
         up = [step.new for step in steps if attributes.LINK_STATE in step.names or step.new.ifindex in lowered]
-        self._set([(link, (attributes.LINK_STATE,)) for link in up if link.is_up], "bring up")
+        return [*((link, (attributes.LINK_STATE,)) for link in up if link.is_up), *unmarked]
 
     def _set(self, changes: Sequence[renaming.Change], verb: str) -> set[int]:
         """Make changes; returns the ifindexes of the links that had to go down for it, to be brought up again."""
@@ -240,17 +287,18 @@ class Applier:
 
     def _undo_changes(self, steps: Sequence[ChangeLink]) -> None:
         """Attribute by attribute: of a message that failed, what came before the failing one stays."""
-        state, ipv6, limits = attributes.LINK_STATE, attributes.IPV6, attributes.BANDWIDTH
-        renaming.change(self._netlink, break_cycles([ChangeLink(step.new, step.old, step.names) for step in steps]))
+        state, ipv6, limits, guard = attributes.LINK_STATE, attributes.IPV6, attributes.BANDWIDTH, attributes.GUARD
         present = self._netlink.links()
         lowered = [step.old for step in steps if attributes.must_go_down(_now(step, present), step.old)]
         self._netlink.change(renaming.set_down(lowered))
+        renaming.change(self._netlink, break_cycles([ChangeLink(step.new, step.old, step.names) for step in steps]))
+        present = self._netlink.links()
         back = [
             (step.old, (name,))
             for step in steps
             # what did not take effect needs no way back
             for name in reversed(attributes.differences(_now(step, present), step.old))
-            if name in step.names and name not in (state, ipv6, limits)
+            if name in step.names and name not in (state, ipv6, limits, guard)
         ]
         tried = list(zip(back, renaming.change(self._netlink, back)[0]))
         present = self._netlink.links()
@@ -258,6 +306,7 @@ class Applier:
         for link in [link for link, names in differing if ipv6 in names]:
             tried.append(((link, (ipv6,)), rtnetlink.set_ipv6(link.name, not link.ipv6_disabled)))
         shaping.limit(self._netlink, [step.old for step in steps if limits in step.names])
+        self._guard([step.old for step in steps if step.old.ifindex in present])
         # silent before it is up again; it may be down only because it had to be while it was changed
         states = [(link, (state,)) for link, names in differing if state in names]
         tried += zip(states, self._netlink.change(states))

@@ -28,7 +28,7 @@ from .._link.in_use import (
 )
 from .._link.plan import Plan, diff, plan_attachments, predict
 from .._link.steps import BringUp, Step, WriteFile
-from .._system import holders, host_link, rtnetlink, shaping, tap_node, tap_use
+from .._system import holders, host_link, nftables, rtnetlink, shaping, tap_node, tap_use
 from .._system.lock import namespace_lock
 from .._system.look import look_at_host, look_at_taps
 from .apply import Applier
@@ -107,6 +107,8 @@ def converge(decide: Decide, task: Task, read: Callable[[], Any] = lambda: None)
                         host_link.require_library()
                     limited = [step.new for step in view.plan.change if attributes.BANDWIDTH in step.names]
                     shaping.require(netlink, limited + [step.link for step in view.plan.create])
+                    if view.plan.sets_guards():
+                        nftables.require()
                     if task.check_mode or not steps:
                         return (steps if task.check_mode else applier.done), view
                     if repeats == _REPEATS:

@@ -89,6 +89,7 @@ def survey(
                 "holders": [holder_row(user) for user in users],
                 "holders_omitted": omitted,
                 "statistics": counters.get(link.ifindex, {}),
+                "guard_dropped": dict(host.guards.dropped.get(link.ifindex, {})) if host.guards else {},
                 "persistent": entry is not None,
                 "problems": told.of_link(link, tap, policy.path(link.ifindex), users, omitted) + of_boot(entry, row),
             }

@@ -17,6 +17,8 @@ from .._core.model import IFF_NOARP, Holder, Link, Network, OwnerTag, Tap
 from .._link.attributes import requested
 from .._link.host import Host
 from .._link.in_use import admits, first_of
+from .._traffic.guard import digest
+from .._traffic.table import Table
 from .warnings import of_devices
 
 
@@ -33,6 +35,24 @@ def of_path(entry: Entry, host: Host) -> list[str]:
     """What keeps the path of a guest NIC whose link is not there from being its own when it is made."""
     taken = host.in_the_way(entry.ifindex)
     return [f"the path tap{entry.ifindex} of {entry.title} is taken: {taken}"] if taken else []
+
+
+def of_guard(link: Link, tag: OwnerTag, guards: Table | None) -> Iterator[str]:
+    """What keeps the guard of a link from being what it was given.
+
+    :arg guards: the table of all guards.
+    """
+    found = guards.entries.get(link.ifindex) if guards is not None else None
+    if tag.guard and not found:
+        yield "guard missing: nftables has no rules for this link, so the guest can send anything"
+    elif tag.guard and guards is not None and not guards.is_hooked(link.ifindex, link.name):
+        yield "guard incomplete: the frames of this link do not reach its rules, so the guest can send anything"
+    elif tag.guard and link.guard is None:
+        yield "guard incomplete: another program changed its rules in nftables"
+    elif tag.guard and link.guard is not None and digest(link.guard) != tag.guard:
+        yield "guard differs from the one that the link was given: another program changed it in nftables"
+    elif not tag.guard and found:
+        yield "guard left over: nftables has rules for this link, which has no guard"
 
 
 class Survey:
@@ -69,6 +89,11 @@ class Survey:
         problems = list(self._of_node(seen, path))
         problems += self._of_mac(link)
         problems += self._of_lower(link)
+        for other in self._host.guards.others_that_hook(link) if self._host.guards is not None else ():
+            problems.append(
+                f"guard covers another link: the guard of the link with index {other} hooks this one, which has its"
+                " name, and lets its frames pass"
+            )
         tag = self._host.tag(link)
         problems += self._of_mark(link, tag) if tag is not None else self._of_foreign(link)
         if len(holders) > 1:
@@ -194,6 +219,7 @@ class Survey:
             yield f"duplicate owner tag: another link also carries the one of guest {tag.guest} nic {tag.nic} too"
         if requested(tag).get("isolate_host", True) and (not link.flags & IFF_NOARP or link.ipv6_disabled is False):
             yield "the host's own IP stack is not silent on this link"
+        yield from of_guard(link, tag, self._host.guards)
         if tag.network is None:
             return
         network = self._networks.get(tag.network)

@@ -56,6 +56,7 @@ RESET = f"""
 {remove_links()}
 for uplink in eth0 eth1; do ip link set $uplink mtu 1500 up; done
 rm -rf /dev/tap* /run/lock/tap* /etc/macvtap
+nft delete table netdev linuxnet_macvtap 2>/dev/null || true
 """
 
 #: Prints everything about the host that a module could change: links, addresses, tap nodes, definitions.
@@ -99,6 +100,8 @@ print(json.dumps({
     "definitions": dict(files(sys.argv[1])),
     "directory": os.path.isdir(sys.argv[1]),
     "qdiscs": subprocess.run(["tc", "qdisc", "show"], capture_output=True, check=True, text=True).stdout,
+    # without counters
+    "nftables": subprocess.run(["nft", "-s", "list", "ruleset"], capture_output=True, text=True, check=True).stdout,
 }, sort_keys=True))
 """
 

@@ -33,6 +33,7 @@ NICS = [
      "bandwidth": {"inbound": {"average": 1024}, "outbound": {"average": 512, "peak": 2048, "burst": 64}}},
     {"guest": "alone" + RUN, "device": "eth2", "mode": "passthrough", "mac": "52:54:00:00:00:02"},
     {"guest": "quiet" + RUN, "device": "eth0", "mode": "private", "link_state": "down", "isolate_host": False},
+    {"guest": "guarded" + RUN, "device": "eth1", "guard": {"addresses": ["192.0.2.9", "2001:db8::/64"], "vlans": [20]}},
 ]  # fmt: skip
 OWNED = {"device_group": GROUP, "device_mode": "0660"}
 

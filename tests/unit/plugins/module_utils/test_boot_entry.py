@@ -16,8 +16,10 @@ from ansible_collections.linuxnet.macvtap.plugins.module_utils._boot import entr
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._boot import files
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._core.errors import InvalidInput, Refused
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._core.identity import derived_indexes
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._core.model import Guard
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._link.attributes import NODE_OPTIONS, OPTIONS
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._link.steps import WriteFile
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._traffic.guard import as_row
 
 CREATE, UP = (files.batch_path("eth0", suffix) for suffix in (files.CREATE, files.UP))
 MANAGERS = (files.NETWORK_MANAGER, files.DHCPCD)
@@ -122,10 +124,17 @@ def test_what_is_written_is_read_again_whatever_the_names(guest, network, device
         assert "#" not in line and "\\" not in line and line.count('"') in (0, 2)
 
 
+VLANS = st.lists(st.integers(1, 4094), unique=True, max_size=3).map(lambda vlans: tuple(sorted(vlans)))
+
+
 def settings_of(option):
     """Values of every kind that an option can have."""
     if option.allowed:
         return st.integers(option.allowed[0], option.allowed[-1])
+    if option.name == "guard":
+        addresses, flags = st.sampled_from([None, (), ("192.0.2.1", "2001:db8::/64")]), [st.booleans()] * 4
+        made = st.builds(Guard, st.booleans(), addresses, VLANS, *flags, st.none() | st.integers(1, 1_000_000))
+        return st.none() | made.map(as_row)
     if option.check:
         limit = st.builds(dict, average=st.integers(1, 1 << 20), peak=st.none(), burst=st.integers(1, 100))
         return st.one_of(st.none(), st.builds(dict, inbound=st.one_of(st.none(), limit), outbound=limit))
@@ -174,11 +183,13 @@ def test_files_of_1_0_are_read_and_written_again_to_the_letter():
     first, second = files.read(old)
     assert first.settings == {
         "mtu": 1500, "isolate_host": True, "allmulticast": True, "promiscuous": False, "broadcast_queue": 1000,
-        "bandwidth": None, "link_state": "up", "tap_owner": "qemu", "tap_group": "kvm", "tap_mode": "0660",
+        "bandwidth": None, "guard": None, "link_state": "up",
+        "tap_owner": "qemu", "tap_group": "kvm", "tap_mode": "0660",
     }  # fmt: skip
     assert second.settings == {
         "mtu": 1400, "isolate_host": False, "allmulticast": False, "promiscuous": True, "broadcast_queue": 1000,
-        "bandwidth": None, "link_state": "down", "tap_owner": "root", "tap_group": "root", "tap_mode": "0600",
+        "bandwidth": None, "guard": None, "link_state": "down",
+        "tap_owner": "root", "tap_group": "root", "tap_mode": "0600",
     }  # fmt: skip
     new = texts([first, second])
     assert {path: new[path] for path in (CREATE, UP)} == {path: old[path] for path in (CREATE, UP)}

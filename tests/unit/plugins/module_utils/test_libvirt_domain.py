@@ -299,7 +299,7 @@ REFUSED = {
     "typo": (direct("<modle type='virtio'/>"), "<modle>, which is not an element"),
     **{
         f"<{tag}>": (direct(f"<{tag}/>"), f"interface 0 of xml has <{tag}>, ")
-        for tag in ("vlan", "virtualport", "filterref", "coalesce", "script", "downscript", "ip", "route")
+        for tag in ("vlan", "virtualport", "coalesce", "script", "downscript", "ip", "route")
         + ("portForward", "backenddomain")
     },
     "guaranteed rate": (direct("<bandwidth><inbound floor='5'/></bandwidth>"), "has floor= on <inbound>, a guaranteed"),

@@ -14,11 +14,13 @@ from ansible_collections.linuxnet.macvtap.plugins.module_utils._core.model impor
     IFF_PROMISC,
     IFF_UP,
     Bandwidth,
+    Guard,
     Link,
     OwnerTag,
     Shape,
 )
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._link import attributes
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._traffic import guard
 
 FOUND = Link(
     ifindex=9,
@@ -136,6 +138,8 @@ def values(option):
     """Two values that an option can have, of which the first is not its default."""
     if option.allowed:
         return option.allowed[0], option.allowed[-1]
+    if option.name == attributes.GUARD:
+        return tuple(guard.as_row(Guard(vlans=vlans)) for vlans in ((5,), (6,)))
     if option.check:
         average, burst = {"average": 1024, "peak": None, "burst": 10}, {"average": 64, "peak": 65, "burst": 10}
         return {"inbound": average, "outbound": None}, {"inbound": None, "outbound": burst}
@@ -164,8 +168,8 @@ def test_another_value_is_another_attribute_of_the_link_that_the_kernel_can_be_t
     first, second = (attributes.with_settings(fields(), {option.name: value}) for value in values(option))
     names = attributes.differences(first, second)
     assert names
-    if names == (attributes.BANDWIDTH,):
-        # told in messages of its own (_link.tc)
+    if names in ((attributes.BANDWIDTH,), (attributes.GUARD,)):
+        # told in messages of its own (_link.tc), or by nft
         return
     told = attributes.encode(second, names)
     assert told != attributes.encode(first, names)
@@ -174,7 +178,7 @@ def test_another_value_is_another_attribute_of_the_link_that_the_kernel_can_be_t
 
 @pytest.mark.parametrize("option", OPTIONS.values(), ids=OPTIONS)
 def test_a_boot_word_tells_every_value_apart(option):
-    if option.name == attributes.BANDWIDTH:
+    if option.name in (attributes.BANDWIDTH, attributes.GUARD):
         # a file of its own (_boot.files)
         return
     words = [option.boot.write(value) for value in (*values(option), option.boot.absent)]

@@ -52,6 +52,10 @@ links = st.builds(
     broadcast_queue=st.none(),
     altnames=st.just(()),
     permanent_mac=st.just(""),
+    # not in the message of a link
+    bandwidth=st.none(),
+    ifb=st.just(0),
+    guard=st.none(),
 )
 
 
