@@ -315,7 +315,8 @@ attachments:
                router_advertisements: false, broadcast_rate: null}
     guard_dropped:
       description:
-        - Number of frames that the guard dropped, by the key of RV(attachments[].guard) that forbids them. Empty without a guard.
+        - Number of frames that the guard dropped, by the key of RV(attachments[].guard) that forbids them. Empty
+          without a guard.
         - They count from when the guard was first set, and stay when it changes.
       type: dict
       returned: success

@@ -101,14 +101,15 @@ options:
         default: true
       addresses:
         description:
-          - IPv4 and IPv6 addresses and prefixes that may be the source of IP packets, the sender's address in ARP, and the target
-            of neighbour advertisements. Default is any address. An empty list allows none.
-          - A DHCP request, ARP probes, duplicate address detection, router solicitations and multicast listener reports
-            without an address, and the link-local address derived from the MAC, are always allowed.
+          - IPv4 and IPv6 addresses and prefixes that may be the source of IP packets, the sender's address in ARP,
+            and the target of neighbor advertisements. Default is any address. An empty list allows none.
+          - A DHCP request, ARP probes, duplicate address detection, router solicitations and multicast listener
+            reports without an address, and the link-local address derived from the MAC, are always allowed.
         type: list
         elements: str
       vlans:
-        description: 802.1Q tags, from 1 to 4094, that frames may have. Frames with no tag, or with tag 0, are always allowed.
+        description:
+          - 802.1Q tags, from 1 to 4094, that frames may have. Frames with no tag, or with tag 0, are always allowed.
         type: list
         elements: int
         default: []
@@ -117,7 +118,8 @@ options:
         type: bool
         default: true
       stp:
-        description: Whether frames to C(01:80:c2:00:00:00) to C(01:80:c2:00:00:0f) are allowed, such as STP, LLDP and LACP.
+        description:
+          - Whether frames to C(01:80:c2:00:00:00) to C(01:80:c2:00:00:0f) are allowed, such as STP, LLDP and LACP.
         type: bool
         default: false
       dhcp_server:

@@ -200,7 +200,7 @@ def test_without_nft_a_guard_is_refused_before_anything_is_changed(host):
     host.attach(**attached)
     host.run(["mv", place, place + ".away"])
     try:
-        with pytest.raises(ModuleFailed, match="guard requires nft .*nft: No such file or directory"):
+        with pytest.raises(ModuleFailed, match=r"guard requires nft .*nft: No such file or directory"):
             host.attach(**guarded({}))
         assert set(host.links()) == {"db0"}
         assert host.attach(**attached)["changed"] is False

@@ -23,8 +23,8 @@ _MTU_TOO_SMALL = (
 )
 _NOT_SILENT = "macvtap: IPv6 cannot be switched off (name and interface index), so these stay down: $loud"
 _UNGUARDED = (
-    "macvtap: left down, since nft could not set the guard (name and interface index): $bare. See its message above; then"
-    " start this unit again"
+    "macvtap: left down, since nft could not set the guard (name and interface index): $bare. See its message above;"
+    " then start this unit again"
 )
 _NOT_UP = "macvtap: not there, or not usable (name and interface index): $bad"
 LINKS_SCRIPT = r"""
@@ -200,7 +200,8 @@ up)
     mtu=0
     await_mtu "${largest:-0}"
     loud=$(not_silent)
-    lines "$boot/$device.up" set "$(echo "$here" | grep -vxF "${loud:-none}" | grep -vxF "${bare:-none}")" | fitting | ip -force -batch - || exit 1
+    usable=$(echo "$here" | grep -vxF "${loud:-none}" | grep -vxF "${bare:-none}")
+    lines "$boot/$device.up" set "$usable" | fitting | ip -force -batch - || exit 1
     failed=
     bad=$(echo "$links" | those absent; not_their_own "$here")
     [ -z "$bad" ] || { echo "@NOT_UP@" >&2; failed=yes; }

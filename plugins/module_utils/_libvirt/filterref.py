@@ -39,8 +39,8 @@ def read_guard(interface: Any, where: str) -> dict[str, Any] | None:
     name = node.get("filter")
     if name not in _FILTERS:
         raise InvalidInput(
-            f"{where} has <filterref filter={shown(name)}>, but only {', '.join(_FILTERS)} are carried out on a macvtap;"
-            " use one of these, or the option guard"
+            f"{where} has <filterref filter={shown(name)}>, but only {', '.join(_FILTERS)} are carried out on a"
+            " macvtap; use one of these, or the option guard"
         )
     other = next((each.get("name") for each in children(node, "parameter") if each.get("name") != "IP"), None)
     if other is not None:

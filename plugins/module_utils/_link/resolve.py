@@ -276,8 +276,8 @@ def _guard_of(link: Link, place: Place) -> str:
         return ""
     if not is_plain(link.name):
         raise InvalidInput(
-            f"{place.label}: guard is not possible for the ifname {shown(link.name)}, which nft could take for something"
-            " else; use one of letters, digits and . _ + -"
+            f"{place.label}: guard is not possible for the ifname {shown(link.name)}, which nft could take for"
+            " something else; use one of letters, digits and . _ + -"
         )
     return digest(link.guard)
 

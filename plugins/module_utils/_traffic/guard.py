@@ -53,7 +53,9 @@ def parse(value: Any, where: str = "guard") -> Guard:
     """
     if not isinstance(value, Mapping) or not set(value) <= set(_KEYS):
         raise InvalidInput(f"{where} {shown(value)} is not possible; it has the keys {', '.join(_KEYS)}")
-    asked = {key: kind.get("default") if value.get(key) is None else value[key] for key, kind in _KEYS.items()}
+    asked: dict[str, Any] = {
+        key: kind.get("default") if value.get(key) is None else value[key] for key, kind in _KEYS.items()
+    }
     for key, kind in _KEYS.items():
         if kind["type"] == "bool" and not isinstance(asked[key], bool):
             raise InvalidInput(f"{where}: {key} {shown(asked[key])} is not possible; it must be true or false")
@@ -150,8 +152,8 @@ def _network(text: Any, where: str) -> Any:
         interface = None
     if interface is None:
         raise InvalidInput(
-            f"{where}: {shown(text)} in addresses is not an IPv4 or IPv6 address or prefix; write for example 192.0.2.7,"
-            " 192.0.2.0/28 or 2001:db8::/64"
+            f"{where}: {shown(text)} in addresses is not an IPv4 or IPv6 address or prefix; write for example"
+            " 192.0.2.7, 192.0.2.0/28 or 2001:db8::/64"
         )
     if interface.ip != interface.network.network_address:
         raise InvalidInput(

@@ -57,7 +57,8 @@ def chains(vlans: Iterable[int]) -> dict[str, list[str]]:
             "jump mac_source",
             "jump reserved_multicast",
             "jump tags",
-            "ether type vmap { ip : jump ipv4_frame, arp : jump arp_frame, ip6 : jump ipv6_frame, 8021q : jump tagged }",
+            "ether type vmap { ip : jump ipv4_frame, arp : jump arp_frame, ip6 : jump ipv6_frame,"
+            " 8021q : jump tagged }",
             "ether type != { ip, arp, ip6, 8021q } oif @other_protocols drop",
             "ether daddr & 01:00:00:00:00:00 == 01:00:00:00:00:00 oif @broadcast_rate drop",
         ],
@@ -146,8 +147,8 @@ def _protocols(prefix: str, ether: str) -> dict[str, list[str]]:
 def _found_by_kernel(protocol: int, start: int, bits: int, value: str) -> list[str]:
     """Rules that return for IPv6 packets without ``value`` in the transport header, behind any extension headers.
 
-    The kernel looks for it (ipv6_find_hdr), and stops at an authentication header. Where it finds none, because a packet
-    ends before, no rule matches.
+    The kernel looks for it (ipv6_find_hdr), and stops at an authentication header. Where it finds none, because a
+    packet ends before, no rule matches.
     """
     return [
         f"meta l4proto != {{ {_AUTHENTICATION}, {protocol} }} return",
@@ -159,7 +160,7 @@ def _found_by_kernel(protocol: int, start: int, bits: int, value: str) -> list[s
 
 
 def _behind_tag(protocol: int, start: int, bits: int, value: str) -> list[str]:
-    """As :func:`_found_by_kernel`, inside a tag: behind no extension header, a short hop-by-hop or a fragment header."""
+    """As :func:`_found_by_kernel`, inside a tag: behind no header but a short hop-by-hop or a fragment header."""
     ipv6, other = "ether type vlan vlan type ip6 ip6 nexthdr", f"!= {{ {_EXTENSIONS}, {protocol} }} return"
     return [
         f"{ipv6} {other}",

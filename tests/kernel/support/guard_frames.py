@@ -139,7 +139,7 @@ def is_clean(packet, where, protocol, offset, length, forbidden):
 
 
 def upper(packet):
-    """(protocol behind the extension headers, where it begins, whether its target may be allowed, False = undecided)."""
+    """Protocol behind the extension headers, where it begins, whether its target may be allowed, False = undecided."""
     found, start, seen = (packet[6] if len(packet) > 6 else UNKNOWN), 40, []
     whole = len(packet) >= 40 and packet[0] >> 4 == 6 and int.from_bytes(packet[4:6], "big") + 40 <= len(packet)
     while found in EXTENSIONS:
