@@ -18,7 +18,7 @@ from typing import Any, Callable, NamedTuple
 from .._core.errors import InvalidInput
 from .._core.model import Network, Nic, PortGroup
 from .._core.names import shown
-from .._traffic import bandwidth
+from .._traffic import bandwidth, guard
 from .attributes import OPTIONS
 
 
@@ -43,6 +43,7 @@ def _check_broadcast_queue(value: Any, where: str) -> None:
 #: in the order of results
 DEFAULTS = (
     Default("bandwidth", bandwidth.SPEC, bandwidth.check),
+    Default("guard", guard.SPEC, guard.check),
     Default("broadcast_queue", {"type": "int"}, _check_broadcast_queue, is_of_portgroup=False),
 )
 OF_PORTGROUP = tuple(default for default in DEFAULTS if default.is_of_portgroup)
