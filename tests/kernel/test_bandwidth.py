@@ -127,8 +127,8 @@ def test_what_was_set_by_hand_stays_in_place_and_is_named_when_a_new_link_would_
     assert not host.attach(attachments=[nic()])["changed"]
     result = host.converges(ATTACH, attachments=[{**nic(), "mode": "passthrough"}])
     assert result["actions"][0] == (
-        "delete macvtap0 of guest web nic 0 to create it again: mode bridge -> passthrough; what was set by hand is lost:"
-        " qdisc htb, txqueuelen 700"
+        "delete macvtap0 of guest web nic 0 to create it again: mode bridge -> passthrough; what was set by hand is"
+        " lost: qdisc htb, txqueuelen 700"
     )
 
 

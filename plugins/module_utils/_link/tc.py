@@ -13,6 +13,7 @@ filter redirects it to an ifb, whose root qdisc shapes it and hands it back. The
 from __future__ import annotations
 
 import errno
+import re
 import struct
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -49,6 +50,7 @@ PRIORITY = HANDLE >> 16
 _FILTER = (PRIORITY << 16) | 0x0300
 #: the peak bucket holds a frame of any MTU
 _LEAST_PEAK_BURST = 64 * 1024
+_IFB = re.compile("mvtp([0-9a-f]{8})")
 #: below 1280 the host has no IPv6 on a link; an ifb passes frames of any length
 IFB_MTU = 68
 
@@ -80,8 +82,9 @@ def ifbs(links: Mapping[int, Link]) -> dict[int, Link]:
     """The ifbs of ours, by the index of the link that each belongs to, which may be gone."""
     found = {}
     for link in links.values():
-        if link.kind == "ifb" and link.name.startswith("mvtp") and len(link.name) == 12:
-            found[int(link.name[4:], 16)] = link
+        name = _IFB.fullmatch(link.name) if link.kind == "ifb" else None
+        if name is not None:
+            found[int(name[1], 16)] = link
     return found
 
 

@@ -64,6 +64,13 @@ def test_a_value_that_cannot_be_is_refused_by_name(value, said):
         bandwidth.check(value, "bandwidth")
 
 
+def test_an_ifb_is_ours_by_kind_and_name():
+    names = ["mvtp0000000a", "mvtpnot-ours", "mvtp0000000aa", "ifb0"]
+    links = {number: Link(number, name, kind="ifb") for number, name in enumerate(names, start=1)}
+    links[9] = Link(9, "mvtp0000000b", kind="dummy")
+    assert tc.ifbs(links) == {10: links[1]}
+
+
 class Kernel:
     """Answers each request as a kernel that lacks something does, which this machine's does not."""
 
