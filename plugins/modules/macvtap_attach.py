@@ -350,7 +350,8 @@ options:
   rebalance:
     description:
       - Move NICs of networks off a lower device that is down or has no carrier, if another one of the network has a
-        carrier, or is down and may have one. Otherwise NICs stay where they are.
+        carrier, or is down and may have one. Otherwise NICs stay where they are. Brings up all devices of the network.
+      - Check mode assumes that a device which is down will have a carrier.
       - A link that moves is recreated, with the same name, MAC, tap path and owner. A tap that a process holds open is
         refused without O(force=true), and check mode predicts this.
     type: bool

@@ -8,33 +8,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from typing import Any, NamedTuple, cast
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple, cast
 
 from .._core import identity
 from .._core.errors import InvalidInput, Refused
 from .._core.model import MAKING_GROUP, Link, Network, Nic
 from .._core.names import similar
-from .attributes import requested
 from .host import Host
-
-
-class FirstLook(NamedTuple):
-    """What a run knows only before it changes anything."""
-
-    #: (ifindex, that of the lower device) of the links on a lower device without a carrier: once it is up, it may have one
-    stranded: Collection[tuple[int, int]]
-    #: guest and NIC → what earlier tasks asked for: a link that is created again loses its tag for a moment
-    requested: Mapping[tuple[str, int], Mapping[str, Any]]
-
-
-def first_look(host: Host) -> FirstLook:
-    """The first look at the host."""
-    dead = {link.ifindex for link in host.links.values() if not link.has_carrier}
-    stranded = frozenset((link.ifindex, link.lower) for link in host.macvtaps if link.lower in dead)
-    return FirstLook(
-        stranded, {name: requested(owned.tag) for name, owned in host.owned.items() if owned.tag.requested}
-    )
 
 
 class Defaults(NamedTuple):
@@ -70,11 +51,8 @@ def key(nic: Nic) -> tuple[str, int]:
 class Placement:
     """Chooses the lower device of each NIC, counting what is really attached to each device."""
 
-    def __init__(
-        self, networks: Mapping[str, Network | None], host: Host, gone: set[int], defaults: Defaults, first: FirstLook
-    ) -> None:
+    def __init__(self, networks: Mapping[str, Network | None], host: Host, gone: set[int], defaults: Defaults) -> None:
         self._networks = networks
-        self._first = first
         self._host = host
         self._gone = gone
         self._load: dict[int, int] = {}
@@ -136,7 +114,7 @@ class Placement:
         """Whether a link is on a device of the pool, or on one that may be, by another name, the one that is gone."""
         device = next((device for device in pool if device.ifindex == link.lower), None)
         if self._defaults.rebalance:
-            return device is not None and (link.ifindex, link.lower) not in self._first.stranded
+            return device is not None and device.has_carrier
         tag = self._host.tag(link)
         network = self._networks.get(nic.network) if nic.network is not None and nic.device is None else None
         if device is None and network is not None and tag is not None and tag.network == network.name:

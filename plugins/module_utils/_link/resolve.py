@@ -18,10 +18,10 @@ from .._core.errors import InvalidInput, Refused
 from .._core.model import MAKING_GROUP, MTUS, Attachment, Link, Network, Nic, OwnerTag
 from .._core.names import is_plain, shown
 from .._traffic.guard import digest
-from .attributes import Option, not_in_this_kernel, to_request, with_settings
+from .attributes import Option, not_in_this_kernel, requested, to_request, with_settings
 from .host import Host
 from .in_use import Conflict
-from .placement import Defaults, FirstLook, Place, Placement, first_look, key, label
+from .placement import Defaults, Place, Placement, key, label
 
 
 def number_nics(nics: Sequence[Nic], guest: str | None, required: bool = True) -> list[Nic]:
@@ -69,7 +69,7 @@ def resolve(
     defaults: Defaults,
     leaving: Sequence[Link] = (),
     promised: Mapping[tuple[str, int], int] = MappingProxyType({}),
-    first: FirstLook | None = None,
+    earlier: Mapping[tuple[str, int], Mapping[str, Any]] | None = None,
 ) -> list[Attachment]:
     """Decide device, MAC, name and ifindex of every NIC.
 
@@ -77,13 +77,13 @@ def resolve(
     :arg networks: definitions by name, at least those the NICs name; None for one that no NIC names.
     :arg leaving: links that the same task removes: they do not count and their MACs and names are free.
     :arg promised: indexes that the next boot gives NICs of all guests: these get no other, and no others get them.
-    :arg first: what the first look of this run has shown; None = this is the first.
+    :arg earlier: what earlier tasks asked for, from :func:`requests` at the first look of this run; None = this is it.
     :returns: in the order of ``nics``; what exists already keeps its device, MAC, name and ifindex where it may.
     :raises InvalidInput, Refused: before anything is changed, naming the NIC and the way out.
     """
     gone = {link.ifindex for link in leaving}
-    first = first or first_look(host)
-    places = Placement(networks, host, gone, defaults, first).place_all(nics)
+    earlier = requests(host) if earlier is None else earlier
+    places = Placement(networks, host, gone, defaults).place_all(nics)
     # on two devices it is allowed: the two NICs of a failover pair, copies of one lab
     macs_asked = [(place.nic.mac, place.device.name) if place.nic.mac else None for place in places]
     _require_unique([place.nic for place in places], macs_asked, "MAC {} is asked for twice on {}")
@@ -95,9 +95,14 @@ def resolve(
     lacking = not_in_this_kernel(host.links.values())
     _require_in_kernel(places, lacking)
     return [
-        _attachment(place, mac, name, index, lacking, first.requested.get(key(place.nic), {}))
+        _attachment(place, mac, name, index, lacking, earlier.get(key(place.nic), {}))
         for place, mac, name, index in zip(places, macs, names, indexes)
     ]
+
+
+def requests(host: Host) -> dict[tuple[str, int], dict[str, Any]]:
+    """Guest and NIC → what earlier tasks asked for: a link that is created again has no tag for a moment."""
+    return {name: requested(owned.tag) for name, owned in host.owned.items() if owned.tag.requested}
 
 
 def _choose_macs(places: Sequence[Place], host: Host, others: Sequence[Link], prefix: str) -> list[str]:

@@ -15,8 +15,7 @@ from .._boot import index
 from .._core.model import Attachment, Link, Network, Nic
 from .._libvirt import definitions
 from .._link.host import Host
-from .._link.placement import FirstLook, first_look
-from .._link.resolve import Defaults, moved, number_nics, resolve
+from .._link.resolve import Defaults, moved, number_nics, requests, resolve
 from .._link.select import Purge, Selection, select, to_purge
 from .._link.steps import BringUp, CreateLink, DeleteLink, OwnNode, Step
 from .._system import sriov
@@ -44,24 +43,29 @@ def attach(
     promised = index.promised()
     left = list(skipped or ())
     fitting = list(nics) if skipped is None else None
-    first: FirstLook | None = None
+    earlier: dict[tuple[str, int], dict[str, Any]] | None = None
 
     def place(host: Host, some: Sequence[Nic]) -> tuple[list[Attachment], list[Link]]:
         numbered = number_nics(some, None)
         unplaced = {nic.guest or "" for nic in nics}.difference(nic.guest or "" for nic in some)
         kept = unplaced.union(each.guest for each in left)
         leaving = to_purge(host, numbered, purge._replace(except_guests=kept)) if purge else []
-        return resolve(numbered, networks, host, defaults, leaving, promised, first), leaving
+        return resolve(numbered, networks, host, defaults, leaving, promised, earlier), leaving
 
     def decide(host: Host, _read: None) -> Decision:
-        nonlocal fitting, first
-        first = first or first_look(host)
+        nonlocal fitting, earlier
+        earlier = requests(host) if earlier is None else earlier
         if fitting is None:
             # at the first look only: no guest is skipped whose links this run has begun to create
             fitting, more = place_what_fits(nics, lambda some: place(host, some))
             left.extend(more)
         wanted, leaving = place(host, fitting)
-        lowers = [host.links[number] for number in sorted({attachment.link.lower for attachment in wanted})]
+        used = {attachment.link.lower for attachment in wanted}
+        if defaults.rebalance:
+            # which of them have a carrier is seen only when they are up
+            pools = [networks.get(name) for name in {attachment.network or "" for attachment in wanted}]
+            used.update(link.ifindex for network in pools if network is not None for link in host.pool(network))
+        lowers = [host.links[number] for number in sorted(used)]
         return Decision(host, wanted, leaving, bring_up=[BringUp(lower) for lower in lowers if not lower.is_up])
 
     steps, last = converge(decide, task)

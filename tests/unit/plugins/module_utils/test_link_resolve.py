@@ -23,11 +23,11 @@ from ansible_collections.linuxnet.macvtap.plugins.module_utils._core.model impor
     Node,
     OwnerTag,
 )
-from ansible_collections.linuxnet.macvtap.plugins.module_utils._link.placement import first_look
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._link.resolve import (
     Defaults,
     moved,
     number_nics,
+    requests,
     resolve,
 )
 from ansible_collections.linuxnet.macvtap.tests.unit.plugins.module_utils.scene import (
@@ -467,15 +467,9 @@ def test_a_link_on_a_device_that_may_be_the_missing_one_renamed_stays_unless_reb
         assert made.device == there.links[made.link.lower].name == device
 
 
-def test_what_the_first_look_has_shown_holds_for_the_whole_run():
+def test_what_earlier_tasks_asked_for_at_the_first_look_holds_for_the_whole_run():
     """The link was deleted to be created again, and another program was faster: its tag is gone."""
-    first = first_look(host(without_carrier(ETH0, "eth0"), tagged(*REQUESTED)))
+    earlier = requests(host(tagged(*REQUESTED)))
     nics = [Nic("web", 0, network="vepanet")]
-    (made,) = resolve(nics, NETWORKS, host(), Defaults(rebalance=True), first=first)
+    (made,) = resolve(nics, NETWORKS, host(), Defaults(), earlier=earlier)
     assert (made.link.mtu, identity.read_tag(made.link.alias).requested) == (1400, REQUESTED)
-    # a device that this run brought up and that has no carrier is not left for another one
-    created = macvtap(10, "macvtap0", "web", network="vepanet")
-    (stays,) = resolve(
-        nics, NETWORKS, host(without_carrier(ETH0, "eth0"), created), Defaults(rebalance=True), first=first_look(host())
-    )
-    assert stays.device == "eth0"
