@@ -110,6 +110,8 @@ def table(results):
 
 def page(results):
     """The page of the documentation."""
+    if not results:
+        return INTRODUCTION + "It writes the results of its last run on each kernel here.\n"
     text = INTRODUCTION + ".. list-table::\n   :header-rows: 1\n\n"
     rows = [("Kernel", "Distribution", "Date", "Modules", "Machine")]
     for version in sorted(results, key=lambda each: [int(part) for part in re.findall(r"\d+", each)]):
