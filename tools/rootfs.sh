@@ -84,6 +84,7 @@ enter() {
         [ ! -c "/dev/$node" ] || cp -a "/dev/$node" "dev/$node"
     done
     ln -s /proc/self/fd dev/fd
+    ln -s fd/0 dev/stdin && ln -s fd/1 dev/stdout && ln -s fd/2 dev/stderr
     ln -s pts/ptmx dev/ptmx
     mount -t devpts -o newinstance,ptmxmode=0666,mode=620,gid=5 devpts dev/pts
     mount -t tmpfs -o mode=1777,nosuid,nodev shm dev/shm

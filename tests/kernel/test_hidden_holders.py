@@ -16,6 +16,7 @@ from module_host import ATTACH, ModuleFailed, end, warnings
 
 INFO = "macvtap_info"
 KEEPERS = pathlib.Path(__file__).with_name("support") / "tap_keepers.py"
+PYTHON = "/usr/bin/python3"
 WEB = {"guest": "web", "device": "eth0"}
 #: ways to keep a tap open that /proc shows, and those that it does not
 SHOWN = ("plain", "own_table", "without_leader")
@@ -33,7 +34,8 @@ def row(host):
 
 def kept(host, way, row, *prefix):
     """A process that keeps the tap of an attachment open in one of the ways of tap_keepers.py."""
-    command = [*prefix, sys.executable, "-I", str(KEEPERS), way, row["tap_path"]]
+    # any user reaches the system's own Python, and the text of the script: a checkout may lie anywhere
+    command = [*prefix, PYTHON, "-I", "-c", KEEPERS.read_text(encoding="utf-8"), way, row["tap_path"]]
     process = host.spawn(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert process.stdout.readline() == "ready\n"
     return process
@@ -197,8 +199,8 @@ def test_a_look_that_takes_too_long_says_how_much_it_left_out(host, row):
 def test_a_file_on_a_dead_fuse_mount_makes_nobody_wait(host, row, user):
     """A user's own mount refuses root; one of root, or with allow_other, asks the server that does not answer."""
     host.run(["sh", "-c", "rm -f /dev/fuse; mknod -m 666 /dev/fuse c 10 229; mkdir -p -m 777 /run/lock/mine"])
-    script = str(KEEPERS.with_name("dead_fuse.py"))
-    command = [*user, sys.executable, "-I", script, "/run/lock/mine"]
+    script = KEEPERS.with_name("dead_fuse.py").read_text(encoding="utf-8")
+    command = [*user, PYTHON, "-I", "-c", script, "/run/lock/mine"]
     server = host.spawn(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert server.stdout.readline() == "ready\n"
     try:

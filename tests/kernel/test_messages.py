@@ -15,12 +15,15 @@ WEB = {"guest": "web", "device": "eth0"}
 
 #: Is a module for a user without any right of root's. What it needs is imported before: a checkout may lie anywhere.
 ORDINARY = """
-import importlib, os, sys
+import contextlib, importlib, os, sys
 sys.path.insert(0, sys.argv[1])
 from ansible.module_utils import basic
 plugins = "ansible_collections.linuxnet.macvtap.plugins."
 importlib.import_module(plugins + "module_utils._libvirt.network")
 module = importlib.import_module(plugins + "modules." + sys.argv[2])
+with contextlib.suppress(ImportError):
+    # ansible-core 2.19 and later; it is imported when the options are read
+    importlib.import_module("ansible.module_utils._internal._json._profiles._module_legacy_c2m")
 basic._ANSIBLE_ARGS = sys.argv[3].encode()
 basic._ANSIBLE_PROFILE = "legacy"
 os.chdir("/")
