@@ -126,7 +126,7 @@ def test_a_guest_fails_at_boot_rather_than_start_on_the_tap_of_a_user():
     name, other = f"qemu-guest-{WEB}.service", "made-with-the-filter.service"
     with three_uplinks() as host:
         version = int(host.run(["systemctl", "--version"]).stdout.split()[1])
-        spec = UnitSpec(WEB, "nobody", "nogroup", None, version, False, "/usr/bin/python3", 5, 5, False)
+        spec = UnitSpec(WEB, "nobody", "nogroup", None, version, False, "/usr/bin/python3", 5, 5)
         made = persisted(host, NICS[:1])
         (row,) = made["attachments"]
         host.run(["sh", "-c", "cat >/root/monitor.py && chmod 644 /root/monitor.py"], input=MONITOR)
