@@ -43,7 +43,7 @@ def test_what_leaves_a_guarded_tap_is_what_may(host, mode):
         SEED,
         FRAMES // len(CASES),
     ]
-    found = json.loads(host.run([str(word) for word in words]).stdout)
+    found = json.loads(host.run([str(word) for word in words], timeout=60 + FRAMES / 100).stdout)
     print("seed", SEED, "mode", mode, found["counts"])
     assert not found["wrong"], "\n".join(map(" ".join, found["wrong"]))
     dropped = host.module("macvtap_info", guest="web")["attachments"][0]["guard_dropped"]

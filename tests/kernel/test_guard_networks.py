@@ -18,7 +18,8 @@ def test_a_guard_is_that_of_the_nic_of_its_port_group_or_of_its_network(host):
     made = host.converges("macvtap_network", name="net", devices=["eth0"], guard=OF_NETWORK, portgroups=groups)
     assert made["network"]["guard"]["vlans"] == [5]
     nics = [{}, {"portgroup": "strict"}, {"portgroup": "plain"}, {"guard": {"stp": True}}]
-    rows = host.converges(ATTACH, attachments=[{"guest": "web", "network": "net", **nic} for nic in nics])["attachments"]
+    attached = host.converges(ATTACH, attachments=[{"guest": "web", "network": "net", **nic} for nic in nics])
+    rows = attached["attachments"]
     found = [(row["guard"]["vlans"], row["guard"]["addresses"], row["guard"]["stp"]) for row in rows]
     assert found == [([5], None, False), ([], ["192.0.2.0/24"], False), ([5], None, False), ([], None, True)]
     host.converges("macvtap_network", name="net", devices=["eth0"], guard={}, portgroups=groups)
