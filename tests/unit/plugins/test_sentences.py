@@ -4,7 +4,8 @@
 
 """A sentence of README or a guide about what libvirt does has a test in tests/kernel that shows it with libvirt.
 
-The guide to security names its tests itself (test_security_page).
+The guide to security names its tests itself (test_security_page), and test_libvirt_verdicts.py compares each row of
+guide_libvirt_verdicts.rst with libvirt.
 """
 
 from __future__ import annotations
@@ -130,7 +131,7 @@ def test_what_libvirt_does_is_said_nowhere_else():
     known = sorted([*OTHER, *(words for shown in SHOWN.values() for words in shown)], key=len, reverse=True)
     left = []
     for page in PAGES:
-        text = text_of(page)
+        text = "" if page.stem == "guide_libvirt_verdicts" else text_of(page)
         for words in known:
             text = text.replace(words, " … ")
         left += [f"{page.name}: {found}" for found in DOES.findall(text)]
