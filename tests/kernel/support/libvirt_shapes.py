@@ -103,7 +103,8 @@ NETWORKS = (
         Part("", BRIDGE_NET),
         Part("<bridge name='virbr7'/>", BRIDGE_NET),
         "<forward/>",
-        *(f"<forward mode='{mode}'/>" for mode in ("nat", "route", "open")),
+        *(f"<forward mode='{mode}'/>" for mode in ("nat", "route")),
+        Part("<forward mode='open'/>", newer=True),
         *(
             Part(f"<forward mode='{mode}'/><ip address='198.51.100.1' netmask='255.255.255.0'/>", BRIDGE_NET)
             for mode in ("nat", "route", "open")
@@ -264,8 +265,11 @@ DOMAINS = (
         "<interface type='internal'><source name='n'/></interface>",
         "<interface type='hostdev'><source><address type='pci' domain='0' bus='0' slot='7' function='0'/></source>"
         "</interface>",
-        "<interface type='vhostuser'><source type='unix' path='/tmp/s' mode='client'/><model type='virtio'/>"
-        "</interface>",
+        Part(
+            "<interface type='vhostuser'><source type='unix' path='/tmp/s' mode='client'/><model type='virtio'/>"
+            "</interface>",
+            newer=True,
+        ),
         "<interface type='vdpa'><source dev='/dev/vhost-vdpa-0'/></interface>",
         "<interface type='null'/>",
         "<interface type='vds'><source switchid='1' portid='1' portgroupid='p' connectionid='1'/></interface>",
@@ -314,7 +318,7 @@ DOMAINS = (
         "2:0:0:0:0:3",
         "ff:ff:ff:ff:ff:ff",
         "01:00:5e:00:00:01",
-        Part("00:00:00:00:00:00", AT_START),
+        Part("00:00:00:00:00:00", AT_START, newer=True),
         "52:54:00:aa:bb",
         "52:54:00:aa:bb:01:02",
         "52-54-00-aa-bb-01",
@@ -366,7 +370,7 @@ DOMAINS = (
         Part("<downscript path='/bin/true'/>", NOT_HERE),
         "<ip address='192.0.2.1' prefix='24'/>",
         "<route address='192.0.2.0' prefix='24' gateway='192.0.2.1'/>",
-        Part("<portForward proto='tcp'><range start='22'/></portForward>", NOT_HERE),
+        Part("<portForward proto='tcp'><range start='22'/></portForward>", NOT_HERE, newer=True),
         Part("<backenddomain name='x'/>", NOT_HERE),
     ),
     group(

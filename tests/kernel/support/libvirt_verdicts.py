@@ -210,7 +210,8 @@ def reason(document, said):
 
 
 def idle_or_missing(verdicts):
-    """Documents that differ without a reason, and reasons of parts that do not differ."""
+    """Documents that differ without a reason, and reasons of parts that do not differ, for every libvirt."""
+    verdicts = [(document, said) for document, said in verdicts if not document.part.newer]
     missing = [(each.text, *said) for each, said in verdicts if not said.agrees() and not reason(each, said)]
     differing = {each.part for each, said in verdicts if not said.agrees() and said != ("refuses", "no", "skips")}
     return missing + [each.part for each, _said in verdicts if each.part.reason and each.part not in differing]
