@@ -195,8 +195,7 @@ def domain_verdicts(host, libvirt):
         except ModuleFailed:
             here = "refuses"
         said = verdict(document, answer, here)
-        tried = said.libvirt == "accepts" and here == "refuses" and document.part.starts
-        if tried and not libvirt.starts(document.text):
+        if said.libvirt == "accepts" and here == "refuses" and not libvirt.starts(document.text):
             said = said._replace(libvirt="does not start")
         verdicts.append((document, said))
     return verdicts
