@@ -13,7 +13,7 @@ from typing import Any
 
 from .._boot import index
 from .._core.model import Attachment, Link, Network, Nic
-from .._libvirt import definitions
+from .._libvirt import definitions, state
 from .._link.host import Host
 from .._link.placement import FirstLook, first_look
 from .._link.resolve import Defaults, moved, number_nics, resolve
@@ -42,6 +42,8 @@ def attach(
     """
     # read before the first change: a file that cannot be read later would leave a run neither done nor undone
     promised = index.promised()
+    # libvirt deletes by name what it made, when the guest ends: also another link that has the name by then
+    reserved = state.made_links()
     left = list(skipped or ())
     fitting = list(nics) if skipped is None else None
     first: FirstLook | None = None
@@ -51,7 +53,7 @@ def attach(
         unplaced = {nic.guest or "" for nic in nics}.difference(nic.guest or "" for nic in some)
         kept = unplaced.union(each.guest for each in left)
         leaving = to_purge(host, numbered, purge._replace(except_guests=kept)) if purge else []
-        return resolve(numbered, networks, host, defaults, leaving, promised, first), leaving
+        return resolve(numbered, networks, host, defaults, leaving, promised, first, reserved), leaving
 
     def decide(host: Host, _read: None) -> Decision:
         nonlocal fitting, first

@@ -479,3 +479,14 @@ def test_what_the_first_look_has_shown_holds_for_the_whole_run():
         nics, NETWORKS, host(without_carrier(ETH0, "eth0"), created), Defaults(rebalance=True), first=first_look(host())
     )
     assert stays.device == "eth0"
+
+
+def test_a_reserved_name_is_left_unless_it_is_asked_for():
+    there = host(macvtap(7, "macvtap0", "web"))
+
+    def names(*nics):
+        made = resolve(number_nics(nics, None), {}, there, Defaults(), reserved={"macvtap0"})
+        return [each.link.name for each in made]
+
+    assert names(Nic("web", device="eth0"), Nic("db", device="eth0")) == ["macvtap1", "macvtap2"]
+    assert names(Nic("web", device="eth0", ifname="macvtap0")) == ["macvtap0"]
