@@ -34,6 +34,10 @@ options:
     type: list
     elements: dict
     required: true
+  original:
+    description:
+      - Domain XML from before the guest moved here. With it, NICs come from there, instead of from C(libvirt_xml).
+    type: str
 seealso:
   - module: linuxnet.macvtap.macvtap_attach
 """
@@ -58,19 +62,22 @@ _value:
 """
 
 
-def libvirt_domain(text: str, attachments: Sequence[Mapping[str, Any]]) -> str:
-    """The XML of a domain whose NICs use these attachments; everything else stays to the letter."""
+def libvirt_domain(text: str, attachments: Sequence[Mapping[str, Any]], original: str | None = None) -> str:
+    """The XML of a domain whose NICs use these attachments, or are those of ``original``; all else stays as it is."""
     data = text.encode("utf-8")
     nics = _Interfaces(data).spans
+    before = (original or "").encode("utf-8")
+    places = _Interfaces(before).spans if original is not None else None
     for attachment in sorted(attachments, key=lambda each: each["nic"], reverse=True):
         number = attachment["nic"]
-        if not 0 <= number < len(nics):
+        if not 0 <= number < min(len(nics), len(nics if places is None else places)):
             raise AnsibleFilterError(
                 f"libvirt_domain: guest {attachment['guest']} has no interface {number}, but {len(nics)} interfaces;"
                 " give the XML with which it was attached"
             )
         start, end = nics[number]
-        data = data[:start] + attachment["libvirt_xml"].encode("utf-8") + data[end:]
+        new = before[slice(*places[number])] if places else attachment["libvirt_xml"].encode("utf-8")
+        data = data[:start] + new + data[end:]
     return data.decode("utf-8")
 
 

@@ -102,7 +102,8 @@ options:
         ifname:
           description:
             - Name of the link, at most 15 bytes.
-            - Default is the first free C(macvtap%d). An existing link keeps its name.
+            - Default is the first free C(macvtap%d). An existing link keeps its name, unless libvirt created it for a
+              guest that still runs, because libvirt deletes the link of that name when the guest ends.
           type: str
         mtu:
           description:

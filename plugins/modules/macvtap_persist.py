@@ -37,7 +37,7 @@ options:
   attachments:
     description:
       - The attachments, as RV(linuxnet.macvtap.macvtap_attach#module:attachments) has them. Those that it returns in
-        check mode do as well.
+        check mode do as well. Without C(ifindex), the next boot uses the one derived for guest and NIC.
       - With O(state=absent), selects these NICs. Then C(guest) and C(nic) of each do. Without C(nic) it is the order
         of appearance within the guest.
     type: list

@@ -17,7 +17,7 @@ from typing import Any, Callable, NamedTuple
 
 from .._core import names
 from .._core.errors import InvalidInput, Refused
-from .._core.identity import INDEX_BASE, tag_text
+from .._core.identity import INDEX_BASE, derived_indexes, tag_text
 from .._core.model import MAX_NIC, MAX_QUEUES, MODES, Guard, OwnerTag
 from .._link.attributes import GUARD, KEPT, NODE_OPTIONS, OPTIONS, Option, requested, to_request
 from .._link.steps import WriteFile
@@ -136,7 +136,7 @@ def _entry(row: Mapping[str, Any], origin: str) -> Entry:
         return Entry(
             tag,
             plain(names.check_ifname(get("ifname"), "link"), "link"),
-            _index(_number(get("ifindex"), "ifindex", _INDEXES)),
+            _index(_number(get("ifindex", next(derived_indexes(tag.guest, tag.nic))), "ifindex", _INDEXES)),
             mac,
             _choice(get("mode"), "mode", MODES),
             plain(names.check_ifname(get("device"), "lower device"), "lower device"),

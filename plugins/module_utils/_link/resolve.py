@@ -8,7 +8,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import count, islice
 from types import MappingProxyType
 from typing import Any
@@ -69,7 +69,12 @@ def resolve(
     defaults: Defaults,
     leaving: Sequence[Link] = (),
     promised: Mapping[tuple[str, int], int] = MappingProxyType({}),
+<<<<<<< HEAD
     earlier: Mapping[tuple[str, int], Mapping[str, Any]] | None = None,
+=======
+    first: FirstLook | None = None,
+    reserved: Collection[str] = (),
+>>>>>>> cecfb86e2836a379b4ea822c807d4ad33112bbb5
 ) -> list[Attachment]:
     """Decide device, MAC, name and ifindex of every NIC.
 
@@ -77,7 +82,12 @@ def resolve(
     :arg networks: definitions by name, at least those the NICs name; None for one that no NIC names.
     :arg leaving: links that the same task removes: they do not count and their MACs and names are free.
     :arg promised: indexes that the next boot gives NICs of all guests: these get no other, and no others get them.
+<<<<<<< HEAD
     :arg earlier: what earlier tasks asked for, from :func:`requests` at the first look of this run; None = this is it.
+=======
+    :arg first: what the first look of this run has shown; None = this is the first.
+    :arg reserved: names that no link gets or keeps unless it is asked for.
+>>>>>>> cecfb86e2836a379b4ea822c807d4ad33112bbb5
     :returns: in the order of ``nics``; what exists already keeps its device, MAC, name and ifindex where it may.
     :raises InvalidInput, Refused: before anything is changed, naming the NIC and the way out.
     """
@@ -90,7 +100,7 @@ def resolve(
     claimed = {place.found.ifindex for place in places if place.found is not None}
     others = [link for link in host.links.values() if link.ifindex not in claimed and link.ifindex not in gone]
     macs = _choose_macs(places, host, others, defaults.mac_prefix)
-    names = _choose_names(places, others, gone, host)
+    names = _choose_names(places, others, gone, host, reserved)
     indexes = _choose_indexes(places, host, defaults.stable_index, promised)
     lacking = not_in_this_kernel(host.links.values())
     _require_in_kernel(places, lacking)
@@ -157,7 +167,9 @@ def _derived_mac(place: Place, prefix: str, used: set[str]) -> str:
     )
 
 
-def _choose_names(places: Sequence[Place], others: Sequence[Link], gone: set[int], host: Host) -> list[str]:
+def _choose_names(
+    places: Sequence[Place], others: Sequence[Link], gone: set[int], host: Host, reserved: Collection[str]
+) -> list[str]:
     taken = {link.name: link for link in others}
     # the kernel gives no link a name that is an alternative name of one, of the link itself either
     taken.update({name: link for name, link in host.by_name.items() if name != link.name and link.ifindex not in gone})
@@ -175,13 +187,13 @@ def _choose_names(places: Sequence[Place], others: Sequence[Link], gone: set[int
                 f" ifindex {holder.ifindex}); choose another ifname or omit it",
                 holder,
             )
-    asked = {place.nic.ifname for place in places}
+    unusable = {place.nic.ifname for place in places}.union(reserved)
     names = [
-        # an existing link keeps its name, unless another NIC asks for just that one
-        place.nic.ifname or (place.found.name if place.found is not None and place.found.name not in asked else None)
+        # an existing link keeps its name, unless another NIC asks for just that one, or it is reserved
+        place.nic.ifname or (place.found.name if place.found is not None and place.found.name not in unusable else None)
         for place in places
     ]
-    used = set(taken).union(name for name in names if name)
+    used = {*taken, *reserved, *filter(None, names)}
     free = (name for name in map("macvtap%d".__mod__, count()) if name not in used)
     return [name or next(free) for name in names]
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from .._boot import index
 from .._core.model import Attachment, Link, Network, Nic
-from .._libvirt import definitions
+from .._libvirt import definitions, state
 from .._link.host import Host
 from .._link.resolve import Defaults, moved, number_nics, requests, resolve
 from .._link.select import Purge, Selection, select, to_purge
@@ -41,6 +41,8 @@ def attach(
     """
     # read before the first change: a file that cannot be read later would leave a run neither done nor undone
     promised = index.promised()
+    # libvirt deletes by name what it made, when the guest ends: also another link that has the name by then
+    reserved = state.made_links()
     left = list(skipped or ())
     fitting = list(nics) if skipped is None else None
     earlier: dict[tuple[str, int], dict[str, Any]] | None = None
@@ -50,7 +52,11 @@ def attach(
         unplaced = {nic.guest or "" for nic in nics}.difference(nic.guest or "" for nic in some)
         kept = unplaced.union(each.guest for each in left)
         leaving = to_purge(host, numbered, purge._replace(except_guests=kept)) if purge else []
+<<<<<<< HEAD
         return resolve(numbered, networks, host, defaults, leaving, promised, earlier), leaving
+=======
+        return resolve(numbered, networks, host, defaults, leaving, promised, first, reserved), leaving
+>>>>>>> cecfb86e2836a379b4ea822c807d4ad33112bbb5
 
     def decide(host: Host, _read: None) -> Decision:
         nonlocal fitting, earlier

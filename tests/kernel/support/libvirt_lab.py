@@ -37,7 +37,7 @@ DOMAIN = """\
 MAKE_NODES = r"""
 import glob, os, time
 while True:
-    for path in glob.glob("/sys/class/net/macvtap*/macvtap/tap*/dev"):
+    for path in glob.glob("/sys/class/net/*/macvtap/tap*/dev"):
         node = "/dev/" + path.split("/")[-2]
         try:
             with open(path) as file:

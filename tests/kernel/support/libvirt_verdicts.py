@@ -195,8 +195,7 @@ def domain_verdicts(host, libvirt):
         except ModuleFailed:
             here = "refuses"
         said = verdict(document, answer, here)
-        tried = said.libvirt == "accepts" and here == "refuses" and document.part.starts
-        if tried and not libvirt.starts(document.text):
+        if said.libvirt == "accepts" and here == "refuses" and not libvirt.starts(document.text):
             said = said._replace(libvirt="does not start")
         verdicts.append((document, said))
     return verdicts
@@ -210,7 +209,8 @@ def reason(document, said):
 
 
 def idle_or_missing(verdicts):
-    """Documents that differ without a reason, and reasons of parts that do not differ."""
+    """Documents that differ without a reason, and reasons of parts that do not differ, for every libvirt."""
+    verdicts = [(document, said) for document, said in verdicts if not document.part.newer]
     missing = [(each.text, *said) for each, said in verdicts if not said.agrees() and not reason(each, said)]
     differing = {each.part for each, said in verdicts if not said.agrees() and said != ("refuses", "no", "skips")}
     return missing + [each.part for each, _said in verdicts if each.part.reason and each.part not in differing]

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A sentence of README or a guide about what libvirt does has a test in tests/kernel that shows it with libvirt.
+"""A sentence of README, guides or modules about what libvirt does has a test in tests/kernel that shows it.
 
 The guide to security names its tests itself (test_security_page), and test_libvirt_verdicts.py compares each row of
 guide_libvirt_verdicts.rst with libvirt.
@@ -17,7 +17,11 @@ import re
 import pytest
 
 CHECKOUT = pathlib.Path(__file__).resolve().parents[3]
-PAGES = [CHECKOUT / "README.md", *sorted((CHECKOUT / "docs" / "docsite" / "rst").glob("*.rst"))]
+PAGES = [
+    CHECKOUT / "README.md",
+    *sorted((CHECKOUT / "docs" / "docsite" / "rst").glob("*.rst")),
+    *sorted((CHECKOUT / "plugins" / "modules").glob("*.py")),
+]
 #: test → what it shows
 SHOWN = {
     "test_libvirt_habits.py::test_what_libvirt_drops_without_a_word": (
@@ -88,6 +92,7 @@ SHOWN = {
         "is the queueing discipline of the link, to ``noqueue``.",
         "libvirt leaves such a link as it is.",
         "libvirt uses the tap and keeps the link.",
+        "libvirt uses this tap and leaves the link alone",
     ),
     "test_libvirt_wrong_tap.py::test_libvirt_opens_the_tap_of_a_user_when_the_link_is_there_and_its_node_is_not": (
         "libvirt opens ``/dev/tapN`` by the index of the link that the domain names, and does not compare device",
@@ -95,6 +100,12 @@ SHOWN = {
     ),
     "test_libvirt_neighbour.py::test_links_that_libvirt_made_are_told_from_ours_and_left_alone": (
         "lists the links that libvirt created for a running domain.",
+        "libvirt made this link, as libvirt's own files tell",
+    ),
+    "test_libvirt_hand_over.py::test_running_guests_move_here_and_back": (
+        "because libvirt deletes the link of that name when the guest ends.",
+        "libvirt deletes a link by its name when the guest ends, so the link stays",
+        "libvirt also gives the lower device its own MAC address back at that end",
     ),
 }
 #: words like these that say something of this collection, or of the order of a boot
@@ -107,11 +118,26 @@ OTHER = (
     "``belongs to a bridge that libvirt makes``",
     "``two owners: libvirt made it too``",
     "Guests that libvirt attaches get links that libvirt creates.",
+    "Moves guests back, to links that libvirt creates.",
+    "The playbook takes over the links that libvirt made,",
+    "libvirt made for the running guest, so that",
+    "unless libvirt created it for a guest that still runs,",
 )
 DOES = re.compile(
     r"\blibvirt (?:then |still |silently )?(?:accepts|created|creates|defines|deletes|does not|drops|generates|gives"
     r"|ignores|leaves|loses|made|makes|notices|opens|refuses|sets|starts|supports|takes|uses|writes)\b[^.;:]*"
 )
+
+
+def summary():
+    """What ``tools/claims.sh`` prints."""
+    claims = sum(map(len, SHOWN.values()))
+    text = (CHECKOUT / "docs" / "docsite" / "rst" / "guide_libvirt_verdicts.rst").read_text(encoding="utf-8")
+    networks, domains = re.findall(r"(\d+)\s(?:network documents|documents of guests)", text)
+    return (
+        f"{claims} sentences about libvirt in README, guides and modules, shown by {len(SHOWN)} tests with libvirt;"
+        f" {networks} network documents and {domains} documents of guests with libvirt's verdict."
+    )
 
 
 def text_of(page):

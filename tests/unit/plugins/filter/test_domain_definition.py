@@ -51,6 +51,13 @@ def test_several_nics_change_at_once():
     assert new == DOMAIN.replace(OLD, second).replace("<interface type='user>'/>", first)
 
 
+def test_nics_come_back_from_the_original():
+    new = libvirt_domain(DOMAIN, [attachment(2)]).replace("two", "three")
+    assert libvirt_domain(new, [attachment(2)], original=DOMAIN) == DOMAIN.replace("two", "three")
+    with pytest.raises(AnsibleFilterError, match="has no interface 2"):
+        libvirt_domain(new, [attachment(2)], original=DOMAIN.replace(OLD, ""))
+
+
 def test_nothing_to_replace_is_nothing_changed():
     assert libvirt_domain(DOMAIN, []) == DOMAIN
 

@@ -196,6 +196,10 @@ def test_files_of_1_0_are_read_and_written_again_to_the_letter():
     assert OLD_RULE.format(*indexes) in new[files.UDEV_RULES]
 
 
+def test_without_an_index_it_is_the_one_derived_for_the_nic():
+    assert entries(row(ifindex=None)) == entries(row())
+
+
 @pytest.mark.parametrize(
     ("values", "message"),
     [
