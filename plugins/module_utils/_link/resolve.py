@@ -69,12 +69,8 @@ def resolve(
     defaults: Defaults,
     leaving: Sequence[Link] = (),
     promised: Mapping[tuple[str, int], int] = MappingProxyType({}),
-<<<<<<< HEAD
     earlier: Mapping[tuple[str, int], Mapping[str, Any]] | None = None,
-=======
-    first: FirstLook | None = None,
     reserved: Collection[str] = (),
->>>>>>> cecfb86e2836a379b4ea822c807d4ad33112bbb5
 ) -> list[Attachment]:
     """Decide device, MAC, name and ifindex of every NIC.
 
@@ -82,12 +78,8 @@ def resolve(
     :arg networks: definitions by name, at least those the NICs name; None for one that no NIC names.
     :arg leaving: links that the same task removes: they do not count and their MACs and names are free.
     :arg promised: indexes that the next boot gives NICs of all guests: these get no other, and no others get them.
-<<<<<<< HEAD
     :arg earlier: what earlier tasks asked for, from :func:`requests` at the first look of this run; None = this is it.
-=======
-    :arg first: what the first look of this run has shown; None = this is the first.
     :arg reserved: names that no link gets or keeps unless it is asked for.
->>>>>>> cecfb86e2836a379b4ea822c807d4ad33112bbb5
     :returns: in the order of ``nics``; what exists already keeps its device, MAC, name and ifindex where it may.
     :raises InvalidInput, Refused: before anything is changed, naming the NIC and the way out.
     """

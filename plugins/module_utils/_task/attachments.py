@@ -52,11 +52,7 @@ def attach(
         unplaced = {nic.guest or "" for nic in nics}.difference(nic.guest or "" for nic in some)
         kept = unplaced.union(each.guest for each in left)
         leaving = to_purge(host, numbered, purge._replace(except_guests=kept)) if purge else []
-<<<<<<< HEAD
-        return resolve(numbered, networks, host, defaults, leaving, promised, earlier), leaving
-=======
-        return resolve(numbered, networks, host, defaults, leaving, promised, first, reserved), leaving
->>>>>>> cecfb86e2836a379b4ea822c807d4ad33112bbb5
+        return resolve(numbered, networks, host, defaults, leaving, promised, earlier, reserved), leaving
 
     def decide(host: Host, _read: None) -> Decision:
         nonlocal fitting, earlier

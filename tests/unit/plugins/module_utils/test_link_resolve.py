@@ -473,14 +473,6 @@ def test_what_earlier_tasks_asked_for_at_the_first_look_holds_for_the_whole_run(
     nics = [Nic("web", 0, network="vepanet")]
     (made,) = resolve(nics, NETWORKS, host(), Defaults(), earlier=earlier)
     assert (made.link.mtu, identity.read_tag(made.link.alias).requested) == (1400, REQUESTED)
-<<<<<<< HEAD
-=======
-    # a device that this run brought up and that has no carrier is not left for another one
-    created = macvtap(10, "macvtap0", "web", network="vepanet")
-    (stays,) = resolve(
-        nics, NETWORKS, host(without_carrier(ETH0, "eth0"), created), Defaults(rebalance=True), first=first_look(host())
-    )
-    assert stays.device == "eth0"
 
 
 def test_a_reserved_name_is_left_unless_it_is_asked_for():
@@ -492,4 +484,3 @@ def test_a_reserved_name_is_left_unless_it_is_asked_for():
 
     assert names(Nic("web", device="eth0"), Nic("db", device="eth0")) == ["macvtap1", "macvtap2"]
     assert names(Nic("web", device="eth0", ifname="macvtap0")) == ["macvtap0"]
->>>>>>> cecfb86e2836a379b4ea822c807d4ad33112bbb5
