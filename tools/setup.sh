@@ -34,7 +34,7 @@ declare -A packages=(
     # QEMU, and what the image of the guests is made of.
     [guests]="busybox-static qemu-system-x86"
     # Clients and neighbours of our links, for the tests.
-    [neighbours]="dhcpcd-base libvirt-clients libvirt-daemon-system network-manager systemd udev"
+    [neighbours]="dhcpcd-base libvirt-clients libvirt-daemon-system network-manager nftables systemd udev"
     [linters]=""
 )
 declare -A requirements=([python]="tests/requirements.txt" [linters]="tests/requirements-lint.txt")
