@@ -97,7 +97,9 @@ def host(module_host):
 @pytest.fixture
 def guests(host, all_guests):
     all_guests.names = list(GUESTS)
-    return all_guests
+    yield all_guests
+    for name in GUESTS:
+        all_guests.virsh("destroy", name, check=False)
 
 
 def without_counts(links):

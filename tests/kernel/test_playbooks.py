@@ -120,6 +120,7 @@ def test_a_guest_that_runs_keeps_its_tap_from_being_torn_down(host, play):
         ("first_vepa_host", {}, "Set the NIC that the guests share"),
         ("tear_down", {"tear_down_networks": "n", "tear_down_everything": True}, "but not both"),
         ("migrate_from_libvirt", {"migrate_from_libvirt_guests": "web"}, "to lists of names"),
+        ("migrate_to_libvirt", {"migrate_to_libvirt_guests": "web"}, "to a list of names"),
     ],
     ids=str,
 )

@@ -184,7 +184,7 @@ def verdict(document, answer, here):
 
 
 def domain_verdicts(host, libvirt):
-    """:returns: (document, verdict) of the domains. One that only libvirt takes is started, too."""
+    """:returns: (document, verdict) of the domains. One that may differ at its start is started, too."""
     found = [*documents(shapes.DOMAINS, shapes.DOMAIN), *documents([shapes.DOCUMENTS])]
     verdicts = []
     for document, answer in zip(found, libvirt.ask("domain", [(each.text, each.name) for each in found])):
@@ -195,7 +195,8 @@ def domain_verdicts(host, libvirt):
         except ModuleFailed:
             here = "refuses"
         said = verdict(document, answer, here)
-        if said.libvirt == "accepts" and here == "refuses" and not libvirt.starts(document.text):
+        tried = here == "refuses" or (here == "accepts" and document.part.reason)
+        if said.libvirt == "accepts" and tried and not libvirt.starts(document.text):
             said = said._replace(libvirt="does not start")
         verdicts.append((document, said))
     return verdicts
