@@ -21,8 +21,6 @@ PAGE = CHECKOUT / "docs/docsite/rst/guide_kernels.rst"
 DEFAULT = ("6.1", "6.12")
 #: of the tests against the kernel, those whose subject kernels do differently: names, lower devices, a boot
 SHARE = ("tests/kernel/test_attach_names.py", "tests/kernel/test_lower_devices.py")
-#: of the scenarios, all but those that boot once more under another network manager
-SCENARIOS_SHARE = ("-k", "not NetworkManager and not networking")
 SUITES = {"bookworm": "Debian 12", "trixie": "Debian 13"}
 INTRODUCTION = """\
 ..
@@ -89,8 +87,6 @@ def test(kernel, share, tests):
         "--machine",
         f"{suite}/{kernel}",
     ]
-    if share:
-        scenarios += SCENARIOS_SHARE
     result = {"suite": suite, "date": datetime.datetime.now(datetime.timezone.utc).date().isoformat()}
     result["modules"] = run(f"Linux {path.name}: modules", modules)
     if not tests:
