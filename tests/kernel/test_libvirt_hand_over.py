@@ -11,11 +11,10 @@ import json
 import re
 
 import pytest
-from libvirt_lab import CONSOLE, Libvirtd
+from libvirt_lab import CONSOLE, PLAIN_DOMAIN, Libvirtd
 from module_host import RESET
 from qemu_lab import guest_image
 from test_libvirt_migration import Moving, domain
-from test_playbooks import DOMAIN, play  # noqa: F401
 
 NETWORK = "<network><name>vepanet</name><forward mode='vepa' dev='eth0'/></network>"
 MAC = "<mac address='52:54:00:00:00:{:02x}'/>"
@@ -53,7 +52,9 @@ class Guests:
         self.virsh("net-define", "/dev/stdin", input=NETWORK)
         self.virsh("net-start", "vepanet")
         for name, interfaces in GUESTS.items():
-            text = domain(self.web, interfaces) if name == "web" else DOMAIN.format(name=name, interfaces=interfaces)
+            text = (
+                domain(self.web, interfaces) if name == "web" else PLAIN_DOMAIN.format(name=name, interfaces=interfaces)
+            )
             self.virsh("define", "/dev/stdin", input=text)
 
     def start(self):
@@ -106,7 +107,7 @@ def without_counts(links):
     return {name: (row["ifindex"], row["address"], row.get("ifalias"), row["flags"]) for name, row in links.items()}
 
 
-def test_running_guests_move_here_and_back(host, play, guests):  # noqa: F811
+def test_running_guests_move_here_and_back(host, play, guests):
     there = {"migrate_from_libvirt_guests": list(GUESTS), "migrate_from_libvirt_running": True}
     back = {"migrate_to_libvirt_guests": list(GUESTS)}
     guests.start()
@@ -141,7 +142,7 @@ def test_running_guests_move_here_and_back(host, play, guests):  # noqa: F811
     assert host.links() == {}
 
 
-def test_links_of_guests_that_moved_stay_when_the_guests_end(host, play, guests):  # noqa: F811
+def test_links_of_guests_that_moved_stay_when_the_guests_end(host, play, guests):
     guests.names = ["bridge", "passthrough"]
     there = {"migrate_from_libvirt_guests": guests.names, "migrate_from_libvirt_running": True}
     back = {"migrate_to_libvirt_guests": guests.names}

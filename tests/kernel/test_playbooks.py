@@ -9,23 +9,9 @@ import re
 from html.parser import HTMLParser
 
 import pytest
-from libvirt_lab import Libvirtd
+from libvirt_lab import PLAIN_DOMAIN, Libvirtd
 
 NETWORK = "<network><name>{name}</name><forward mode='{mode}'><interface dev='{device}'/></forward></network>"
-DOMAIN = """\
-<domain type='qemu'>
-  <name>{name}</name>
-  <memory unit='MiB'>32</memory>
-  <os><type arch='x86_64'>hvm</type></os>
-  <devices>
-    <emulator>/usr/bin/qemu-system-x86_64</emulator>
-    <controller type='usb' model='none'/>
-    <memballoon model='none'/>
-    <graphics type='vnc' passwd='secret'/>
-    {interfaces}
-  </devices>
-</domain>
-"""
 #: an element that is no NIC of the guest
 METADATA = "  <metadata><a:b xmlns:a='urn:a'><interface type='direct'/></a:b></metadata>\n"
 VLAN = "<vlan><tag id='4'/></vlan>"
@@ -38,22 +24,6 @@ DIRECT_NIC = (
     "<interface type='direct' trustGuestRxFilters='yes'><mac address='52:54:00:00:00:03'/>"
     "<source dev='eth1' mode='bridge'/><model type='virtio'/><driver queues='2'/></interface>"
 )
-
-
-@pytest.fixture
-def play(host, ansible):
-    """Run a playbook of the collection with these variables; return (number of changed tasks, output).
-
-    A task that fails fails the test, unless ``fails`` is true.
-    """
-
-    def run(name, *words, fails=False, **variables):
-        command = ("ansible-playbook", f"linuxnet.macvtap.{name}", "--extra-vars", json.dumps(variables), *words)
-        status, output = ansible(*command, ANSIBLE_PIPELINING="true")
-        assert (status != 0) == fails, output
-        return ansible.changed(), output
-
-    return run
 
 
 def taps(host):
@@ -207,8 +177,8 @@ def test_migrate_from_libvirt_moves_guests_that_rest_and_leaves_those_that_run(h
     libvirtd.virsh("net-define", "/dev/stdin", input=tagged.replace("</network>", f"{VLAN}</network>"))
     web = USER_NIC + NETWORK_NIC.format(network="vepanet") + DIRECT_NIC
     filtered = NETWORK_NIC.format(network="nat").replace("<rom", "<filterref filter='clean-traffic'/><rom")
-    libvirtd.virsh("define", "/dev/stdin", input=DOMAIN.format(name="web", interfaces=web))
-    libvirtd.virsh("define", "/dev/stdin", input=DOMAIN.format(name="runs", interfaces=USER_NIC))
+    libvirtd.virsh("define", "/dev/stdin", input=PLAIN_DOMAIN.format(name="web", interfaces=web))
+    libvirtd.virsh("define", "/dev/stdin", input=PLAIN_DOMAIN.format(name="runs", interfaces=USER_NIC))
     for name, nics in {
         "later": DIRECT_NIC.replace("00:03", "00:05"),
         "limited": DIRECT_NIC.replace("00:03", "00:06").replace(
@@ -218,7 +188,7 @@ def test_migrate_from_libvirt_moves_guests_that_rest_and_leaves_those_that_run(h
         "R&amp;D": filtered.replace("00:02", "00:09") + DIRECT_NIC.replace("00:03", "00:0a"),
         "natted": NETWORK_NIC.format(network="nat").replace("00:02", "00:08"),
     }.items():
-        text = DOMAIN.format(name=name, interfaces=nics)
+        text = PLAIN_DOMAIN.format(name=name, interfaces=nics)
         libvirtd.virsh("define", "/dev/stdin", input=text.replace("  <memory", METADATA + "  <memory"))
     libvirtd.virsh("start", "--paused", "runs")
     pid = host.run(["pgrep", "-f", "guest=runs"]).stdout.split()
@@ -280,7 +250,7 @@ def test_migrate_from_libvirt_moves_guests_that_rest_and_leaves_those_that_run(h
 
 def test_migrate_from_files_needs_no_virsh(host, play, tmp_path):
     (tmp_path / "net.xml").write_text(NETWORK.format(name="n", mode="vepa", device="eth0"), encoding="utf-8")
-    domain = DOMAIN.format(name="web", interfaces=USER_NIC + NETWORK_NIC.format(network="n"))
+    domain = PLAIN_DOMAIN.format(name="web", interfaces=USER_NIC + NETWORK_NIC.format(network="n"))
     (tmp_path / "web.xml").write_text(domain, encoding="utf-8")
     files = {
         "migrate_from_libvirt_network_files": [str(tmp_path / "net.xml")],

@@ -36,7 +36,7 @@ class Default(NamedTuple):
 
 def _check_broadcast_queue(value: Any, where: str) -> None:
     allowed = next(option.allowed for option in OPTIONS if option.name == "broadcast_queue")
-    if type(value) is not int or value not in allowed:
+    if isinstance(value, bool) or not isinstance(value, int) or value not in allowed:
         raise InvalidInput(f"{where} {shown(value)} is not possible; it must be {allowed[0]} to {allowed[-1]}")
 
 

@@ -58,7 +58,7 @@ def _check_direction(value: Any, where: str) -> None:
         number = value.get(name)
         if number is None and name != "average":
             continue
-        if type(number) is not int or number not in allowed:
+        if isinstance(number, bool) or not isinstance(number, int) or number not in allowed:
             raise InvalidInput(
                 f"{where} {name} {shown(number)} is not possible; it must be {allowed[0]} to {allowed[-1]}"
             )

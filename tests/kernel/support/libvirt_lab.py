@@ -47,6 +47,22 @@ while True:
     time.sleep(0.01)
 """
 
+#: a domain without anything to boot; its interfaces are still to be named
+PLAIN_DOMAIN = """\
+<domain type='qemu'>
+  <name>{name}</name>
+  <memory unit='MiB'>32</memory>
+  <os><type arch='x86_64'>hvm</type></os>
+  <devices>
+    <emulator>/usr/bin/qemu-system-x86_64</emulator>
+    <controller type='usb' model='none'/>
+    <memballoon model='none'/>
+    <graphics type='vnc' passwd='secret'/>
+    {interfaces}
+  </devices>
+</domain>
+"""
+
 
 class Libvirtd:
     """libvirtd in a hypervisor; it ends with the lab.

@@ -410,3 +410,19 @@ def ansible(host, tmp_path):
 
     run.changed = controller.changed
     return run
+
+
+@pytest.fixture
+def play(host, ansible):
+    """Run a playbook of the collection with these variables; return (number of changed tasks, output).
+
+    A task that fails fails the test, unless ``fails`` is true.
+    """
+
+    def run(name, *words, fails=False, **variables):
+        command = ("ansible-playbook", f"linuxnet.macvtap.{name}", "--extra-vars", json.dumps(variables), *words)
+        status, output = ansible(*command, ANSIBLE_PIPELINING="true")
+        assert (status != 0) == fails, output
+        return ansible.changed(), output
+
+    return run
