@@ -164,7 +164,7 @@ options:
             - Both directions are shaped. Frames wait in a queue, and are dropped only when it is full.
             - Default is that of the port group, else that of the network, else no limit. An empty dictionary means no
               limit.
-            - A change applies while the guest runs, without loss of a frame that waits.
+            - A change applies while the guest runs.
             - Requires the kernel's C(tbf), and for C(inbound) also C(ifb), C(clsact), C(u32) and C(mirred).
             - For each NIC with a limit of C(inbound) there is an C(ifb), named C(mvtp) and the link's interface index
               in hexadecimal.
