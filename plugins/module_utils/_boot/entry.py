@@ -122,11 +122,14 @@ def _entry(row: Mapping[str, Any], origin: str) -> Entry:
 
     try:
         network = row.get("network")
+        # what identifies a link is asked for first
+        guest, nic = names.check_guest_name(get("guest")), _number(get("nic"), "nic", _NICS)
+        ifname = plain(names.check_ifname(get("ifname"), "link"), "link")
         mac, asked = names.check_mac(get("mac")), row.get(GUARD)
         guard = None if asked is None else of_link(parse(asked), mac)
         tag = OwnerTag(
-            names.check_guest_name(get("guest")),
-            _number(get("nic"), "nic", _NICS),
+            guest,
+            nic,
             None if network is None else names.check_network_name(network),
             _number(row.get("queues") or 1, "queues", _QUEUES),
             _requested(row.get("requested") or {}),
@@ -135,8 +138,8 @@ def _entry(row: Mapping[str, Any], origin: str) -> Entry:
         tag_text(tag)
         return Entry(
             tag,
-            plain(names.check_ifname(get("ifname"), "link"), "link"),
-            _index(_number(get("ifindex", next(derived_indexes(tag.guest, tag.nic))), "ifindex", _INDEXES)),
+            ifname,
+            _index(_number(get("ifindex", next(derived_indexes(guest, nic))), "ifindex", _INDEXES)),
             mac,
             _choice(get("mode"), "mode", MODES),
             plain(names.check_ifname(get("device"), "lower device"), "lower device"),
