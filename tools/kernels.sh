@@ -6,7 +6,8 @@
 # kernels.sh [--share] [--test FILE]... [KERNEL...]: the tests on other kernels, in virtual machines: those of tests/kernel
 # with this machine's files, and the scenarios of tests/vm on a whole Debian. KERNEL: the beginning of a version that
 # Debian 12, Debian 13 or their backports have; default: 6.1 and 6.12. The first run downloads and builds these machines.
-# --share: a part of it, in the time that CI has. --test: only these files of tests/kernel.
+# --share: the scenarios, and those files of tests/kernel whose subject differs most between kernels. --test: only these
+# files of tests/kernel.
 set -euo pipefail
 
 # shellcheck source=tools/surroundings.sh

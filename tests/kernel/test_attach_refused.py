@@ -37,7 +37,7 @@ def devices(host):
         ("tun0", "name an Ethernet device"),
         ("tap0", "name an Ethernet device"),
         ("", "is empty"),
-        ("x" * 16, "16 bytes"),
+        ("x" * 128, "128 bytes"),
         ("a b", "contains ' '"),
     ],
 )
@@ -62,7 +62,7 @@ def test_a_device_that_cannot_carry_a_macvtap_is_refused(devices, device, told):
         ({"ifname": "x" * 16}, "16 bytes"),
         ({"mtu": 67}, "mtu 67"),
         ({"mtu": 1501}, "68 to 1500"),
-        ({"mtu": 0}, "mtu 0"),
+        ({"mtu": 1}, "mtu 1"),
         ({"queues": 0}, "1 to 256"),
         ({"queues": 257}, "1 to 256"),
         ({"nic": -1}, "nic -1"),

@@ -181,6 +181,8 @@ def test_every_playbook_takes_every_shared_option(host, playbook, places, tmp_pa
         ("tear_down", {"networks": "vepanet"}, False),
         ("migrate_from_libvirt", {"%s_files" % kind: [str(path)] for kind, (path, _text) in files.items()}, True),
         ("tear_down", {"everything": True}, False),
+        # libvirt's own driver for tests: no daemon
+        ("migrate_to_libvirt", {"uri": "test:///default"}, False),
     ]
     assert {name for name, *_rest in runs} == {path.stem for path in CHECKOUT.glob("playbooks/*.yml")}
     for name, variables, is_there in runs:

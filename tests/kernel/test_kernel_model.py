@@ -115,14 +115,14 @@ def random_operation(rng, devices, modes, names):
 
 def model_of(links):
     from ansible_collections.linuxnet.macvtap.plugins.module_utils._core.model import Link
-    from ansible_collections.linuxnet.macvtap.tests.unit.plugins.module_utils.kernel_model import KernelModel
+    from ansible_collections.linuxnet.macvtap.tests.unit.plugins.module_utils.kernel_model import Device, KernelModel
 
     kernel = KernelModel()
     kernel.links.clear()
     for row in links:
         link = Link(*row)
-        told_apart = ("ifindex", "name", "operstate", "lower_netnsid", "queue_length", "qdisc")
-        facts = {field: value for field, value in link._asdict().items() if field not in told_apart}
+        known = Device.__dataclass_fields__.keys() - {"ifindex", "name"}
+        facts = {field: value for field, value in link._asdict().items() if field in known}
         kernel.add_device(link.name, link.ifindex, netnsid=link.lower_netnsid, **facts)
     return kernel
 

@@ -40,6 +40,9 @@ Tested kernels
 - *Machine*: scenarios on a whole Debian, with its systemd and udev and an SR-IOV card: reboots, lower devices of many
   kinds, lower devices that go and come back, virtual functions.
 
+*Share* means the scenarios and those tests of the modules whose subject differs most between kernels: names, and lower
+devices.
+
 """
 
 
@@ -87,7 +90,8 @@ def test(kernel, share, tests):
         "--machine",
         f"{suite}/{kernel}",
     ]
-    result = {"suite": suite, "date": datetime.datetime.now(datetime.timezone.utc).date().isoformat()}
+    date = datetime.datetime.now(datetime.timezone.utc).date().isoformat()
+    result = {"suite": suite, "date": date, "tests": "share" if share else "all"}
     result["modules"] = run(f"Linux {path.name}: modules", modules)
     if not tests:
         result["machine"] = run(f"Linux {path.name}, {SUITES[suite]}: machine", scenarios)
@@ -109,11 +113,11 @@ def page(results):
     if not results:
         return INTRODUCTION + "It writes the results of its last run on each kernel here.\n"
     text = INTRODUCTION + ".. list-table::\n   :header-rows: 1\n\n"
-    rows = [("Kernel", "Distribution", "Date", "Modules", "Machine")]
+    rows = [("Kernel", "Distribution", "Date", "Tests", "Modules", "Machine")]
     for version in sorted(results, key=lambda each: [int(part) for part in re.findall(r"\d+", each)]):
         result = results[version]
         parts = figures(result["modules"]), figures(result.get("machine"))
-        rows.append((version, SUITES[result["suite"]], result["date"], *parts))
+        rows.append((version, SUITES[result["suite"]], result["date"], result["tests"], *parts))
     for row in rows:
         text += "".join(f"   {'*' if not column else ' '} - {word}\n" for column, word in enumerate(row))
     return text
@@ -122,7 +126,7 @@ def page(results):
 def main():
     """Run what is asked for; exits with 1 when something failed."""
     parser = argparse.ArgumentParser(prog="tools/kernels.sh")
-    parser.add_argument("--share", action="store_true", help="the part that make test runs, on Debian 12's kernel")
+    parser.add_argument("--share", action="store_true", help="a part of the tests, on Debian 12's kernel")
     parser.add_argument("--test", action="append", default=[], help="only this file of tests/kernel")
     parser.add_argument("kernels", nargs="*", help="beginnings of versions, such as 6.1, 6.12.95 or 7")
     asked = parser.parse_args()
@@ -131,7 +135,7 @@ def main():
         version, result = test(kernel, asked.share, asked.test)
         results[version] = result
     print("", *table(results), sep="\n")
-    if not (asked.share or asked.test):
+    if not asked.test:
         known = {**json.loads(RESULTS.read_text()), **results}
         RESULTS.write_text(json.dumps(known, indent=2, sort_keys=True) + "\n")
         PAGE.write_text(page(known))

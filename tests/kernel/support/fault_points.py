@@ -82,7 +82,7 @@ class Points:
         socket.socket.send = self._watched_send(socket.socket.send)
         socket.socket.recv = self._watched_recv(socket.socket.recv)
         rtnetlink = sys.modules[PLUGINS + "module_utils._system.rtnetlink"]
-        rtnetlink._import_pyroute2 = self._watched_pyroute2(rtnetlink._import_pyroute2)
+        rtnetlink.import_pyroute2 = self._watched_pyroute2(rtnetlink.import_pyroute2)
 
     def reach(self, kind, detail):
         """Count a point; return the Fault when it is to fail."""
