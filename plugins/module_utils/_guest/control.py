@@ -143,7 +143,11 @@ def _wants(qmp: Qmp, path: str, mac: str) -> tuple[str, ...]:
     used = [_expected(found, dict).get("main-mac"), *_expected(found.get("unicast-table", []), list)]
     others = sorted({_expected(other, str).lower() for other in used} - {mac})
     wants = [f"MAC {shown(other)}" for other in others[:_NAMED]]
-    return (*wants, *(["all frames (promiscuous mode)"] if found.get("promiscuous") is True else []))
+    # a device on which no driver has set a filter yet is promiscuous too
+    is_set = found.get("multicast-table") or found.get("unicast-table")
+    if found.get("promiscuous") is True and is_set:
+        wants.append("all frames (promiscuous mode)")
+    return tuple(wants)
 
 
 def _expected(value: Any, kind: type) -> Any:
