@@ -42,7 +42,7 @@ def test_a_nic_has_the_broadcast_queue_of_its_network_unless_it_asks_for_another
 def test_the_definition_is_one_that_libvirt_takes_and_prints_again(libvirt, host):
     wanted = {"name": "vepanet", "devices": ["eth0"], "broadcast_queue": 5000, "portgroups": GROUPS}
     network = host.converges(NETWORK, **wanted)["network"]
-    assert network["portgroups"] == [{"default": False, **group} for group in GROUPS]
+    assert network["portgroups"] == [{"default": False, "bandwidth": None, "guard": None, **group} for group in GROUPS]
     libvirt.virsh("net-define", "--validate", network["path"])
     dump = libvirt.virsh("net-dumpxml", "--inactive", "vepanet").stdout
     libvirt.virsh("net-undefine", "vepanet")
