@@ -50,9 +50,8 @@ attempt() {
     local what=$1 status=0 said functions
     shift
     echo "setup: $what"
-    # One substitution in a word: bash 5.2 loses a trap that comes due before a second one. And one that ends by Ctrl-C
-    # ends this script before its trap.
-    functions=$(trap '' INT TERM HUP && declare -f && declare -p root policy mark)
+    # One substitution in a word: bash 5.2 loses a trap that comes due before a second one.
+    functions=$(declare -f && declare -p root policy mark)
     bounded "$BASH" -euo pipefail -c "$functions; \"\$@\"" setup "$@" </dev/null >"$log" 2>&1 || status=$?
     [ "$status" -ne 0 ] || return 0
     said=$(grep -m 1 -iE '^(E|error|fatal)\b' "$log" || grep . "$log" | tail -n 1) || true
