@@ -49,10 +49,10 @@ give_up() {
 attempt() {
     local what=$1 status=0 said functions
     shift
+    functions=$(declare -f && declare -p root policy mark log)
     echo "setup: $what"
-    # One substitution in a word: bash 5.2 loses a trap that comes due before a second one.
-    functions=$(declare -f && declare -p root policy mark)
-    bounded "$BASH" -euo pipefail -c "$functions; \"\$@\"" setup "$@" </dev/null >"$log" 2>&1 || status=$?
+    # Not redirected from here: what Ctrl-C makes bounded say would be in the log.
+    bounded "$BASH" -euo pipefail -c "$functions; exec >\"\$log\" 2>&1; \"\$@\"" setup "$@" || status=$?
     [ "$status" -ne 0 ] || return 0
     said=$(grep -m 1 -iE '^(E|error|fatal)\b' "$log" || grep . "$log" | tail -n 1) || true
     give_up "failed while $what: ${said:-status $status} (all of it: $log); is there a network connection? Then start it again"
@@ -166,6 +166,15 @@ is_filled() {
     done
 }
 
+# What an interrupted run leaves of its temporary files lies in the checkout, and the next one removes it.
+with_own_tmp() {
+    export TMPDIR=$root/.cache/tmp
+    rm -rf "$TMPDIR"
+    mkdir -p "$TMPDIR"
+    "$@"
+    rm -rf "$TMPDIR"
+}
+
 fill_environment() {
     rm -f .venv/.stamp
     .venv/bin/python -m pip install -qq --disable-pip-version-check "${@/#/--requirement=}"
@@ -181,8 +190,8 @@ make_environment() {
     begin
     # meanwhile another run may have done it
     is_filled && return
-    [ "$(cat .venv/.stamp 2>/dev/null)" = "$base" ] || attempt "making .venv" "$python" -m venv --clear .venv
-    attempt "filling .venv from ${files[*]}" fill_environment "${files[@]}"
+    [ "$(cat .venv/.stamp 2>/dev/null)" = "$base" ] || attempt "making .venv" with_own_tmp "$python" -m venv --clear .venv
+    attempt "filling .venv from ${files[*]}" with_own_tmp fill_environment "${files[@]}"
     for file in "${files[@]}"; do sha256sum "$file" >".venv/.stamp-${file##*/}"; done
     echo "$base" >.venv/.stamp
 }

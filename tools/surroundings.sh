@@ -38,13 +38,19 @@ tool=${tool%.sh}
 
 # bounded COMMAND...: runs it in a session of its own, to its end or ours. It is ended when we are told to end (Ctrl-C,
 # SIGTERM, a terminal that closes), and before we do.
+#
+# Its standard input is a pipe that closes with us. The pipe is made here, once: a trap that comes due while bash 5.2
+# reads a substitution is lost, or is a syntax error.
+exec {pipe}<> <(:)
+exec {lifeline}>"/proc/self/fd/$pipe" {beneath}<"/proc/self/fd/$pipe" {pipe}>&-
 bounded() {
-    exec {lifeline}> >(exec setpriv --pdeathsig TERM -- setsid --wait "$@")
+    # What runs in the background ignores Ctrl-C, and so would all that it starts.
+    setpriv --pdeathsig TERM -- env --default-signal=INT,QUIT setsid --wait "$@" \
+        <&"$beneath" {beneath}<&- {lifeline}>&- &
     child=$!
     local status=0
     wait "$child" || status=$?
     child=
-    exec {lifeline}>&-
     return "$status"
 }
 

@@ -7,6 +7,8 @@
 The tests of this file go on from each other, on one machine.
 """
 
+import time
+
 import pytest
 from first_steps import KILL, Machine, is_one_sentence
 
@@ -64,10 +66,13 @@ def ordinary(machine):
     machine.is_clean()
 
 
+@pytest.mark.parametrize("seconds", [0, 0.2])
 @pytest.mark.parametrize("moment", ["making .venv", "filling .venv"])
-def test_setup_interrupted_is_one_sentence(machine, ordinary, moment):
+def test_setup_interrupted_is_one_sentence(machine, ordinary, moment, seconds):
     terminal = machine.terminal("make setup-unit", **ordinary)
     terminal.until("setup: " + moment)
+    # at its beginning, and in the middle of it
+    time.sleep(seconds)
     terminal.press_interrupt()
     status, output = terminal.rest()
     assert status and is_one_sentence(output, "setup: interrupted")
