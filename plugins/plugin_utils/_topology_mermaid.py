@@ -7,7 +7,7 @@
 """Hosts as a Mermaid flowchart. PURE.
 
 Mermaid has no grid: boxes stand in rows because invisible links (``~~~``) hold them there. It draws at most 500 links
-and 50000 characters unless whoever embeds it says otherwise, so many healthy guests share a box.
+and 50000 characters unless the page that embeds it says otherwise, so many healthy guests share a box.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@
 
 """What the next boot makes: entries, one for each guest NIC, as plain data. PURE.
 
-The files are the only store: :mod:`_boot.files` writes entries as text and reads them again.
+The files are the only store: :mod:`_boot.files` writes entries as text, and :mod:`_boot.reading` reads them again.
 """
 
 from __future__ import annotations

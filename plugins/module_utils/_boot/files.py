@@ -4,7 +4,7 @@
 
 # Private to this collection: may change without notice.
 
-"""The files that a boot makes links from, as text, and the entries read from them. PURE.
+"""The files that a boot makes links from, as text. PURE. :mod:`_boot.reading` reads them again.
 
 Names in them are plain (:func:`_boot.entry.entries` refuses others) but for those of guests and networks, which the
 mark percent-encodes: it has no blank but its own, no ``"``, no ``#`` and no backslash.
@@ -15,20 +15,16 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
 
-from .._core.errors import InvalidInput, Refused
-from .._core.identity import read_tag, tag_text
+from .._core.identity import tag_text
 from .._core.model import BOOT_DIRECTORY, MTUS, Link, Shape
 from .._core.names import unit_escaped
 from .._link import tc
-from .._link.attributes import BANDWIDTH, GUARD, NODE_OPTIONS, OPTIONS, Option
-from .._traffic.bandwidth import check, queue_bytes, wanted
-from .._traffic.guard import as_row, parse
-from .._traffic.guard import text as guard_text
+from .._link.attributes import BANDWIDTH, GUARD, NODE_OPTIONS, OPTIONS
+from .._traffic.bandwidth import queue_bytes, wanted
 from .._traffic.table import boot_lines
 from . import host_link
-from .entry import Entry, in_order
+from .entry import Entry
 from .host_link import HostEntry
 from .script import LINKS_SCRIPT
 
@@ -60,12 +56,11 @@ FIXED = (UDEV_RULES, LINK, NETWORK, NETWORK_MANAGER, LINKS, SERVICE, TARGET, GUE
 OWN_DIRECTORIES = (BATCH_DIR, BOOT.rpartition("/")[0], GUESTS.rpartition("/")[0])
 
 #: the kernel's word for libvirt's
-_KERNEL_MODES = {"vepa": "vepa", "bridge": "bridge", "private": "private", "passthrough": "passthru"}
-_MODES = {kernel: mode for mode, kernel in _KERNEL_MODES.items()}
+KERNEL_MODES = {"vepa": "vepa", "bridge": "bridge", "private": "private", "passthrough": "passthru"}
 
 #: options that are words of the line that creates a link, and those that are lines of their own, carried out later
-_AT_CREATION = [option for option in OPTIONS if option.boot.at_creation]
-_LATER = [option for option in OPTIONS if not option.boot.at_creation and option.boot.text]
+AT_CREATION = [option for option in OPTIONS if option.boot.at_creation]
+LATER = [option for option in OPTIONS if not option.boot.at_creation and option.boot.text]
 
 _DHCPCD_BEGIN = "# linuxnet.macvtap: begin. Written by Ansible (module macvtap_persist); changes will be overwritten.\n"
 _DHCPCD_END = "# linuxnet.macvtap: end\n"
@@ -146,8 +141,8 @@ def _create(entries: Sequence[Entry]) -> str:
     lines = []
     for entry in entries:
         words = ["link add link", entry.device, "name", entry.ifname, "index", str(entry.ifindex), "address", entry.mac]
-        words += [option.boot.write(entry.settings[option.name]) for option in _AT_CREATION]
-        words += ["type macvtap mode", _KERNEL_MODES[entry.mode]]
+        words += [option.boot.write(entry.settings[option.name]) for option in AT_CREATION]
+        words += ["type macvtap mode", KERNEL_MODES[entry.mode]]
         lines.append(" ".join(filter(None, words)))
         lines.append('%s alias "%s"' % (_set(entry), tag_text(entry.tag)))
     return "".join(line + "\n" for line in lines)
@@ -159,7 +154,7 @@ def _up(entries: Sequence[Entry]) -> str:
         if entry.mode == "passthrough":
             # the kernel ignores the one given at creation
             lines.append(f"{_set(entry)} address {entry.mac}")
-        words = [option.boot.write(entry.settings[option.name]) for option in _LATER]
+        words = [option.boot.write(entry.settings[option.name]) for option in LATER]
         lines += [f"{_set(entry)} {word}" for word in words if word]
     return "".join(line + "\n" for line in lines)
 
@@ -171,14 +166,18 @@ def _guard_file(mine: Sequence[Entry], entries: Sequence[Entry]) -> str:
     """
     links = [Link(entry.ifindex, entry.ifname, mac=entry.mac, guard=entry.guard) for entry in mine if entry.guard]
     vlans = sorted({vlan for entry in entries if entry.guard for vlan in entry.guard.vlans})
-    said = [f"# guard of {link.ifindex}: {guard_text(link.guard)}" for link in links]
-    return "".join(line + "\n" for line in [*said, *boot_lines(links, vlans)])
+    meanings = [_meaning(GUARD, entry) for entry in mine if entry.guard]
+    return "".join(line + "\n" for line in [*meanings, *boot_lines(links, vlans)])
+
+
+def _meaning(name: str, entry: Entry) -> str:
+    """What the lines of an option mean, from which :mod:`_boot.reading` knows its value."""
+    return f"# {name} of {entry.ifindex}: {json.dumps(entry.settings[name], sort_keys=True)}"
 
 
 def _limit(entry: Entry) -> str:
     """For ip and for tc, each line with the link that it is about; and first, in a comment, what it all means."""
-    value = entry.settings[BANDWIDTH]
-    bandwidth = wanted(value, entry.settings["mtu"] or MTUS[-1])
+    bandwidth = wanted(entry.settings[BANDWIDTH], entry.settings["mtu"] or MTUS[-1])
     if bandwidth is None:
         return ""
     link, ifb, lines = f"if{entry.ifindex}", tc.ifb_name(entry.ifindex), []
@@ -193,8 +192,8 @@ def _limit(entry: Entry) -> str:
         ]
     if bandwidth.outbound is not None:
         lines.append(f"qdisc replace dev {link} {_tbf(bandwidth.outbound)}")
-    meaning = f"# {link} {json.dumps(value, sort_keys=True)}\n"
-    return meaning + "".join(f"link limit {link} {line}\n" for line in lines)
+    lines = [_meaning(BANDWIDTH, entry), *(f"link limit {link} {line}" for line in lines)]
+    return "".join(line + "\n" for line in lines)
 
 
 def _tbf(shape: Shape) -> str:
@@ -332,124 +331,3 @@ _BOOT = """\
 [Unit]
 Wants=macvtap.target
 """
-
-
-# -- reading -----------------------------------------------------------------------------------------------------------
-
-_ADD = re.compile(
-    r"link add link (?P<device>\S+) name (?P<ifname>\S+) index (?P<ifindex>\d+) address (?P<mac>\S+)"
-    + "".join(f"(?P<{option.name}> {re.escape(option.boot.text)})?" for option in _AT_CREATION)
-    + r" type macvtap mode (?P<mode>\w+)"
-)
-_GUARD = re.compile(r"# guard of (\d+): (\{.*\})")
-_SETTING = re.compile(r"link set dev if(\d+) (.*)")
-_WORDS = (
-    ("alias", re.compile('alias "([^"]*)"')),
-    ("address", re.compile(r"address (\S+)")),
-    *((option.name, re.compile(re.escape(option.boot.text).replace("%d", r"(\d+)"))) for option in _LATER),
-)
-_RULE = re.compile(
-    r'SUBSYSTEM=="macvtap", KERNEL=="tap(\d+)", '
-    + ", ".join(f'{option.udev}="(?P<{option.key}>[^"]*)"' for option in NODE_OPTIONS)
-    + r', SYMLINK\+="[^"]*"'
-)
-_LIMITED = re.compile(r"^# if(\d+) (\{.*\})$", re.MULTILINE)
-_NODE = {option.key: option.default for option in NODE_OPTIONS}
-
-
-def read(found: Mapping[str, str]) -> list[Entry]:
-    """The entries in the files that exist; files that are not ours hold none.
-
-    :raises Refused: naming file and line that we cannot have written.
-    """
-    links: dict[int, dict[str, str]] = {}
-    for path, text in found.items():
-        if path.startswith(BATCH_DIR) and path.endswith((CREATE, UP)) and is_ours(path, text):
-            for line, place in _lines(path, text):
-                index, words = _read_line(line, place)
-                links.setdefault(index, {}).update(words)
-        if path.startswith(BATCH_DIR) and path.endswith(LIMIT) and is_ours(path, text):
-            for index, limit in _LIMITED.findall(text):
-                links.setdefault(int(index), {})[BANDWIDTH] = limit
-    guards = _guards(found)
-    rules = filter(None, map(_RULE.fullmatch, found.get(UDEV_RULES, "").splitlines()))
-    owners = {int(match[1]): match.groupdict() for match in rules}
-    made = []
-    for index, words in links.items():
-        tag = read_tag(words.get("alias", ""))
-        # a file cut off in the middle: the link's next attachment rewrites it
-        if tag is not None and "device" in words:
-            settings = {option.name: _value(option, words.get(option.name)) for option in OPTIONS}
-            settings[GUARD] = guards.get(index)
-            made.append(
-                Entry(
-                    tag,
-                    words["ifname"],
-                    index,
-                    words["mac"],
-                    _MODES[words["mode"]],
-                    words["device"],
-                    {**settings, **owners.get(index, _NODE)},
-                )
-            )
-    return in_order(made)
-
-
-def _guards(found: Mapping[str, str]) -> dict[int, dict[str, Any]]:
-    """The guards in the files that exist, by interface index."""
-    texts = [text for path, text in found.items() if path.startswith(BATCH_DIR) and path.endswith(GUARDS)]
-    matches = (match for text in texts for match in map(_GUARD.fullmatch, text.splitlines()) if match)
-    return {int(match[1]): as_row(parse(json.loads(match[2]))) or {} for match in matches}
-
-
-def read_hosts(found: Mapping[str, str]) -> list[HostEntry]:
-    """The host links in the files that exist.
-
-    :raises Refused: as :func:`read`.
-    """
-    texts = [(path, text) for path, text in found.items() if path.startswith(BATCH_DIR) and path.endswith(HOST)]
-    return host_link.read(line for path, text in texts if is_ours(path, text) for line in _lines(path, text))
-
-
-def _lines(path: str, text: str) -> Iterator[tuple[str, str]]:
-    for number, line in enumerate(text.splitlines(), start=1):
-        if line.strip() and not line.startswith("#"):
-            yield line, f"{path}, line {number}"
-
-
-def _read_line(line: str, place: str) -> tuple[int, dict[str, str]]:
-    """Interface index, and the words of the line with what they say."""
-    added = _ADD.fullmatch(line)
-    if added is not None and added["mode"] in _MODES:
-        return int(added["ifindex"]), {name: word for name, word in added.groupdict().items() if word is not None}
-    setting = _SETTING.fullmatch(line)
-    if setting is not None:
-        for name, pattern in _WORDS:
-            word = pattern.fullmatch(setting[2])
-            if word is not None:
-                return int(setting[1]), {name: word[word.lastindex or 0]}
-    raise Refused(
-        f"{place} is not as this collection writes it: {line[:200]!r}; put it right, or remove the file and attach its"
-        " guests again"
-    )
-
-
-def _value(option: Option, word: str | None) -> Any:
-    """What a boot file says of an option.
-
-    :arg word: the number in it for an option that has one; None = it is not there.
-    """
-    if word is None:
-        return option.boot.absent
-    if option.name == BANDWIDTH:
-        return _limits(word)
-    return int(word) if option.allowed else option.boot.present
-
-
-def _limits(word: str) -> Any:
-    try:
-        value = json.loads(word)
-        check(value, BANDWIDTH)
-    except (ValueError, InvalidInput) as exc:
-        raise Refused(f"the boot files have a bandwidth that is not as this collection writes it: {exc}") from exc
-    return value

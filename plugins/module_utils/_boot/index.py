@@ -6,7 +6,7 @@
 
 """Which interface index the next boot gives each guest NIC: the paths that were promised.
 
-All of the boot files that macvtap_attach has to know. :mod:`_boot.files` writes and reads the rest.
+All of the boot files that macvtap_attach has to know. :mod:`_boot.files` and :mod:`_boot.reading` have the rest.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from .._core.errors import MacvtapError, Refused, host_error
 from .._system import text_file
-from . import entry, files
+from . import entry, files, reading
 from .index import is_namespace_of_boot
 
 
@@ -91,8 +91,8 @@ def known() -> tuple[dict[tuple[str, int], entry.Entry], list[str]]:
     entries: list[entry.Entry] = []
     try:
         found = look()
-        entries = files.read(found.texts)
-        wanted = files.files(entries, found.texts, found.managers, files.read_hosts(found.texts))
+        entries = reading.read(found.texts)
+        wanted = files.files(entries, found.texts, found.managers, reading.read_hosts(found.texts))
         steps = entry.plan(found.texts, wanted, files.is_ours)
         missing = "%s is missing; run macvtap_persist to write it again"
         changed = "%s has been changed; run macvtap_persist to write it again"

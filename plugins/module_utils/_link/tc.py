@@ -69,7 +69,7 @@ def ifb_name(ifindex: int) -> str:
 
 
 def ifb_alias(name: str) -> str:
-    """The alias of the ifb of a link of this name, for whoever looks at it."""
+    """The alias of the ifb of a link of this name, for a person who looks at it."""
     return f"linuxnet.macvtap: inbound of {name}"
 
 

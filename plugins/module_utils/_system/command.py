@@ -50,7 +50,7 @@ def run(words: Sequence[str], seconds: int | None = None, data: str | None = Non
                 handle_exceptions=False,
                 expand_user_and_vars=False,
                 # nft and ip may be in directories that only root's PATH has
-                environ_update={"LC_ALL": "C", "PATH": f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"},
+                environ_update={"LC_ALL": "C", "PATH": f"{os.environ.get('PATH') or os.defpath}:/usr/sbin:/sbin"},
             )
         )
     except OSError as exc:

@@ -17,7 +17,7 @@ from typing import Any, Callable
 from ansible.module_utils.basic import AnsibleModule
 
 from .._boot import entry as boot
-from .._boot import files, readers, store
+from .._boot import files, readers, reading, store
 from .._boot.host_link import HostEntry, host_entry
 from .._boot.host_link import merged as merged_host_links
 from .._boot.index import is_namespace_of_boot
@@ -170,8 +170,8 @@ def persist(
     with contextlib.ExitStack() as stack:
         denied = None if check_mode else stack.enter_context(namespace_lock())
         found = store.look(root)
-        entries, leaving = decide(files.read(found.texts))
-        host_links, forgotten = merged_host_links(files.read_hosts(found.texts), *hosts)
+        entries, leaving = decide(reading.read(found.texts))
+        host_links, forgotten = merged_host_links(reading.read_hosts(found.texts), *hosts)
         wanted = files.files(entries, found.texts, found.managers, host_links)
         steps = boot.plan(found.texts, wanted, files.is_ours)
         if steps and denied is not None:

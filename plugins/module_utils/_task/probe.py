@@ -171,8 +171,8 @@ def _open_tap(link: Link) -> Iterator[int]:
 def _ask(taps: list[int], macs: list[bytes], timeout: float, length: int) -> dict[str, Any]:
     """Ask until there is an answer.
 
-    The receiver speaks only before the frame is sent, to the lower device, whose address the switch knows: whoever else
-    claims the receiver's address gets the frame, but cannot send it here, and every frame is good for one round.
+    The receiver speaks only before the frame is sent, to the lower device, whose address the switch knows: another host
+    that claims the receiver's address gets the frame, but cannot send it here, and every frame is good for one round.
 
     :arg taps: of the sender and of the receiver.
     :arg macs: theirs, and that of the lower device.

@@ -13,7 +13,7 @@ from hypothesis import event, example, given, settings
 from hypothesis import strategies as st
 
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._boot import entry as boot
-from ansible_collections.linuxnet.macvtap.plugins.module_utils._boot import files
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._boot import files, reading
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._core.errors import InvalidInput, Refused
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._core.identity import derived_indexes
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._core.model import Guard
@@ -114,8 +114,8 @@ def test_what_is_written_is_read_again_whatever_the_names(guest, network, device
         return
     made = boot.in_order(entries(*rows))
     written = texts(made)
-    assert files.read(written) == made
-    assert texts(files.read(written)) == written
+    assert reading.read(written) == made
+    assert texts(reading.read(written)) == written
     for path, text in written.items():
         assert files.is_candidate(path) and files.is_ours(path, text)
         # one line is one statement, whatever a name holds
@@ -145,7 +145,7 @@ def settings_of(option):
 @given(st.fixed_dictionaries({option.name: settings_of(option) for option in OPTIONS}))
 def test_each_option_of_a_nic_that_is_written_is_read_again(asked):
     made = entries(row(**asked, tap_owner="107", tap_group="kvm", tap_mode="0640"))
-    (found,) = files.read(texts(made))
+    (found,) = reading.read(texts(made))
     assert found == made[0]
     assert {**asked, "tap_owner": "107", "tap_group": "kvm", "tap_mode": "0640"} == found.settings
 
@@ -180,7 +180,7 @@ def test_files_of_1_0_are_read_and_written_again_to_the_letter():
     indexes = [next(derived_indexes("web", nic)) for nic in (0, 1)]
     old = {CREATE: OLD_BATCH, UP: OLD_UP, files.UDEV_RULES: OLD_RULE}
     old = {path: files.HEADER + text.format(*indexes) for path, text in old.items()}
-    first, second = files.read(old)
+    first, second = reading.read(old)
     assert first.settings == {
         "mtu": 1500, "isolate_host": True, "allmulticast": True, "promiscuous": False, "broadcast_queue": 1000,
         "bandwidth": None, "guard": None, "link_state": "up",
@@ -299,13 +299,24 @@ def test_a_changed_line_is_named():
     found = texts(entries())
     found[UP] += "link delete eth0\n"
     with pytest.raises(Refused, match=r"eth0\.up, line 4 is not as this collection writes it: 'link delete eth0'"):
-        files.read(found)
+        reading.read(found)
+
+
+@pytest.mark.parametrize("suffix", [files.GUARDS, files.LIMIT])
+@pytest.mark.parametrize("value", ["{", '{"a": 1}', '{"vlans": 7}', '{"outbound": {"average": -1}}', '{"mac":' * 20000])
+def test_a_changed_meaning_is_named(suffix, value):
+    name = {files.GUARDS: "guard", files.LIMIT: "bandwidth"}[suffix]
+    path = files.batch_path("eth0", suffix)
+    found = {**texts(entries()), path: f"{files.HEADER}# {name} of 7: {value}\n"}
+    with pytest.raises(Refused, match=rf"{path}, line 2 is not as this collection writes it: '# {name} of 7: "):
+        reading.read(found)
+    assert reading.read({**found, path: "# somebody's own\n# guard of 7: {\n"}) == entries()
 
 
 def test_a_file_cut_off_loses_its_links_and_nothing_else():
     found = texts(entries(row("a"), row("b", device="eth1")))
     found[CREATE] = files.HEADER
-    assert [entry.key for entry in files.read(found)] == [("b", 0)]
+    assert [entry.key for entry in reading.read(found)] == [("b", 0)]
 
 
 def test_managers_that_are_not_there_are_not_told():
@@ -347,7 +358,7 @@ def test_what_was_requested_is_in_the_boot_files_and_read_from_them():
     (entry,) = entries(row(mtu=1400, isolate_host=False, requested=requested))
     found = texts([entry])
     assert 'alias "linuxnet.macvtap guest=web nic=0 network=vepanet mtu=1400 isolate_host=false"' in found[CREATE]
-    assert files.read(found) == [entry]
+    assert reading.read(found) == [entry]
     assert boot.as_row(entry)["requested"] == requested
     with pytest.raises(InvalidInput, match=r"attachments\[0\]: mtu 9 is not a number from 68"):
         entries(row(requested={"mtu": 9}))

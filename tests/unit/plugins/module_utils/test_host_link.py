@@ -10,7 +10,7 @@ import contextlib
 
 import pytest
 
-from ansible_collections.linuxnet.macvtap.plugins.module_utils._boot import files
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._boot import files, reading
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._boot.host_link import host_entry, merged
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._core.errors import InvalidInput, Refused
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._core.identity import host_tag_text, read_host_tag
@@ -62,7 +62,7 @@ def test_a_new_one_takes_the_first_device_with_a_carrier():
 def test_a_boot_file_is_read_as_it_was_written():
     entries = [host_entry("a network's", ROW), host_entry("m", {**ROW, "ifname": "mv.x", "addresses": []})]
     texts = files.files([], {}, [files.NETWORK_MANAGER], entries)
-    assert files.read_hosts(texts) == sorted(entries) and files.read(texts) == []
+    assert reading.read_hosts(texts) == sorted(entries) and reading.read(texts) == []
     # nothing in it could match the links of others
     assert files.NETWORK not in texts and files.NETWORK_MANAGER not in texts
 
@@ -70,7 +70,7 @@ def test_a_boot_file_is_read_as_it_was_written():
 def test_a_line_of_another_author_is_refused_with_its_place():
     path = files.batch_path("eth0", files.HOST)
     with pytest.raises(Refused, match=r"eth0\.host, line 2 is not as this collection writes it"):
-        files.read_hosts({path: files.HEADER + "link delete dev eth0\n"})
+        reading.read_hosts({path: files.HEADER + "link delete dev eth0\n"})
 
 
 @pytest.mark.parametrize("wrong", [{"ifname": "a b"}, {"mac": "x"}, {"device": "a;b"}, {"addresses": ["1.2.3.4"]}])

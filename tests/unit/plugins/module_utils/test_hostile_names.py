@@ -24,6 +24,7 @@ from lxml import etree
 
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._boot import entry as boot
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._boot import files as boot_files
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._boot import reading as boot_reading
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._core import names
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._core.errors import InvalidInput, MacvtapError
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._core.identity import read_tag, tag_text
@@ -110,7 +111,7 @@ def test_guests_and_networks_in_the_boot_files_are_data_and_nothing_else(name):
             continue
         plain = boot_files.files(boot.entries([row()]), {}, MANAGERS)
         written = boot_files.files(entries, {}, MANAGERS)
-        assert boot_files.read(written) == entries
+        assert boot_reading.read(written) == entries
         for path, text in written.items():
             # it differs from the files of a plain guest in the quoted mark, and nowhere else
             words = re.sub(r'alias "[^"]*"', "alias", text)
