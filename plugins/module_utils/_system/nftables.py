@@ -23,7 +23,7 @@ from .._core.errors import HostError
 from .._core.explain import why
 from .._link import message as wire
 from .._traffic import table
-from . import command, rtnetlink
+from . import command, netlink
 
 _NETLINK_NETFILTER, _SUBSYSTEM, _FAMILY = 12, 10 << 8, 5
 _GETTABLE, _GETCHAIN, _GETRULE, _GETSET, _GETSETELEM = 1, 4, 7, 10, 13
@@ -202,14 +202,14 @@ def _list(sock: socket.socket, what: int, attributes: bytes, dump: bool = True) 
     changed = False
     while True:
         data = sock.recv(1 << 18)
-        for kind, message_flags, _sequence, start, end in rtnetlink.messages(data):
+        for kind, message_flags, _sequence, start, end in netlink.messages(data):
             changed = changed or bool(message_flags & _DUMP_INTR)
             if kind == _DONE:
                 if changed:
                     raise _Changed
                 return found
             if kind == _ERROR:
-                reply = rtnetlink.reply_of(data, start, end, message_flags)
+                reply = netlink.reply_of(data, start, end, message_flags)
                 if reply.errno in (0, errno.ENOENT):
                     return found
                 raise HostError(f"the kernel refused to list nftables: {why(*reply)}", reply.errno)

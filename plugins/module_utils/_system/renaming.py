@@ -13,7 +13,8 @@ from collections.abc import Sequence
 
 from .._core.model import IFF_UP, Link
 from .._link import attributes
-from .rtnetlink import Netlink, Reply
+from .netlink import Reply
+from .rtnetlink import Netlink
 
 #: a link, and the names of the attributes of it that are to be set
 Change = tuple[Link, tuple[str, ...]]

@@ -4,10 +4,10 @@
 
 # Private to this collection: may change without notice.
 
-"""The room that talks netlink: one dump in, batches of requests out, an errno back for each.
+"""Links over netlink: one dump in, batches of requests out, an errno back for each.
 
-Bulk work on macvtap links goes through a plain socket with our own packing (see :mod:`_link.message`); what is done for
-a handful of lower devices uses pyroute2, which is imported only then: its import alone takes longer than most runs.
+Bulk work on macvtap links uses our own packing (see :mod:`_link.message`); what is done for a handful of lower devices
+uses pyroute2, which is imported only then: its import alone takes longer than most runs.
 """
 
 from __future__ import annotations
@@ -15,90 +15,36 @@ from __future__ import annotations
 import errno
 import os
 import random
-import socket
-import struct
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, Callable, NamedTuple, TypeVar
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 from .._core.errors import UNDOING_MET, HostError, missing_library
 from .._core.explain import why
 from .._core.model import MAKING_GROUP, Link
 from .._link import attributes
 from .._link import message as wire
+from .netlink import Reply, RouteSocket
 
 # linux/rtnetlink.h, linux/netlink.h
 _RTM_NEWLINK, _RTM_DELLINK, _RTM_GETLINK, _RTM_GETADDR = 16, 17, 18, 22
-_NLMSG_ERROR, _NLMSG_DONE = 2, 3
-_REQUEST, _ACK, _DUMP, _DUMP_INTR, _EXCL, _CREATE = 0x1, 0x4, 0x300, 0x10, 0x200, 0x400
-_SOL_NETLINK, _CAP_ACK, _EXT_ACK = 270, 10, 11
-_NLMSGERR_ATTR_MSG = 1
+_EXCL, _CREATE = 0x200, 0x400
 _RTEXT_FILTER_SKIP_STATS = 8
-_SO_RCVBUFFORCE, _SO_SNDBUFFORCE = 33, 32
 
-_HEADER = struct.Struct("=IHHII")
-
-#: messages in one send. The kernel queues one acknowledgement each before we can read the first; 3000 overran the
-#: receive buffer, and a lost acknowledgement is waited for in vain.
-_BATCH = 500
-_BUFFER_BYTES = 8 << 20
-_CHUNK_BYTES = 1 << 18
-#: seconds; the kernel answers within milliseconds unless the machine is in deep trouble
-_TIMEOUT = 60
 #: a txqueuelen that no allocation satisfies (KMALLOC_MAX_SIZE, linux/ptr_ring.h)
 _ENDLESS_QUEUE = 0x7FFFFFFF
 #: asks for links
 _LINKS = wire.body(0, wire.nla_u32(wire.IFLA_EXT_MASK, _RTEXT_FILTER_SKIP_STATS))
-#: a dump during which a link came or went is inconsistent and is taken again
-_DUMP_TRIES = 50
-
 
 #: what only pyroute2 does, in messages
 _BRINGING_UP = "bringing up a lower device"
 
-_Decoded = TypeVar("_Decoded")
 
-
-class Reply(NamedTuple):
-    """The kernel's answer to one request."""
-
-    #: positive errno, 0 = done
-    errno: int
-    #: the kernel's own words, mostly empty
-    text: str = ""
-
-
-class Request(NamedTuple):
-    kind: int
-    flags: int
-    body: bytes
-
-
-class Netlink:
-    """A rtnetlink socket of this process's network namespace."""
-
-    def __init__(self) -> None:
-        self._sequence = 0
-        self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, socket.NETLINK_ROUTE)
-        for option in (_SO_RCVBUFFORCE, _SO_SNDBUFFORCE):
-            try:
-                self._socket.setsockopt(socket.SOL_SOCKET, option, _BUFFER_BYTES)
-            except PermissionError:
-                # reading needs no privilege and the default buffer will do; writing is refused by the kernel anyway
-                break
-        self._socket.setsockopt(_SOL_NETLINK, _CAP_ACK, 1)
-        self._socket.setsockopt(_SOL_NETLINK, _EXT_ACK, 1)
-        self._socket.settimeout(_TIMEOUT)
-        self._socket.bind((0, 0))
-
-    def __enter__(self) -> Netlink:
-        return self
-
-    def __exit__(self, *_exc: object) -> None:
-        self._socket.close()
+class Netlink(RouteSocket):
+    """The links of this process's network namespace."""
 
     def links(self) -> dict[int, Link]:
         """All links of this network namespace by ifindex, without statistics."""
-        return {link.ifindex: link for link in self._dump_all(wire.decode_link)}
+        return {link.ifindex: link for link in self.listed(_RTM_GETLINK, _LINKS, wire.decode_link)}
 
     def addresses(self) -> dict[int, tuple[str, ...]]:
         """Addresses of all links by ifindex, with their prefix lengths.
@@ -106,7 +52,7 @@ class Netlink:
         Those that do not come and go by themselves, as from a router advertisement, and are not link-local.
         """
         found: dict[int, list[str]] = {}
-        for index, address in filter(None, self._dump_all(wire.decode_address, _RTM_GETADDR)):
+        for index, address in filter(None, self.listed(_RTM_GETADDR, _LINKS, wire.decode_address)):
             found.setdefault(index, []).append(address)
         return {index: tuple(each) for index, each in found.items()}
 
@@ -123,20 +69,16 @@ class Netlink:
             payload += wire.nla_u32(wire.IFLA_GROUP, MAKING_GROUP)
             if namespace is not None:
                 payload += wire.nla_u32(wire.IFLA_NET_NS_FD, namespace)
-            body = wire.body(link.ifindex, payload, flags, change)
-            requests.append(Request(_RTM_NEWLINK, _REQUEST | _ACK | _CREATE | _EXCL, body))
-        return self._exchange(requests)
+            requests.append((_RTM_NEWLINK, wire.body(link.ifindex, payload, flags, change)))
+        return self.exchange(requests, _CREATE | _EXCL)
 
     def change(self, changes: Sequence[tuple[Link, tuple[str, ...]]]) -> list[Reply]:
         """Set the named attributes (see :data:`attributes.ATTRIBUTES`) of each link to the values it carries.
 
         RTM_NEWLINK: RTM_SETLINK with link info reports success and does nothing.
         """
-        return self._exchange(
-            [
-                Request(_RTM_NEWLINK, _REQUEST | _ACK, wire.body(link.ifindex, *attributes.encode(link, names)))
-                for link, names in changes
-            ]
+        return self.exchange(
+            [(_RTM_NEWLINK, wire.body(link.ifindex, *attributes.encode(link, names))) for link, names in changes]
         )
 
     def opened(self, links: Sequence[Link]) -> list[bool | None]:
@@ -151,11 +93,13 @@ class Netlink:
             since it is one that takes no length above 32767 (ERANGE; Linux 6.1.192).
         :raises HostError: a link kept the wrong length.
         """
-        queues = [(link, length) for link in links for length in (_ENDLESS_QUEUE, link.queue_length)]
-        replies = self._set_queue_lengths(queues)
+        replies = self._set(
+            wire.IFLA_TXQLEN,
+            [(link.ifindex, length) for link in links for length in (_ENDLESS_QUEUE, link.queue_length)],
+        )
         pairs = list(zip(replies[::2], replies[1::2]))
         left = [link for link, (asked, reset) in zip(links, pairs) if not asked.errno and reset.errno]
-        again = self._set_queue_lengths([(link, link.queue_length) for link in left])
+        again = self._set(wire.IFLA_TXQLEN, [(link.ifindex, link.queue_length) for link in left])
         for link, reply in zip(left, again):
             if reply.errno not in (0, errno.ENODEV):
                 raise HostError(
@@ -164,14 +108,6 @@ class Netlink:
                     reply.errno,
                 )
         return [_is_open(asked.errno, reset.errno) for asked, reset in pairs]
-
-    def _set_queue_lengths(self, lengths: Iterable[tuple[Link, int]]) -> list[Reply]:
-        return self._exchange(
-            [
-                Request(_RTM_NEWLINK, _REQUEST | _ACK, wire.body(link.ifindex, wire.nla_u32(wire.IFLA_TXQLEN, length)))
-                for link, length in lengths
-            ]
-        )
 
     def delete(self, links: Sequence[Link]) -> None:
         """Delete exactly these links in one request; those that are gone already are no error.
@@ -185,7 +121,7 @@ class Netlink:
             return
         group = random.getrandbits(31)
         try:
-            replies = self._set_groups([(link.ifindex, group) for link in links])
+            replies = self._set(wire.IFLA_GROUP, [(link.ifindex, group) for link in links])
             refused = next((reply for reply in replies if reply.errno not in (0, errno.ENODEV)), None)
             if refused is not None:
                 raise HostError(f"the links could not be set apart for deletion: {why(*refused)}", refused.errno)
@@ -195,7 +131,7 @@ class Netlink:
                 raise HostError(f"nothing was deleted: links {sorted(strangers)} were put among those to delete")
             if members:
                 body = wire.body(0, wire.nla_u32(wire.IFLA_GROUP, group))
-                reply = self._exchange([Request(_RTM_DELLINK, _REQUEST | _ACK, body)])[0]
+                reply = self.exchange([(_RTM_DELLINK, body)])[0]
                 # ENODEV: another program deleted them a moment ago, or so the kernel says
                 if reply.errno not in (0, errno.ENODEV) or (reply.errno and self._members(group)):
                     raise HostError(f"the kernel did not delete the links: {why(*reply)}", reply.errno)
@@ -206,102 +142,21 @@ class Netlink:
             raise
 
     def _members(self, group: int) -> set[int]:
-        return {index for index, other in self._dump_all(wire.decode_group) if other == group}
+        return {index for index, other in self.listed(_RTM_GETLINK, _LINKS, wire.decode_group) if other == group}
 
     def _left_in_group(self, links: Sequence[Link]) -> list[str]:
         """Give links back the group that they were in; returns the names of those that did not take it."""
         try:
-            replies = self._set_groups([(link.ifindex, link.group) for link in links])
+            replies = self._set(wire.IFLA_GROUP, [(link.ifindex, link.group) for link in links])
         except HostError:
             return [link.name for link in links]
         return [link.name for link, reply in zip(links, replies) if reply.errno not in (0, errno.ENODEV)]
 
-    def _set_groups(self, groups: Iterable[tuple[int, int]]) -> list[Reply]:
-        return self._exchange(
-            [
-                Request(_RTM_NEWLINK, _REQUEST | _ACK, wire.body(index, wire.nla_u32(wire.IFLA_GROUP, group)))
-                for index, group in groups
-            ]
+    def _set(self, attribute: int, values: Iterable[tuple[int, int]]) -> list[Reply]:
+        """Set one number of each link (its index, the number)."""
+        return self.exchange(
+            [(_RTM_NEWLINK, wire.body(index, wire.nla_u32(attribute, value))) for index, value in values]
         )
-
-    def _dump_all(
-        self, decode: Callable[[bytes, int, int], _Decoded], what: int = _RTM_GETLINK, body: bytes = _LINKS
-    ) -> list[_Decoded]:
-        """Every link (or what else is asked for), decoded, from a dump during which nothing changed."""
-        for _try in range(_DUMP_TRIES):
-            decoded = self._dump(decode, what, body)
-            if decoded is not None:
-                return decoded
-        raise HostError(f"links appeared and disappeared: cannot get a consistent list in {_DUMP_TRIES} tries")
-
-    def listed(self, what: int, body: bytes, decode: Callable[[bytes, int, int], _Decoded]) -> list[_Decoded]:
-        """All that the kernel lists for a request, decoded.
-
-        :raises HostError: when the kernel refuses.
-        """
-        return self._dump_all(decode, what, body)
-
-    def exchange(self, requests: Iterable[tuple[int, bytes]], flags: int = 0) -> list[Reply]:
-        """Send requests (type, body); one reply for each, in order.
-
-        :arg flags: beside those that every request has.
-        """
-        return self._exchange([Request(what, _REQUEST | _ACK | flags, body) for what, body in requests])
-
-    def _dump(self, decode: Callable[[bytes, int, int], _Decoded], what: int, body: bytes) -> list[_Decoded] | None:
-        self._sequence += 1
-        self._send(_HEADER.pack(16 + len(body), what, _REQUEST | _DUMP, self._sequence, 0) + body)
-        decoded: list[_Decoded] = []
-        consistent = True
-        while True:
-            data = self._receive()
-            for kind, flags, sequence, start, end in messages(data):
-                if sequence != self._sequence:
-                    continue
-                consistent = consistent and not flags & _DUMP_INTR
-                if kind == _NLMSG_DONE:
-                    return decoded if consistent else None
-                if kind == _NLMSG_ERROR:
-                    reply = reply_of(data, start, end, flags)
-                    raise HostError(f"the kernel refused to list the links: {why(*reply)}", reply.errno)
-                decoded.append(decode(data, start, end))
-
-    def _exchange(self, requests: Sequence[Request]) -> list[Reply]:
-        replies: list[Reply] = []
-        for start in range(0, len(requests), _BATCH):
-            replies += self._exchange_batch(requests[start : start + _BATCH])
-        return replies
-
-    def _exchange_batch(self, requests: Sequence[Request]) -> list[Reply]:
-        first = self._sequence + 1
-        self._sequence += len(requests)
-        self._send(
-            b"".join(
-                _HEADER.pack(16 + len(request.body), request.kind, request.flags, first + number, 0) + request.body
-                for number, request in enumerate(requests)
-            )
-        )
-        replies: dict[int, Reply] = {}
-        while len(replies) < len(requests):
-            data = self._receive()
-            for kind, flags, sequence, start, end in messages(data):
-                if kind == _NLMSG_ERROR and sequence >= first:
-                    replies[sequence] = reply_of(data, start, end, flags)
-        return [replies[first + number] for number in range(len(requests))]
-
-    def _send(self, data: bytes) -> None:
-        try:
-            self._socket.send(data)
-        except OSError as exc:
-            raise HostError(f"the kernel did not take a netlink request: {exc.strerror}", exc.errno or 0) from exc
-
-    def _receive(self) -> bytes:
-        try:
-            return self._socket.recv(_CHUNK_BYTES)
-        except socket.timeout as exc:
-            raise HostError(f"the kernel did not answer a netlink request within {_TIMEOUT} s") from exc
-        except OSError as exc:
-            raise HostError(f"netlink answers were lost: {exc.strerror}", exc.errno or 0) from exc
 
 
 def set_ipv6(name: str, enabled: bool) -> Reply:
@@ -383,27 +238,3 @@ def _is_open(asked: int, reset: int) -> bool | None:
     if asked in (0, errno.ENOMEM, errno.ENODEV):
         return False
     return True if (asked, reset) == (errno.EPERM, 0) else None
-
-
-def messages(data: bytes) -> Iterator[tuple[int, int, int, int, int]]:
-    """(type, flags, sequence, start, end) of each netlink message in a datagram."""
-    start = 0
-    while start + 16 <= len(data):
-        length, kind, flags, sequence, _port = _HEADER.unpack_from(data, start)
-        if length < 16:
-            return
-        yield kind, flags, sequence, start + 16, start + length
-        start += (length + 3) & ~3
-
-
-def reply_of(data: bytes, start: int, end: int, flags: int) -> Reply:
-    """The answer in an NLMSG_ERROR message, whose payload is ``data[start:end]``."""
-    number = -struct.unpack_from("=i", data, start)[0]
-    text = ""
-    if number and flags & 0x200:  # NLM_F_ACK_TLVS
-        # with NLM_F_CAPPED (0x100) only the header of the request is echoed
-        echoed = 16 if flags & 0x100 else struct.unpack_from("=I", data, start + 4)[0]
-        for kind, first, last in wire.attributes(data, start + 4 + ((echoed + 3) & ~3), end):
-            if kind == _NLMSGERR_ATTR_MSG:
-                text = data[first:last].rstrip(b"\0").decode("utf-8", "replace")
-    return Reply(number, text)

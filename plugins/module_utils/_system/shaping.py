@@ -17,7 +17,8 @@ from .._core.model import IFF_UP, Bandwidth, Link, Shape
 from .._link import message as wire
 from .._link import tc
 from .._traffic import bandwidth
-from .rtnetlink import Netlink, Reply
+from .netlink import Reply
+from .rtnetlink import Netlink
 
 _EXCL, _REPLACE, _CREATE = 0x200, 0x100, 0x400
 #: an ifb is there, and not complete

@@ -23,6 +23,7 @@ from .._link.host_link import HostLinkStep
 from .._link.plan import Plan, break_cycles, node_steps
 from .._link.steps import BringUp, ChangeLink, CreateLink, DeleteLink, MakeNode, OwnNode, Step
 from .._system import nftables, renaming, rtnetlink, shaping, sriov, tap_node, text_file
+from .._system.netlink import Reply
 from .._traffic.table import change
 from . import host_link
 
@@ -355,13 +356,13 @@ class Applier:
 # -- replies of the kernel ---------------------------------------------------------------------------------------------
 
 
-def _require(changes: Sequence[renaming.Change], replies: Sequence[rtnetlink.Reply], verb: str) -> None:
+def _require(changes: Sequence[renaming.Change], replies: Sequence[Reply], verb: str) -> None:
     failure = _failure(changes, replies, verb)
     if failure is not None:
         raise failure
 
 
-def _failure(changes: Sequence[renaming.Change], replies: Sequence[rtnetlink.Reply], verb: str) -> HostError | None:
+def _failure(changes: Sequence[renaming.Change], replies: Sequence[Reply], verb: str) -> HostError | None:
     failed = [(change, reply) for change, reply in zip(changes, replies) if reply.errno]
     if not failed:
         return None

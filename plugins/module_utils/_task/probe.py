@@ -33,6 +33,7 @@ from .._core.explain import explain
 from .._core.model import IFF_NOARP, IFF_UP, Link
 from .._link.host import Host
 from .._system import rtnetlink, tap_node
+from .._system.netlink import Reply
 from . import warnings
 
 #: IEEE Std 802 local experimental EtherType 1: no host or switch acts on it
@@ -208,7 +209,7 @@ def _wait(tap: int, frame: bytes, deadline: float) -> float | None:
             return time.monotonic()
 
 
-def _require(links: list[Link], replies: list[rtnetlink.Reply]) -> None:
+def _require(links: list[Link], replies: list[Reply]) -> None:
     for link, reply in zip(links, replies):
         if reply.errno:
             raise HostError(explain("make", link, reply.errno, reply.text), reply.errno)

@@ -20,7 +20,7 @@ from ansible_collections.linuxnet.macvtap.tests.unit.plugins.module_utils.pyrout
 
 def main():
     with rtnetlink.Netlink() as netlink:
-        bodies = netlink._dump_all(lambda data, start, end: bytes(data[start:end]))
+        bodies = netlink.listed(rtnetlink._RTM_GETLINK, rtnetlink._LINKS, lambda data, *part: bytes(data[slice(*part)]))
     # pyroute2 knows no broadcast queue
     ours = [message.decode_link(body, 0, len(body))._replace(broadcast_queue=None) for body in bodies]
     theirs = [link_of(decoded(body)) for body in bodies]

@@ -75,7 +75,7 @@ def _master(netlink, ifindex, master):
 
 
 def _raw(netlink, flags, body):
-    return netlink._exchange([rtnetlink.Request(16, flags, body)])[0].errno
+    return netlink.exchange([(16, body)], flags)[0].errno
 
 
 def _ipv6(_netlink, name, enabled):

@@ -31,7 +31,14 @@ from unittest import mock
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._core.errors import HostError, Refused
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._core.model import Holder, Node
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._link.in_use import Use
-from ansible_collections.linuxnet.macvtap.plugins.module_utils._system import holders, rtnetlink, tap_node, tap_use
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._system import (
+    holders,
+    netlink,
+    rtnetlink,
+    tap_node,
+    tap_use,
+)
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._system.netlink import Reply
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._task import converge
 
 NEWLINK, DELLINK, GETLINK, ERROR, DONE = 16, 17, 18, 2, 3
@@ -183,9 +190,8 @@ class KernelModel:
         """Let the rooms that talk to the host talk to this model."""
         sockets = types.SimpleNamespace(**{**vars(socket), "socket": lambda *_arguments: ModelSocket(self)})
         with contextlib.ExitStack() as stack:
-            stack.enter_context(
-                mock.patch.multiple(rtnetlink, socket=sockets, set_ipv6=self.set_ipv6, bring_up=self.bring_up)
-            )
+            stack.enter_context(mock.patch.object(netlink, "socket", sockets))
+            stack.enter_context(mock.patch.multiple(rtnetlink, set_ipv6=self.set_ipv6, bring_up=self.bring_up))
             stack.enter_context(
                 mock.patch.multiple(
                     tap_node,
@@ -484,16 +490,16 @@ class KernelModel:
 
     # -- what netlink does beside its socket ----------------------------------------------------------------------
 
-    def set_ipv6(self, name: str, enabled: bool) -> rtnetlink.Reply:
+    def set_ipv6(self, name: str, enabled: bool) -> Reply:
         try:
             self._count_change()
         except OSError as exc:
-            return rtnetlink.Reply(exc.errno or errno.EIO)
+            return Reply(exc.errno or errno.EIO)
         device = next((device for device in self.links.values() if device.name == name), None)
         if device is None or device.ipv6_disabled is None:
-            return rtnetlink.Reply(errno.ENOENT)
+            return Reply(errno.ENOENT)
         device.ipv6_disabled = not enabled
-        return rtnetlink.Reply(0)
+        return Reply(0)
 
     def bring_up(self, ifindexes: Iterable[int], up: bool = True) -> None:
         for index in ifindexes:

@@ -12,7 +12,7 @@ from ansible_collections.linuxnet.macvtap.plugins.module_utils._core.errors impo
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._core.model import Bandwidth, Link, Shape
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._link import tc
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._system import shaping
-from ansible_collections.linuxnet.macvtap.plugins.module_utils._system.rtnetlink import Reply
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._system.netlink import Reply
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._traffic import bandwidth
 
 
