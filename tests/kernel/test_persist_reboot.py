@@ -254,8 +254,8 @@ def test_a_lower_device_of_another_name_is_found_again_and_of_two_that_match_non
     told = host.module("macvtap_info")
     (said,) = told["boot_problems"]
     assert said == (
-        "lower device usb0 of the boot files is now called up9, and the next boot finds it; run macvtap_persist to write"
-        " its name"
+        "lower device usb0 of the boot files is now called up9, and the next boot finds it; run macvtap_persist to"
+        " write its name"
     )
     assert "next boot" not in str([row["problems"] for row in told["attachments"]])
 

@@ -85,7 +85,7 @@ def work(module: AnsibleModule) -> dict[str, Any]:
     hosts = _host_links(params, host)
     result = persist(decide, root, module.check_mode, hosts, _known_by(params, hosts[0], host))
     steps = result.pop("steps")
-    if root == "/":
+    if host is not None:
         if not module.check_mode:
             relabel(module, [step.path for step in steps if step.new is not None])
         if params["reload"]:
@@ -94,9 +94,7 @@ def work(module: AnsibleModule) -> dict[str, Any]:
     return result
 
 
-def _reload(
-    module: AnsibleModule, steps: Sequence[WriteFile], entries: list[dict[str, Any]], host: Host
-) -> list[str]:
+def _reload(module: AnsibleModule, steps: Sequence[WriteFile], entries: list[dict[str, Any]], host: Host) -> list[str]:
     """Reload the programs that read the files, and clear what they have of removed ones; returns it in words."""
     reloaded = []
     gone = {step.path: step.old or "" for step in steps if step.new is None}
