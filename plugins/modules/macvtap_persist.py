@@ -21,6 +21,9 @@ description:
   - Drop-ins keep udev from renaming the links or changing their MACs, and systemd-networkd, NetworkManager and dhcpcd
     from configuring them. Those of NetworkManager and dhcpcd are written where these programs are configured.
   - Does not touch any link. Neither the links nor their lower devices need to exist.
+  - The files contain the name of each lower device, and its permanent MAC or, if it has none of its own, its
+    alternative names. A boot finds a renamed device by them. If the name and these belong to different devices, the
+    boot creates no link on either, and the journal of C(macvtap@.service) names both.
   - Each file names this collection as its author. The module never overwrites another file; it fails instead.
 extends_documentation_fragment:
   - linuxnet.macvtap.attributes

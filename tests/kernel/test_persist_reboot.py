@@ -161,22 +161,27 @@ def booted_systemd(host):
 
 def test_systemd_boots_the_links_before_the_guests_and_names_the_instance_that_failed():
     late = "macvtap@up\\x2dlink.7.service"
-    guests = ["up" + RUN, "late" + RUN]
+    guests = ["up" + RUN, "late" + RUN, "renamed" + RUN]
     # a name that systemd escapes
-    nics = [{"guest": guest, "device": device} for guest, device in zip(guests, ("eth0", "up-link.7"))]
+    nics = [{"guest": guest, "device": device} for guest, device in zip(guests, ("eth0", "up-link.7", "usb0"))]
     with three_uplinks() as host:
         host.ip("link set eth1 down", "link set eth1 name up-link.7", "link set up-link.7 up")
+        host.ip("link add usb0 type veth peer name far0", "link property add dev usb0 altname uplink")
         made = host.attach(attachments=nics, **OWNED)
         host.module(PERSIST, attachments=made["attachments"])
         for guest in guests:
             host.detach(guest=guest)
         host.ip("link set up-link.7 down", "link set up-link.7 name gone")
+        host.ip("link set usb0 down", "link set usb0 name lan9")
         with booted_systemd(host) as (beside, runner):
             wait_for(lambda: beside("systemctl", "is-active", "multi-user.target") == "active", "multi-user.target")
-            states = beside("systemctl", "is-active", "macvtap@eth0", late, "macvtap.target", "qemu-guest-x")
-            assert states.split() == ["active", "failed", "active", "active"]
+            units = ("macvtap@eth0", late, "macvtap@usb0", "macvtap.target", "qemu-guest-x")
+            states = beside("systemctl", "is-active", *units)
+            assert states.split() == ["active", "failed", "active", "active", "active"]
             assert late in beside("systemctl", "--failed", "--plain", "--no-legend")
-            assert list(host.links()) == [made["attachments"][0]["ifname"]]
+            up, _late, renamed = (row["ifname"] for row in made["attachments"])
+            assert {name: link["link"] for name, link in host.links().items()} == {up: "eth0", renamed: "lan9"}
+            host.ip("link set lan9 name usb0")
             # the device comes late, and its links with it
             host.ip("link set gone name up-link.7", "link set up-link.7 up")
             wait_for(lambda: beside("systemctl", "is-active", late) == "active", late)
@@ -216,6 +221,56 @@ def test_a_link_that_took_the_name_is_left_alone_and_keeps_no_other_away(host):
     assert play_boot(host, "eth0")[-1].returncode != 0
     assert host.link("mv0") == before
     assert "UP" in host.link("mv1")["flags"] and host.ipv6_disabled("mv1")
+
+
+def test_a_lower_device_of_another_name_is_found_again_and_of_two_that_match_none(host):
+    """By an alternative name, which is all that a virtual device has; by a permanent MAC: tests/vm."""
+    host.ip("link add usb0 type veth peer name far0", "link set far0 up", "link set usb0 up")
+    host.ip("link property add dev usb0 altname uplink altname lan1")
+    network = {"name": "n", "mode": "bridge", "devices": ["usb0"], "host_link": {"addresses": ["198.51.100.1/24"]}}
+    host.network(**network)
+    nics = [{"guest": guest, "network": "n"} for guest in "ab"]
+    made = host.attach(attachments=nics)["attachments"]
+    host.module(PERSIST, attachments=made)
+    assert not host.module(PERSIST, attachments=made)["changed"]
+    before = host.links()
+    assert "# lower device: lan1 uplink\n" in host.read("/etc/macvtap/boot/usb0.create") + "\n"
+    host.network(**{**network, "host_link": {}})
+    host.detach(network="n")
+    host.ip("link set usb0 down", "link set usb0 name up9")
+
+    # its name and its alternative names are not one device's
+    host.ip("link property del dev up9 altname lan1", "link property add dev eth0 altname lan1")
+    results = play_boot(host, "usb0")
+    assert results[-1].returncode != 0 and not host.links()
+    assert "macvtap: eth0 up9 all match what the boot files know of lower device usb0" in results[-1].stderr
+    (said,) = host.module("macvtap_info")["boot_problems"]
+    assert said.startswith("the next boot makes no link on lower device usb0: eth0 and up9 match what the boot files")
+    host.ip("link property del dev eth0 altname lan1")
+
+    assert [done.returncode for done in play_boot(host, "usb0")] == [0, 0, 0, 0]
+    assert {name: link["link"] for name, link in host.links().items()} == dict.fromkeys(before, "up9")
+    assert host.link("mvh-n")["link"] == "up9" and "UP" in host.link("up9")["flags"]
+    told = host.module("macvtap_info")
+    (said,) = told["boot_problems"]
+    assert said == (
+        "lower device usb0 of the boot files is now called up9, and the next boot finds it; run macvtap_persist to"
+        " write its name"
+    )
+    assert "next boot" not in str([row["problems"] for row in told["attachments"]])
+
+    # the next run writes the new name, and then all is well
+    host.network(**{**network, "devices": ["up9"]})
+    for changed in (True, False):
+        assert host.module(PERSIST, attachments=told["attachments"])["changed"] == changed
+    assert not [path for path in files_of(host) if "usb0" in path]
+    assert host.module("macvtap_info")["boot_problems"] == []
+    assert [done.returncode for done in play_boot(host, "up9")] == [0, 0, 0, 0]
+    # the name of the boot files may have become an alternative name
+    host.ip("link set up9 down", "link set up9 name up8", "link property add dev up8 altname up9")
+    host.detach(network="n")
+    assert [done.returncode for done in play_boot(host, "up9")] == [0, 0, 0, 0]
+    assert {link["link"] for link in host.links().values()} == {"up8"}
 
 
 def test_files_of_an_awkward_lower_device(host):

@@ -15,6 +15,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 
 from .._core.identity import tag_text
 from .._core.model import BOOT_DIRECTORY, MTUS, Link, Shape
@@ -23,7 +24,7 @@ from .._link import tc
 from .._link.attributes import BANDWIDTH, GUARD, NODE_OPTIONS, OPTIONS
 from .._traffic.bandwidth import queue_bytes, wanted
 from .._traffic.table import boot_lines
-from . import host_link
+from . import host_link, lower
 from .entry import Entry
 from .host_link import HostEntry
 from .script import LINKS_SCRIPT
@@ -86,20 +87,25 @@ def is_ours(path: str, text: str) -> bool:
 
 
 def files(
-    entries: Sequence[Entry], found: Mapping[str, str], managers: Iterable[str], hosts: Sequence[HostEntry] = ()
+    entries: Sequence[Entry],
+    found: Mapping[str, str],
+    managers: Iterable[str],
+    hosts: Sequence[HostEntry] = (),
+    known: Mapping[str, str] = MappingProxyType({}),
 ) -> dict[str, str]:
     """Every file that the entries need, by path, in the order in which they are to be written.
 
     :arg found: the files that exist.
     :arg managers: those of NETWORK_MANAGER and DHCPCD whose program is on the host.
     :arg hosts: the host links of networks.
+    :arg known: what lower devices are known by, see :mod:`_boot.lower`.
     """
     texts: dict[str, str] = {}
     if entries or hosts:
         devices = sorted({entry.device for entry in entries} | {entry.device for entry in hosts})
         for device in devices:
-            texts.update(_of_device(device, entries, hosts))
-        texts[UDEV_RULES] = _udev_rules(entries, devices)
+            texts.update(_of_device(device, entries, hosts, known.get(device, "")))
+        texts[UDEV_RULES] = _udev_rules(entries, devices, known)
         texts[LINK] = _link((*entries, *hosts))
         # a section without names would match every link
         if entries:
@@ -116,10 +122,12 @@ def files(
     return texts
 
 
-def _of_device(device: str, entries: Sequence[Entry], hosts: Sequence[HostEntry]) -> Iterator[tuple[str, str]]:
+def _of_device(
+    device: str, entries: Sequence[Entry], hosts: Sequence[HostEntry], words: str
+) -> Iterator[tuple[str, str]]:
     mine = [entry for entry in entries if entry.device == device]
     of_host = [entry for entry in hosts if entry.device == device]
-    yield batch_path(device, CREATE), HEADER + _create(mine)
+    yield batch_path(device, CREATE), HEADER + lower.line(words) + _create(mine)
     if any(entry.guard is not None for entry in mine):
         yield batch_path(device, GUARDS), HEADER + _guard_file(mine, entries)
     limits = "".join(_limit(entry) for entry in mine)
@@ -213,7 +221,7 @@ def _sysctl(entries: Sequence[Entry]) -> str:
     return "".join(f"-net/ipv6/conf/{entry.ifname}/disable_ipv6 = 1\n" for entry in silent)
 
 
-def _udev_rules(entries: Sequence[Entry], devices: Sequence[str]) -> str:
+def _udev_rules(entries: Sequence[Entry], devices: Sequence[str], known: Mapping[str, str]) -> str:
     lines = ["# Owner of each tap's node, and a name for it that does not change."]
     for entry in entries:
         owner = ", ".join('%s="%s"' % (option.udev, entry.settings[option.key]) for option in NODE_OPTIONS)
@@ -226,6 +234,8 @@ def _udev_rules(entries: Sequence[Entry], devices: Sequence[str]) -> str:
         % (device, instance(device))
         for device in devices
     ]
+    for device in devices:
+        lines += lower.udev_lines(device, known.get(device, ""), instance(device))
     return HEADER + "".join(line + "\n" for line in lines)
 
 

@@ -13,7 +13,7 @@ for links that the new files speak of. dhcpcd has no such command.
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Callable, NamedTuple
 
 from .._system.command import run
@@ -120,20 +120,22 @@ class Leftovers(NamedTuple):
     """What systemd and udev have of units whose files are gone."""
 
     units: list[str]
-    #: lower devices of which udev says that they want such a unit
+    #: names of the lower devices of which udev says that they want such a unit
     devices: list[str]
 
 
-def leftovers(gone: Collection[str]) -> Leftovers | None:
+def leftovers(gone: Collection[str], names: Mapping[str, str]) -> Leftovers | None:
     """What is left when files are gone; None = nothing.
 
     :arg gone: their paths.
+    :arg names: lower device → what it is called now, where that is known.
     """
     devices = files.devices_of(gone)
     if not devices or not is_systemd_running():
         return None
     units = [files.instance(device) for device in devices]
-    return Leftovers(units + ([files.TARGET_UNIT, files.SLICE] if files.TARGET in gone else []), devices)
+    shared = [files.TARGET_UNIT, files.SLICE] if files.TARGET in gone else []
+    return Leftovers(units + shared, [names.get(device, device) for device in devices])
 
 
 def clear(left: Leftovers) -> None:

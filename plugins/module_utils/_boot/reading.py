@@ -16,7 +16,7 @@ from typing import Any
 from .._core.errors import InvalidInput, Refused
 from .._core.identity import read_tag
 from .._link.attributes import NODE_OPTIONS, OPTIONS, Option
-from . import host_link
+from . import host_link, lower
 from .entry import Entry, in_order
 from .files import (
     AT_CREATION,
@@ -29,6 +29,8 @@ from .files import (
     LIMIT,
     UDEV_RULES,
     UP,
+    batch_path,
+    devices_of,
     is_ours,
 )
 from .host_link import HostEntry
@@ -122,6 +124,11 @@ def read_hosts(found: Mapping[str, str]) -> list[HostEntry]:
     """
     texts = [(path, text) for path, text in found.items() if path.startswith(BATCH_DIR) and path.endswith(HOST)]
     return host_link.read(line for path, text in texts if is_ours(path, text) for line in _lines(path, text))
+
+
+def read_known(found: Mapping[str, str]) -> dict[str, str]:
+    """What the files that exist know their lower devices by, see :mod:`_boot.lower`."""
+    return {device: lower.read(found[batch_path(device, CREATE)]) for device in devices_of(found)}
 
 
 def _lines(path: str, text: str) -> Iterator[tuple[str, str]]:

@@ -18,8 +18,12 @@ _NOT_ITS_OWN = (
     " file; then start this unit again"
 )
 _MTU_TOO_SMALL = (
-    "macvtap: lower device $device has MTU $mtu, less than the boot files have for (name and MTU): $large. Raise that"
-    " of $device, then start this unit again"
+    "macvtap: lower device $lower has MTU $mtu, less than the boot files have for (name and MTU): $large. Raise that"
+    " of $lower, then start this unit again"
+)
+_AMBIGUOUS = (
+    "macvtap: $found all match what the boot files know of lower device $device: its name and $words. No link was made"
+    " on any of them; run macvtap_attach and then macvtap_persist, which write the one that is meant"
 )
 _NOT_SILENT = "macvtap: IPv6 cannot be switched off (name and interface index), so these stay down: $loud"
 _UNGUARDED = (
@@ -30,6 +34,7 @@ _NOT_UP = "macvtap: not there, or not usable (name and interface index): $bad"
 LINKS_SCRIPT = r"""
 # links.sh create DEVICE: brings DEVICE up and creates the links of DEVICE.create, down, each with its own tap as node.
 # links.sh up DEVICE: carries out DEVICE.limit, if it is there, and DEVICE.up.
+# A DEVICE that has another name now is found by what DEVICE.create knows of it; where two match, nothing is made.
 # A link is meant only if name, index and kind agree: another link that has one of them is left alone.
 
 boot=/etc/macvtap/boot
@@ -40,6 +45,34 @@ set -f
 
 # "NAME INDEX" of every link
 links=$(sed -n 's/^link add .* name \([^ ]*\) index \([0-9]*\) .*/\1 \2/p' "$boot/$device.create")
+
+with_name() { # NAME: the device with this name or alternative name
+    ip -o link show dev "$1" 2>/dev/null | sed 's/^[0-9]*: \([^:@]*\).*/\1/'
+}
+
+with_mac() { # MAC: the devices with this permanent MAC, which is shown where it is not the MAC
+    ip -o link show | sed -n "
+        s/^[0-9]*: \([^:@]*\).* permaddr $1\>.*/\1/p; t
+        / permaddr /! s/^[0-9]*: \([^:@]*\).* link\/ether $1 .*/\1/p" |
+    while read -r name; do
+        [ ! -e "/sys/class/net/$name/device" ] || echo "$name"
+    done
+}
+
+matching() { # the devices that DEVICE may be
+    named=$(with_name "$device")
+    known=$(for word in $words; do
+        case $word in
+        mac:*) with_mac "${word#mac:}" ;;
+        *) with_name "$word" ;;
+        esac
+    done)
+    if [ -n "$named" ] && { [ -z "$known" ] || echo "$known" | grep -qxF "$named"; }; then
+        echo "$named"
+    else
+        printf '%s\n' $named $known | sort -u
+    fi
+}
 
 number_file() { # NAME INDEX
     file=/sys/class/net/$1/macvtap/tap$2/dev
@@ -69,8 +102,12 @@ lines() ( # FILE VERB LINKS: the lines with this verb that are about these links
         esac
         eval "chosen=\${chosen_${index%% *}-}"
         [ -z "$chosen" ] || printf '%s\n' "$line"
-    done
+    done | on_lower
 )
+
+on_lower() { # lines on standard input, with the name that DEVICE has now
+    sed "s/^link add link [^ ]* /link add link $lower /"
+}
 
 make_node() { # INDEX MAJOR MINOR: where the kernel made none, as in a container without devtmpfs
     mknod -m 600 "/dev/tap$1" c "$2" "$3" || return
@@ -107,7 +144,7 @@ host_links() { # those of DEVICE.host that are not there, each with its addresse
     [ -r "$boot/$device.host" ] || return 0
     sed -n 's/^link add .* name \([^ ]*\) .*/\1/p' "$boot/$device.host" | while read -r name; do
         [ -e "/sys/class/net/$name" ] ||
-            grep -F -e " name $name " -e " dev $name " "$boot/$device.host" | ip -batch -
+            grep -F -e " name $name " -e " dev $name " "$boot/$device.host" | on_lower | ip -batch -
     done
 }
 
@@ -125,7 +162,7 @@ limit() ( # LINKS: their bandwidth
 
 await_mtu() { # LARGEST: a network manager may set the MTU of DEVICE some time after it has started
     for _second in $(seq 30); do
-        read -r mtu <"/sys/class/net/$device/mtu" && [ "$mtu" -lt "$1" ] || return
+        read -r mtu <"/sys/class/net/$lower/mtu" && [ "$mtu" -lt "$1" ] || return
         sleep 1
     done
 }
@@ -174,9 +211,18 @@ unguarded() { # LINKS: those that are to have a guard and have none
     done
 }
 
+words=$(sed -n 's/^# lower device: //p' "$boot/$device.create")
+found=$(matching)
+lower=${found:-$device}
+if [ "$(echo "$found" | wc -l)" -gt 1 ]; then
+    found=$(echo $found)
+    [ "$verb" = create ] || echo "@AMBIGUOUS@" >&2
+    exit 1
+fi
+
 case $verb in
 create)
-    ip link set dev "$device" up
+    ip link set dev "$lower" up
     new=$(echo "$links" | those absent)
     [ -z "$new" ] || lines "$boot/$device.create" add "$new" | ip -force -batch -
     # A program that opens the path would get another tap. Without the link no guest starts, libvirt's neither.
@@ -219,5 +265,5 @@ up)
 esac
 """
 LINKS_SCRIPT = LINKS_SCRIPT.replace("@NOT_ITS_OWN@", _NOT_ITS_OWN).replace("@NOT_UP@", _NOT_UP)
-LINKS_SCRIPT = LINKS_SCRIPT.replace("@UNGUARDED@", _UNGUARDED)
+LINKS_SCRIPT = LINKS_SCRIPT.replace("@UNGUARDED@", _UNGUARDED).replace("@AMBIGUOUS@", _AMBIGUOUS)
 LINKS_SCRIPT = LINKS_SCRIPT.replace("@NOT_SILENT@", _NOT_SILENT).replace("@MTU_TOO_SMALL@", _MTU_TOO_SMALL)

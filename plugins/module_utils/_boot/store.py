@@ -84,19 +84,31 @@ def require_own_names(names: Iterable[str]) -> None:
             )
 
 
-def known() -> tuple[dict[tuple[str, int], entry.Entry], list[str]]:
-    """What the next boot makes in this network namespace, by guest and NIC, and what is wrong with the files."""
+class Known(NamedTuple):
+    """What the next boot makes."""
+
+    #: by guest and NIC
+    entries: dict[tuple[str, int], entry.Entry]
+    #: lower device → what it is known by, see :mod:`_boot.lower`
+    devices: dict[str, str]
+    #: what is wrong with the files
+    problems: list[str]
+
+
+def known() -> Known:
+    """What the next boot makes in this network namespace."""
     if not is_namespace_of_boot():
-        return {}, []
+        return Known({}, {}, [])
     entries: list[entry.Entry] = []
+    devices: dict[str, str] = {}
     try:
         found = look()
-        entries = reading.read(found.texts)
-        wanted = files.files(entries, found.texts, found.managers, reading.read_hosts(found.texts))
+        entries, devices = reading.read(found.texts), reading.read_known(found.texts)
+        wanted = files.files(entries, found.texts, found.managers, reading.read_hosts(found.texts), devices)
         steps = entry.plan(found.texts, wanted, files.is_ours)
         missing = "%s is missing; run macvtap_persist to write it again"
         changed = "%s has been changed; run macvtap_persist to write it again"
         problems = [(missing if step.old is None else changed) % step.path for step in steps]
     except MacvtapError as exc:
         problems = [str(exc)]
-    return {each.key: each for each in entries}, problems
+    return Known({each.key: each for each in entries}, devices, problems)

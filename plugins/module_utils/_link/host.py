@@ -169,11 +169,15 @@ class Host:
         mac = permanent_mac_in(given)
         if mac is None:
             return self.by_name.get(given)
-        found = [link for link in self.links.values() if link.permanent_mac == mac and link.kind not in _INHERITING]
+        found = self.with_permanent_mac(mac)
         if len(found) > 1:
             meant = " and ".join(link.name for link in found)
             raise InvalidInput(f"{given} is the permanent MAC of {meant}; name the one that is meant")
         return found[0] if found else None
+
+    def with_permanent_mac(self, mac: str) -> list[Link]:
+        """The devices with this permanent MAC."""
+        return [link for link in self.links.values() if link.permanent_mac == mac and link.kind not in _INHERITING]
 
     def current_name(self, given: str) -> str:
         """The name of that link now; ``given`` where there is no such link."""

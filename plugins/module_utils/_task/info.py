@@ -13,7 +13,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from .._boot import store
+from .._boot import lower, store
 from .._boot.entry import Entry, as_row
 from .._core import names
 from .._core.errors import InvalidInput, MissingLibrary
@@ -72,7 +72,7 @@ def survey(
         counters = rtnetlink.statistics(link.ifindex for link in links) if links else {}
     except MissingLibrary as exc:
         left_out = warnings.of_statistics(exc)
-    boot, boot_problems = store.known()
+    boot, boot_problems = _known(host)
     attachments = []
     for link in links:
         tap = seen.get(link.ifindex)
@@ -114,6 +114,14 @@ def survey(
         *warnings.of_libvirt(state.hidden()),
         *left_out,
     ]
+
+
+def _known(host: Host) -> tuple[dict[tuple[str, int], Entry], list[str]]:
+    """What the next boot makes, by guest and NIC, on lower devices as they are called now; and what is wrong."""
+    known = store.known()
+    now = lower.current(known.devices, host)
+    entries = {key: entry._replace(device=now.get(entry.device, entry.device)) for key, entry in known.entries.items()}
+    return entries, known.problems + lower.problems(known.devices, host)
 
 
 def _asked(selection: Selection) -> list[tuple[str, str]]:

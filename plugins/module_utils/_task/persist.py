@@ -12,12 +12,13 @@ import contextlib
 import os
 from collections.abc import Collection, Mapping, Sequence
 from functools import partial
+from types import MappingProxyType
 from typing import Any, Callable
 
 from ansible.module_utils.basic import AnsibleModule
 
 from .._boot import entry as boot
-from .._boot import files, readers, reading, store
+from .._boot import files, lower, readers, reading, store
 from .._boot.host_link import HostEntry, host_entry
 from .._boot.host_link import merged as merged_host_links
 from .._boot.index import is_namespace_of_boot
@@ -80,21 +81,24 @@ def work(module: AnsibleModule) -> dict[str, Any]:
         names.check_guest_name(guest)
     root = options.directory(params["root"], "root")
     decide = (_present if params["state"] == "present" else _absent)(params)
-    result = persist(decide, root, module.check_mode, _host_links(params))
+    host = _look() if root == "/" else None
+    hosts = _host_links(params, host)
+    result = persist(decide, root, module.check_mode, hosts, _known_by(params, hosts[0], host))
     steps = result.pop("steps")
-    if root == "/":
+    if host is not None:
         if not module.check_mode:
             relabel(module, [step.path for step in steps if step.new is not None])
         if params["reload"]:
-            result["actions"] += _reload(module, steps, result["entries"])
+            result["actions"] += _reload(module, steps, result["entries"], host)
     _warn(module, result, params)
     return result
 
 
-def _reload(module: AnsibleModule, steps: Sequence[WriteFile], entries: list[dict[str, Any]]) -> list[str]:
+def _reload(module: AnsibleModule, steps: Sequence[WriteFile], entries: list[dict[str, Any]], host: Host) -> list[str]:
     """Reload the programs that read the files, and clear what they have of removed ones; returns it in words."""
     reloaded = []
-    left = readers.leftovers([step.path for step in steps if step.new is None])
+    gone = {step.path: step.old or "" for step in steps if step.new is None}
+    left = readers.leftovers(gone, lower.current(reading.read_known(gone), host))
     for reader in readers.due([step.path for step in steps]):
         cut = readers.would_bring_down(reader, [row["ifname"] for row in entries])
         if cut:
@@ -130,14 +134,32 @@ def _warn(module: AnsibleModule, result: dict[str, Any], params: dict[str, Any])
         )
 
 
-def _host_links(params: Mapping[str, Any]) -> tuple[list[HostEntry], set[str]]:
+def _look() -> Host:
+    with rtnetlink.Netlink() as netlink:
+        host = Host(netlink.links())
+        if host.host_links:
+            host.addresses = netlink.addresses()
+    return host
+
+
+def _known_by(params: Mapping[str, Any], host_links: Sequence[HostEntry], host: Host | None) -> dict[str, str]:
+    """What the lower devices that the task names are known by, as far as they are there."""
+    if host is None or params["state"] == "absent":
+        return {}
+    rows = (row for row in params["attachments"] or () if isinstance(row.get("device"), str))
+    devices = {*(row["device"] for row in rows), *(entry.device for entry in host_links)}
+    words = {device: lower.known_by(device, host) for device in devices}
+    return {device: each for device, each in words.items() if each is not None}
+
+
+def _host_links(params: Mapping[str, Any], host: Host | None) -> tuple[list[HostEntry], set[str]]:
     """The host links that are to be in the files, and the names of all networks concerned."""
     given = params["networks"] or ()
     rows = {row["name"]: row.get("host_link") for row in given if isinstance(row, dict) and row.get("name")}
     asked = {str(name) for name in given if not isinstance(name, dict)}
     if params["state"] == "absent":
         return [], {*rows, *asked, *([params["network"]] if params["network"] is not None else ())}
-    if params["root"] != "/":
+    if host is None:
         if asked:
             raise InvalidInput(
                 f"networks: with another root the host link of network {min(asked)!r} cannot be looked up; pass the"
@@ -145,25 +167,22 @@ def _host_links(params: Mapping[str, Any]) -> tuple[list[HostEntry], set[str]]:
             )
     else:
         asked.update(row["network"] for row in params["attachments"] or () if row.get("network"))
-        live = _live_host_links() if asked.difference(rows) else {}
+        live = {name: host_link.as_it_is(name, host).row() for name in asked.intersection(host.host_links)}
         rows.update({name: live.get(name) for name in asked.difference(rows)})
     return [host_entry(name, row) for name, row in rows.items() if row], set(rows)
 
 
-def _live_host_links() -> dict[str, dict[str, Any] | None]:
-    with rtnetlink.Netlink() as netlink:
-        host = Host(netlink.links())
-        if host.host_links:
-            host.addresses = netlink.addresses()
-    return {name: host_link.as_it_is(name, host).row() for name in host.host_links}
-
-
 def persist(
-    decide: Decide, root: str, check_mode: bool, hosts: tuple[Sequence[HostEntry], Collection[str]] = ((), ())
+    decide: Decide,
+    root: str,
+    check_mode: bool,
+    hosts: tuple[Sequence[HostEntry], Collection[str]] = ((), ()),
+    known: Mapping[str, str] = MappingProxyType({}),
 ) -> dict[str, Any]:
     """Make the files so that they hold what ``decide`` says.
 
     :arg hosts: host links that the files are to hold, and the names of the networks of which no other stays.
+    :arg known: what lower devices are known by now; of others it is what the files say.
     :returns: the result of the module, and under ``steps`` what was written, as the host itself calls it.
     :raises MacvtapError: with what became of the files written before the failure.
     """
@@ -172,7 +191,8 @@ def persist(
         found = store.look(root)
         entries, leaving = decide(reading.read(found.texts))
         host_links, forgotten = merged_host_links(reading.read_hosts(found.texts), *hosts)
-        wanted = files.files(entries, found.texts, found.managers, host_links)
+        known = {**reading.read_known(found.texts), **known}
+        wanted = files.files(entries, found.texts, found.managers, host_links, known)
         steps = boot.plan(found.texts, wanted, files.is_ours)
         if steps and denied is not None:
             raise denied

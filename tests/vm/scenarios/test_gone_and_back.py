@@ -16,6 +16,19 @@ done
 """
 
 
+#: names the SR-IOV card
+LINK = """[Match]
+PermanentMACAddress=52:54:00:00:01:00
+[Link]
+Name={}
+"""
+
+
+def rename(host, name):
+    """Give the SR-IOV card another name, from the next time on that it appears."""
+    host.write("/etc/systemd/network/10-lan.link", LINK.format(name))
+
+
 def comes_back(host, before, how):
     """Wait until the links are there as they were."""
     done = host.run(["sh", "-c", ARE_UP, "sh", *before], check=False, timeout=600)
@@ -43,4 +56,17 @@ def test_links_come_back_with_their_lower_device(host):
     host.machine.unplug("nic0")
     host.machine.plug("nic0")
     comes_back(host, before, "the NIC was plugged in again")
+
+    rename(host, "lan0")
+    host.sh("udevadm control --reload")
+    host.machine.unplug("nic0")
+    host.machine.plug("nic0")
+    renamed = {name: {**row, "device": row["device"].replace(host.nic0, "lan0")} for name, row in before.items()}
+    comes_back(host, renamed, "the NIC was plugged in again, with another name")
+    (said,) = host.module("macvtap_info")["boot_problems"]
+    assert f"lower device {host.nic0} of the boot files is now called lan0" in said
+    assert host.persist()["changed"] and host.module("macvtap_info")["boot_problems"] == []
+    host.machine.unplug("nic0")
+    host.machine.plug("nic0")
+    comes_back(host, renamed, "the NIC was plugged in again, with the name that was persisted")
     assert host.failures() == ""
