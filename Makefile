@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test unit kernel kernels lint docs sanity integration molecule coverage matrix torture release bench clean
+.PHONY: help setup demo test unit kernel kernels lint docs sanity integration molecule coverage matrix torture release bench recording clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 20
@@ -58,6 +58,9 @@ release: setup-release ## build the archive, install it as a user would and run 
 
 bench: setup-bench ## side by side with ip, libvirt and a loop over ip; takes an hour on an idle machine (root)
 	@tools/bench.sh
+
+recording: setup ## docs/images/demo.svg: make demo, as it plays in a browser (root)
+	@.venv/bin/python tools/record.py docs/images/demo.svg make demo
 
 clean: ## remove what setup and the tests have made in the checkout
 	@rm -rf .venv .cache .ansible tests/output

@@ -195,10 +195,7 @@ def test_links_of_libvirts_making(libvirt):
         # set on a NIC of a network, though refused on one of type direct; a port group that the network does not have
         of_network("<mac address='52:54:00:00:00:02'/><mtu size='1400'/>", source=" portgroup='nowhere'"),
         # no use on a macvtap, and no reason not to start
-        direct(
-            "<mac address='52:54:00:00:00:03'/><downscript path='/bin/true'/><backenddomain name='x'/>"
-            "<portForward proto='tcp'><range start='22'/></portForward>"
-        ),
+        direct("<mac address='52:54:00:00:00:03'/><downscript path='/bin/true'/><backenddomain name='x'/>"),
     ]
     paths = set()
     for _start in range(2):

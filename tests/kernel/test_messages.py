@@ -21,9 +21,10 @@ from ansible.module_utils import basic
 plugins = "ansible_collections.linuxnet.macvtap.plugins."
 importlib.import_module(plugins + "module_utils._libvirt.network")
 module = importlib.import_module(plugins + "modules." + sys.argv[2])
-with contextlib.suppress(ImportError):
-    # ansible-core 2.19 and later; it is imported when the options are read
-    importlib.import_module("ansible.module_utils._internal._json._profiles._module_legacy_c2m")
+for way in ("c2m", "m2c"):
+    with contextlib.suppress(ImportError):
+        # ansible-core 2.19 and later; they are imported when options are read and when a result is written
+        importlib.import_module(f"ansible.module_utils._internal._json._profiles._module_legacy_{way}")
 basic._ANSIBLE_ARGS = sys.argv[3].encode()
 basic._ANSIBLE_PROFILE = "legacy"
 os.chdir("/")

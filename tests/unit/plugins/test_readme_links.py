@@ -14,6 +14,8 @@ import yaml
 
 CHECKOUT = pathlib.Path(__file__).resolve().parents[3]
 BLOB = yaml.safe_load((CHECKOUT / "galaxy.yml").read_text(encoding="utf-8"))["repository"] + "/blob/main/"
+#: files as they are, for pictures
+RAW = BLOB.replace("//github.com/", "//raw.githubusercontent.com/").replace("/blob/", "/")
 README = (CHECKOUT / "README.md").read_text(encoding="utf-8")
 PLUGINS = [path for kind in ("modules", "filter") for path in sorted((CHECKOUT / "plugins" / kind).glob("*.py"))]
 
@@ -27,6 +29,7 @@ def test_every_link_of_readme_works_on_galaxy():
 def test_every_link_to_a_file_of_the_repository_names_one():
     texts = [README, *(path.read_text(encoding="utf-8") for path in PLUGINS)]
     paths = [path for text in texts for path in re.findall(re.escape(BLOB) + r"([^)\s]+)", text)]
+    paths += re.findall(re.escape(RAW) + r"([^)\s]+)", README)
     assert len(paths) > 15
     assert [path for path in paths if not (CHECKOUT / path).is_file()] == []
 
