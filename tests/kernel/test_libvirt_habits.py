@@ -86,10 +86,15 @@ def test_what_libvirt_refuses_when_it_is_to_validate(document):
     assert "failed to validate" in read_by_libvirt(document, "--validate").stderr
 
 
+def version():
+    """Of libvirt, as numbers."""
+    done = subprocess.run(["virsh", "--version"], capture_output=True, text=True, check=True)
+    return tuple(map(int, done.stdout.split(".")))
+
+
 def test_libvirt_makes_a_uuid_and_knows_title_and_description_since_9_7():
     text = read_by_libvirt(network("<title>t</title><description>d</description>")).stdout
-    version = subprocess.run(["virsh", "--version"], capture_output=True, text=True, check=True).stdout
-    known = tuple(map(int, version.split("."))) >= (9, 7)
+    known = version() >= (9, 7)
     assert re.search("<uuid>[-0-9a-f]{36}</uuid>", text)
     assert ["<title>" in text, "<description>" in text] == [known, known]
 
@@ -185,6 +190,15 @@ def test_libvirt_makes_an_isolated_bridge_of_the_form_of_2010(libvirt):
     text = libvirt.virsh("net-dumpxml", "old").stdout
     libvirt.virsh("net-undefine", "old")
     assert "extbridge" not in text and "<bridge name='virbr" in text and "<forward" not in text
+
+
+def test_port_forwarding_on_a_macvtap_is_refused_by_newer_versions_only(libvirt):
+    done = started(libvirt, direct("<portForward proto='tcp'><range start='22'/></portForward>"))
+    if version() < (10,):
+        assert done.returncode == 0, done.stderr
+        libvirt.virsh("destroy", "tried")
+    else:
+        assert "The <portForward> element can only be used with" in done.stderr
 
 
 def test_links_of_libvirts_making(libvirt):

@@ -73,8 +73,11 @@ SHOWN = {
         "libvirt deletes it with its guest",
         "libvirt gives it none",
         "and sets it on a NIC of a macvtap network.",
-        "and starts a guest with the others.",
+        "libvirt 9.0 starts a guest with the others;",
         "libvirt does not mark its links",
+    ),
+    "test_libvirt_habits.py::test_port_forwarding_on_a_macvtap_is_refused_by_newer_versions_only": (
+        "libvirt 11.3 refuses ``<portForward>`` as well.",
     ),
     "test_libvirt_accepts.py::test_what_libvirt_refuses_we_refuse": ("libvirt refuses them as well",),
     "test_libvirt_accepts.py::test_bandwidth_which_libvirt_refuses_is_written_as_libvirt_takes_it": (
