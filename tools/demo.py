@@ -72,7 +72,9 @@ def play(lab, playbook, *options):
     process = subprocess.Popen(command, cwd=where, env=environment, text=True, encoding="utf-8", **streams)
     with process:
         for line in process.stdout:
-            print("   " + line, end="", flush=True)
+            # which file of the role a task is in is nothing to show
+            if "included: " not in line:
+                print("   " + line, end="", flush=True)
     if process.returncode:
         raise Unexpected("the playbook succeeds")
     return controller.changed()

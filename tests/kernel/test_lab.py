@@ -174,3 +174,29 @@ def test_the_inventory_names_every_hypervisor(lab):
     host = inventory["hypervisors"]["hosts"]["hypervisor0"]
     assert host["ansible_python_interpreter"] == lab.hypervisors[0].python
     assert host["lab_uplinks"] == ["eth0", "eth1"]
+
+
+# Shows what the collection has on the hypervisor of a lab, after making something of each kind on the machine.
+MACHINE_IN_USE = """
+set -e
+mount -t tmpfs scratch /run
+mkdir /run/upper /run/work
+mount -t overlay -o lowerdir=/etc,upperdir=/run/upper,workdir=/run/work overlay /etc
+mkdir -p /etc/macvtap/networks /etc/systemd/system/multi-user.target.d /etc/udev/rules.d
+touch /etc/macvtap/networks/n.xml /etc/udev/rules.d/90-macvtap.rules
+touch /etc/systemd/system/multi-user.target.d/macvtap.conf
+"$0" -c '
+import sys
+sys.path.insert(0, sys.argv[1])
+from lab import Lab
+with Lab() as lab:
+    print(lab.hypervisors[0].run(["find", "/etc", "-name", "*macvtap*"]).stdout, end="")
+' "$1"
+ls /etc/macvtap/networks
+"""
+
+
+def test_a_hypervisor_has_nothing_of_what_the_collection_made_on_the_machine():
+    command = ["unshare", "--mount", "sh", "-c", MACHINE_IN_USE, sys.executable, str(TESTS)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.stdout, done.stderr) == ("n.xml\n", "")

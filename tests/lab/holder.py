@@ -9,8 +9,10 @@ machine's own although a private copy is laid over their parent. It prints one l
 when its standard input closes, and with it every process of its PID namespace.
 """
 
+import glob
 import json
 import os
+import shutil
 import signal
 import stat
 import subprocess
@@ -19,6 +21,8 @@ import sys
 # Modules may write here, and package managers may install: all of it must vanish with the lab.
 PRIVATE_COPIES = ("/etc", "/usr", "/var")
 SCRATCH = "/run/lab"
+#: what the collection has made on this machine, and the hypervisors of a lab do not have
+OWN = ("/etc/macvtap", "/etc/*/*macvtap*", "/etc/*/*/*macvtap*", "/etc/*/*/*/*macvtap*")
 
 # path below /dev: mode. Numbers are copied from the machine's own nodes; those that it lacks are left out.
 DEVICES = {
@@ -125,6 +129,11 @@ def private_copies(kept):
         os.makedirs(path, exist_ok=True)
         subprocess.run(["mount", "--bind", f"/proc/self/fd/{descriptor}", path], check=True, pass_fds=[descriptor])
         os.close(descriptor)
+    for path in (path for pattern in OWN for path in glob.glob(pattern)):
+        if os.path.isdir(path) and not os.path.islink(path):
+            shutil.rmtree(path)
+        else:
+            os.unlink(path)
 
 
 def main():
