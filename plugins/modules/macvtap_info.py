@@ -38,6 +38,14 @@ options:
     description: Also macvtap links that this collection did not create.
     type: bool
     default: false
+  runtime_dir:
+    description:
+      - Directory of the QMP sockets of the guests that M(linuxnet.macvtap.macvtap_qemu) runs.
+      - The module asks these guests which frames they want to receive, and reports among the problems what their links
+        do not deliver. It communicates only with processes that hold a tap of the guest.
+    type: path
+    default: /run/qemu-guests
+    version_added: 1.1.0
 requirements:
   - Python 3.9 or later
   - >-
@@ -449,7 +457,9 @@ attachments:
       returned: success
       sample: true
     problems:
-      description: What is wrong with the attachment, and what the next boot makes otherwise.
+      description:
+        - What is wrong with the attachment, what the next boot makes otherwise, and which frames the guest wants to
+          receive that its link does not deliver.
       type: list
       elements: str
       returned: success
@@ -478,6 +488,7 @@ ARGUMENT_SPEC = {
     "mac": {"type": "list", "elements": "str"},
     "device": {"type": "str"},
     "all": {"type": "bool", "default": False},
+    "runtime_dir": {"type": "path", "default": "/run/qemu-guests"},
 }
 
 

@@ -16,7 +16,7 @@ description:
   - QEMU runs as an unprivileged user. It gets its taps as open file descriptors, at the start by inheritance and later
     over its QMP socket. Therefore, it needs no permission on the device nodes and cannot open those of other guests.
   - Compares the command line of the running process and the NICs that QEMU reports with the wanted state. A change of
-    the command line restarts the guest, a change of its NICs does not.
+    the command line restarts the guest, unless O(restart_on_change=false). A change of its NICs does not.
   - If systemd manages the host, the guest is a unit, which the next boot can start again. Otherwise, it is a process
     with a pid file.
   - Fails before any change if a tap is missing, is another kind of file, or is held open by another process. If QEMU
@@ -42,7 +42,8 @@ options:
     required: true
   state:
     description:
-      - V(started) runs the guest, restarts it if its command line changed, and converges its NICs.
+      - V(started) runs the guest, restarts it if its command line changed (see O(restart_on_change)), and converges its
+        NICs.
       - V(stopped) presses the guest's power button, waits for O(stop_timeout) and then ends QEMU.
       - V(absent) also removes the unit, the logs and the socket.
     type: str
@@ -142,6 +143,16 @@ options:
       - Required with O(state=started).
     type: str
     default: qemu-guest
+  restart_on_change:
+    description:
+      - Whether a running guest is restarted if another option changed its command line, for example O(memory),
+        O(machine) or O(image).
+      - With V(false), the guest keeps running as it is. The module warns, returns the change in
+        RV(guest.at_next_start), and has systemd use the new command line at the next start. Without systemd, the next
+        start by this module uses it.
+    type: bool
+    default: true
+    version_added: 1.1.0
   supervisor:
     description:
       - V(auto) means V(systemd) if systemd manages the host, else V(none).
@@ -254,10 +265,16 @@ guest:
       type: str
       sample: kvm
     command:
-      description: QEMU's command line without NICs.
+      description: QEMU's command line without NICs. For a guest with RV(guest.at_next_start), the current one.
       type: list
       elements: str
       sample: ["/usr/bin/qemu-system-x86_64", "-name", "guest=web"]
+    at_next_start:
+      description:
+        - What the next start of the running guest changes, because of O(restart_on_change=false). V(null) if nothing.
+      type: str
+      sample: command line changes from 512M to 1024M
+      version_added: 1.1.0
     nics:
       description: The NICs of the running guest.
       type: list
@@ -335,6 +352,7 @@ ARGUMENT_SPEC = {
     "sandbox": {"type": "bool", "default": True},
     "binary": {"type": "str"},
     "user": {"type": "str", "default": "qemu-guest"},
+    "restart_on_change": {"type": "bool", "default": True},
     "supervisor": {"type": "str", "choices": ["auto", "systemd", "none"], "default": "auto"},
     "autostart": {"type": "bool", "default": True},
     "runtime_dir": {"type": "path", "default": "/run/qemu-guests"},

@@ -33,14 +33,17 @@ class ImageError(Exception):
     """The image cannot be built here; the text says why."""
 
 
-def build(directory):
-    """Write ``kernel`` and ``initrd`` into ``directory`` and return their paths; raises ImageError."""
+def build(directory, modules_at_hand=()):
+    """Write ``kernel`` and ``initrd`` into ``directory`` and return their paths; raises ImageError.
+
+    ``modules_at_hand``: names of further modules, which are not loaded; /modules/at-hand lists them and what they need.
+    """
     kernel, version, root = newest_kernel()
     paths = os.path.join(directory, "kernel"), os.path.join(directory, "initrd")
     # A copy: distributions may keep their kernels readable for root alone, and a guest runs without root.
     shutil.copyfile(kernel, paths[0])
     with open(paths[1], "wb") as file:
-        file.write(gzip.compress(_archive(version, root), compresslevel=1, mtime=0))
+        file.write(gzip.compress(_archive(version, root, modules_at_hand), compresslevel=1, mtime=0))
     for path in paths:
         os.chmod(path, 0o644)
     return paths
@@ -62,7 +65,7 @@ def newest_kernel(roots=None):
     return max(found)[2:]
 
 
-def _archive(version, root):
+def _archive(version, root, modules_at_hand=()):
     busybox = shutil.which("busybox")
     if not busybox:
         raise ImageError(f"no busybox here (Debian: {PACKAGES[0]})")
@@ -75,10 +78,11 @@ def _archive(version, root):
     entries += [("bin/busybox", stat.S_IFREG | 0o755, read(busybox)), ("bin/sh", stat.S_IFLNK | 0o777, b"busybox")]
     entries += [("init", stat.S_IFREG | 0o755, read(os.path.join(HERE, "init")))]
     paths = modules(version, root)
-    for name, path in paths.items():
+    at_hand = modules(version, root, modules_at_hand) if modules_at_hand else {}
+    for name, path in {**paths, **at_hand}.items():
         entries.append((f"modules/{name}", stat.S_IFREG | 0o644, read_module(path)))
-    order = "".join(name + "\n" for name in paths)
-    entries.append(("modules/order", stat.S_IFREG | 0o644, order.encode()))
+    for name, listed in (("order", paths), ("at-hand", at_hand)):
+        entries.append((f"modules/{name}", stat.S_IFREG | 0o644, "".join(f"{each}\n" for each in listed).encode()))
     return b"".join(cpio(*entry) for entry in entries) + cpio("TRAILER!!!", 0, b"")
 
 
@@ -93,8 +97,8 @@ def modules(version, root, names=MODULES):
         raise ImageError(f"modprobe does not know what {', '.join(names)} need: {done.stderr.strip()}")
     paths = {}
     for line in done.stdout.splitlines():
-        kind, _blank, path = line.strip().partition(" ")
-        path = path.strip()
+        # followed by the options that this machine would give it
+        kind, path = line.split()[:2]
         if kind == "insmod":
             if _suffix(path) not in UNPACK:
                 raise ImageError(f"cannot unpack {path}: it ends in none of {', '.join(UNPACK)}")

@@ -9,6 +9,7 @@ What an attacker does here, it does as that user.
 
 import shlex
 import subprocess
+import time
 
 import fake_qemu
 import pytest
@@ -115,6 +116,8 @@ def test_an_exchanged_socket_is_not_spoken_to_and_the_guest_behind_it_keeps_its_
         with pytest.raises(ModuleFailed, match=r"in place of the guest's QEMU|qmp\.sock is not a socket"):
             web.started(check=check)
     assert mail.started(check=True)["actions"] == [SECURED.format("mail")]
+    (unasked,) = warnings(web.host.module("macvtap_info"))
+    assert "their QEMU did not answer: web (" in unasked and "mail" not in unasked
 
 
 @pytest.mark.parametrize(
@@ -172,6 +175,11 @@ def test_whatever_qemu_says_the_error_is_a_sentence_and_the_guest_can_be_removed
     assert "the guest runs as process" in caught.value.message
     assert caught.value.message.isprintable()
     assert len(caught.value.message) < 1000
+    begun = time.monotonic()
+    (unasked,) = warnings(host.module("macvtap_info"))
+    assert "their QEMU did not answer: web (" in unasked and unasked.isprintable() and len(unasked) < 1000
+    # beside the time for one guest, that of a busy machine
+    assert time.monotonic() - begun < 20
     assert guest.ended("absent", stop_timeout=1)["changed"]
     assert state(host, "web") == []
 

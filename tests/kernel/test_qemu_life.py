@@ -10,7 +10,7 @@ QEMU is real, its processors are paused (``-S``): the guests neither boot nor co
 import subprocess
 
 import pytest
-from module_host import ModuleFailed
+from module_host import ModuleFailed, warnings
 from qemu_lab import CONSOLES, QEMU, USER, Guest, guest_image, lone_host
 
 RUN = "/run/qemu-guests"
@@ -102,6 +102,31 @@ def test_a_changed_command_line_restarts(web):
         "start guest web",
     ]
     assert web.pid() != first
+    assert web.started(memory=160)["changed"] is False
+
+
+def test_or_waits_for_the_next_start_and_is_reported_until_then(web):
+    web.started()
+    pid, later = web.pid(), {"memory": 160, "restart_on_change": False}
+    words = "command line changes from 128M to 160M"
+    for check in (True, False, True, False):
+        done = web.started(check=check, **later)
+        assert (done["changed"], done["actions"], done["diff"]["after"]) == (False, [], done["diff"]["before"])
+        assert done["guest"]["at_next_start"] == words and "128M" in done["guest"]["command"]
+        assert warnings(done) == [
+            f"guest web was not restarted, and its next start changes this: {words}; set restart_on_change=true, or"
+            " stop and start it"
+        ]
+    assert web.pid() == pid
+    # its NICs follow at once, and what the next start needs must be there
+    assert web.started(taps=[], check=True, **later)["actions"] == [
+        f"unplug NIC 0 ({web.attachments[0]['mac']}) of guest web"
+    ]
+    assert "/nowhere does not exist" in refused(web, kernel="/nowhere", restart_on_change=False)
+    web.ended("stopped", stop_timeout=0)
+    done = web.started(**later)
+    assert done["actions"] == ["start guest web"] and done["guest"]["at_next_start"] is None
+    assert "160M" in done["guest"]["command"] and warnings(done) == []
     assert web.started(memory=160)["changed"] is False
 
 

@@ -126,22 +126,6 @@ def test_the_guest_sees_the_link_state_of_its_attachments(guest):
     assert web.started()["actions"] == ["start guest web"]
 
 
-@pytest.mark.parametrize(("what", "words"), [
-    ("mac=02:00:5e:00:01:07", "MAC '02:00:5e:00:01:07'"), ("promiscuous", "all frames (promiscuous mode)")
-])  # fmt: skip
-def test_a_guest_that_wants_what_its_link_does_not_deliver_is_reported(guest, what, words):
-    web = guest()
-    web.options["append"] += f" guest.{what}"
-    # before its driver has set a filter, the device says that it is promiscuous
-    assert "warnings" not in web.started() and "warnings" not in web.started()
-    web.wait_for("ready")
-    mac = web.attachments[0]["mac"]
-    (warning,) = web.started()["warnings"]
-    assert f"NIC 0 ({mac}) of guest web wants {words}, but in mode vepa its link" in str(warning)
-    passthrough = [dict(web.attachments[0], mode="passthrough")]
-    assert "warnings" not in web.started(taps=passthrough)
-
-
 def test_the_carrier_of_the_lower_device_reaches_the_guest_where_asked(guest):
     web = guest(extra_args=["-S"])
     web.started(follow_carrier=True)

@@ -69,6 +69,22 @@ def test_the_socket_is_roots_from_the_start_on_and_the_unit_ends_its_own_qemu_on
     assert beside("find", RUN, UNITS, "-name", "*web*", "-o", "-name", "*mail*") == ""
 
 
+def test_a_change_that_waits_for_the_next_start_is_in_the_unit(site):
+    _host, beside, module = site
+    pid = module("web")["guest"]["pid"]
+    later = {"memory": 96, "restart_on_change": False}
+    assert module("web", check=True, **later)["actions"] == ["rewrite the unit of guest web"]
+    done = module("web", **later)
+    assert done["actions"] == ["rewrite the unit of guest web"] and done["guest"]["pid"] == pid
+    again = module("web", **later)
+    assert again["changed"] is False
+    assert again["guest"]["at_next_start"] == done["guest"]["at_next_start"] == "command line changes from 64M to 96M"
+    beside("systemctl", "restart", "qemu-guest-web.service")
+    done = module("web", **later)
+    assert done["changed"] is False and done["guest"]["at_next_start"] is None and done["guest"]["pid"] != pid
+    assert module("web", "absent")["changed"]
+
+
 @pytest.mark.parametrize("directory", [UNITS, "/run/systemd/system"])
 @pytest.mark.parametrize("wanted", ["started", "stopped", "absent"])
 def test_a_unit_of_that_name_that_is_not_ours_stays(site, wanted, directory):

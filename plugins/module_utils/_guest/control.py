@@ -14,21 +14,19 @@ import re
 import time
 from collections.abc import Collection, Sequence
 from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from .._core.errors import HostError, InvalidInput, MacvtapError
-from .._core.names import shown
 from .._core.revert import Revert
 from .._system import lock
-from . import files, link_state, process, supervisor
-from .plan import Found, LiveNic, Paths, Process, Running, Step, Wanted
+from . import files, link_state, process, rx_filter, supervisor
+from .answers import expected, nonsense
+from .plan import Found, LiveNic, Paths, Process, Running, Step, Wanted, at_next_start
 from .qemu import MAC, VHOST_PATH, QemuNic, device, is_virtio, netdev, nic_args, ports_in, without_nics
-from .qmp import Qmp, QmpError, QmpSilent
+from .qmp import Qmp, QmpError
 
 _DEVICE_ID = re.compile(r"nic([0-9]{1,4})")
 _LARGEST_MTU = 65535
-#: MAC addresses of a guest that are named
-_NAMED = 5
 #: seconds between two presses of the power button: a guest that still boots misses the first
 _PRESS_EVERY = 5.0
 #: seconds for QEMU itself to end when it is told to
@@ -112,53 +110,26 @@ def _running(host: Host, guest: Process, wanted: Sequence[QemuNic] | None) -> Ru
 def _live_nics(qmp: Qmp) -> dict[int, LiveNic]:
     """The NICs of ours that QEMU reports.
 
-    :raises QmpSilent: it reports what no QEMU does.
+    :raises HostError: it reports what no QEMU does.
     """
     nics = {}
-    for item in _expected(qmp.execute("qom-list", {"path": "/machine/peripheral"}), list):
-        name = _expected(_expected(item, dict).get("name"), str)
-        match = _DEVICE_ID.fullmatch(name)
+    for item in expected(qmp.execute("qom-list", {"path": "/machine/peripheral"}), list):
+        match = _DEVICE_ID.fullmatch(expected(expected(item, dict).get("name"), str))
         if match:
-            nics[int(match.group(1))] = _live_nic(qmp, f"/machine/peripheral/{name}")
-    return nics
+            nics[int(match.group(1))] = _live_nic(qmp, f"/machine/peripheral/{match.group()}")
+    macs = {f"nic{number}": nic.mac for number, nic in nics.items() if is_virtio(nic.driver)}
+    filters = rx_filter.read(qmp.execute("query-rx-filter"), macs) if macs else {}
+    return {number: nic._replace(wants=filters.get(f"nic{number}", rx_filter.Filter())) for number, nic in nics.items()}
 
 
 def _live_nic(qmp: Qmp, path: str) -> LiveNic:
-    driver, mac = (_expected(qmp.execute("qom-get", {"path": path, "property": key}), str) for key in ("type", "mac"))
+    driver, mac = (expected(qmp.execute("qom-get", {"path": path, "property": key}), str) for key in ("type", "mac"))
     mtu = None
     if is_virtio(driver):
-        mtu = _expected(qmp.execute("qom-get", {"path": path, "property": "host_mtu"}), int)
+        mtu = expected(qmp.execute("qom-get", {"path": path, "property": "host_mtu"}), int)
     if not MAC.fullmatch(mac.lower()) or not 0 <= (mtu or 0) <= _LARGEST_MTU:
-        raise _nonsense((mac, mtu))
-    return LiveNic(mac.lower(), mtu, driver, _wants(qmp, path, mac.lower()) if is_virtio(driver) else ())
-
-
-def _wants(qmp: Qmp, path: str, mac: str) -> tuple[str, ...]:
-    """The filter that the guest's driver has set, where it is wider than the NIC's MAC; other models do not tell."""
-    try:
-        (found,) = _expected(qmp.execute("query-rx-filter", {"name": path.rpartition("/")[2]}), list)
-    except (QmpError, ValueError):
-        # not while its tap is gone
-        return ()
-    used = [_expected(found, dict).get("main-mac"), *_expected(found.get("unicast-table", []), list)]
-    others = sorted({_expected(other, str).lower() for other in used} - {mac})
-    wants = [f"MAC {shown(other)}" for other in others[:_NAMED]]
-    # a device on which no driver has set a filter yet is promiscuous too
-    is_set = found.get("multicast-table") or found.get("unicast-table")
-    if found.get("promiscuous") is True and is_set:
-        wants.append("all frames (promiscuous mode)")
-    return tuple(wants)
-
-
-def _expected(value: Any, kind: type) -> Any:
-    # True is an int
-    if not isinstance(value, kind) or isinstance(value, bool) is not (kind is bool):
-        raise _nonsense(value)
-    return value
-
-
-def _nonsense(value: object) -> QmpSilent:
-    return QmpSilent(f"QEMU reports {shown(value)}, which it never does; stop the guest")
+        raise nonsense((mac, mtu))
+    return LiveNic(mac.lower(), mtu, driver)
 
 
 def check(
@@ -174,7 +145,7 @@ def check(
     if found.running and new:
         _check_models(host, found.running.process, new)
     process.check_taps(new, own)
-    if starts and host.user is not None:
+    if (starts or at_next_start(wanted, found)) and host.user is not None:
         process.check_readable(files, host.user.become())
 
 

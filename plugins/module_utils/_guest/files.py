@@ -4,7 +4,7 @@
 
 # Private to this collection: may change without notice.
 
-"""The files of a guest: its directory, its control socket, its logs. No link is followed, no FIFO waited for.
+"""The files of a guest: its directory, its control socket (see :mod:`_guest.peer`), its logs. No link is followed, no FIFO waited for.
 
 QEMU runs as the guest's user and makes its socket itself, so the directory is that user's until QEMU listens. Then it
 becomes root's: from there on the user can neither replace the socket nor reach it. Before that, and with guests that
@@ -17,24 +17,16 @@ import contextlib
 import errno
 import os
 import shutil
-import socket
 import stat
-import struct
-from collections.abc import Iterator
 
 from .._core.errors import HostError, Refused, host_error
 from .._system import tap_node
-from . import process
+from . import peer, process
 from .plan import Paths, Process
-from .qmp import ANSWER_SECONDS, Qmp, QmpSilent
+from .qmp import ANSWER_SECONDS, Qmp
 
 #: bytes
 _LONGEST_NOTE = 256
-_CREDENTIALS = struct.Struct("3i")
-
-
-class StrangerListens(HostError):
-    """Another process than the guest's own answers at its socket; nothing was said to it."""
 
 
 def check_directory(option: str, path: str, group_may_write: bool) -> None:
@@ -185,55 +177,10 @@ def _in_the_way(path: str, place: str, error: OSError) -> HostError:
 
 
 def connect(paths: Paths, guest: Process, timeout: float = ANSWER_SECONDS) -> Qmp:
-    """Speak to the guest's QEMU, and to no other process.
+    """Speak to the guest's QEMU, and to no other process; raises as :func:`peer.connect`.
 
     :arg guest: its process.
     :arg timeout: seconds until QEMU must greet.
-    :raises FileNotFoundError, ConnectionRefusedError: no process listens there (yet).
-    :raises StrangerListens: another process listens there, or something else lies there.
-    :raises QmpSilent: no greeting.
     """
-    with _socket_of(paths) as entry:
-        client = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        try:
-            client.settimeout(timeout)
-            # what was looked at, and not what lies there a moment later
-            client.connect(f"/proc/self/fd/{entry}")
-            _check_peer(client, paths.socket, guest)
-        except BlockingIOError as exc:
-            client.close()
-            raise QmpSilent(f"QEMU does not answer at {paths.socket}: too many clients wait for it") from exc
-        except BaseException:
-            client.close()
-            raise
-    return Qmp(client, paths.socket, timeout)
-
-
-def _check_peer(client: socket.socket, path: str, guest: Process) -> None:
-    """Compare who listens (the kernel says so, from the time of listen(2)) with the guest's process."""
-    pid = _CREDENTIALS.unpack(client.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size))[0]
-    if pid != guest.pid or not process.is_alive(guest):
-        raise StrangerListens(
-            f"process {pid} ({process.name(pid)}) listens at {path} in place of the guest's QEMU, process {guest.pid};"
-            " nothing was sent to it"
-        )
-
-
-@contextlib.contextmanager
-def _socket_of(paths: Paths) -> Iterator[int]:
-    """A descriptor of the socket itself, however its directory is rearranged meanwhile."""
-    flags = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
-    try:
-        directory = os.open(paths.directory, flags | os.O_DIRECTORY)
-    except NotADirectoryError as exc:
-        raise StrangerListens(f"{paths.directory} is not a directory; remove it") from exc
-    try:
-        entry = os.open(os.path.basename(paths.socket), flags, dir_fd=directory)
-    finally:
-        os.close(directory)
-    try:
-        if not stat.S_ISSOCK(os.fstat(entry).st_mode):
-            raise StrangerListens(f"{paths.socket} is not a socket: the guest's user has replaced it")
-        yield entry
-    finally:
-        os.close(entry)
+    expected = f"process {guest.pid}"
+    return peer.connect(paths.socket, lambda pid: pid == guest.pid and process.is_alive(guest), expected, timeout)

@@ -21,6 +21,7 @@ from typing import NamedTuple
 from .._core.errors import InvalidInput
 from .._core.names import check_guest_name, shown
 from .qemu import QemuNic, is_virtio, option, root_ports
+from .rx_filter import Filter
 
 #: what a socket address holds (sun_path), without the final zero
 _LONGEST_SOCKET = 107
@@ -80,8 +81,8 @@ class LiveNic(NamedTuple):
     mtu: int | None
     #: the model, as QEMU calls it
     driver: str
-    #: what else than the frames for its MAC the guest wants to receive, in words
-    wants: tuple[str, ...] = ()
+    #: what else than the frames for its MAC the guest wants to receive
+    wants: Filter = Filter()
 
 
 class Process(NamedTuple):
@@ -136,6 +137,8 @@ class Wanted(NamedTuple):
     unit: str | None = None
     #: whether the next boot starts it
     enabled: bool = False
+    #: whether a running guest is restarted when its command line changes
+    restarts: bool = True
 
 
 class Step(NamedTuple):
@@ -289,7 +292,7 @@ def plan(wanted: Wanted, found: Found) -> list[Step]:
     if found.running is None:
         return steps + _start_steps(wanted)
     change = _difference(found.running.base, wanted.base)
-    if change:
+    if change and wanted.restarts:
         return steps + [
             Step("stop", f"stop guest {name} to restart it: {change}"),
             *_start_steps(wanted),
@@ -297,6 +300,13 @@ def plan(wanted: Wanted, found: Found) -> list[Step]:
     if found.running.exposed:
         steps.append(Step("secure", f"take the directory of the control socket of guest {name} from its user"))
     return steps + _nic_steps(wanted, found.running)
+
+
+def at_next_start(wanted: Wanted, found: Found) -> str | None:
+    """What the next start changes of a guest that runs and is not restarted for it, in words."""
+    if found.running is None or wanted.state != "started" or wanted.restarts:
+        return None
+    return _difference(found.running.base, wanted.base) or None
 
 
 def _start_steps(wanted: Wanted) -> list[Step]:

@@ -246,15 +246,6 @@ def is_alive(process: Process) -> bool:
     return alive
 
 
-def name(pid: int) -> str:
-    """What a process calls itself, for messages."""
-    try:
-        with open(f"/proc/{pid}/comm", encoding="utf-8", errors="replace") as file:
-            return printable(file.read().strip())
-    except OSError:
-        return "not to be seen from here"
-
-
 def user_of(process: Process) -> int | None:
     """The real user of a process, None when it is gone."""
     try:
@@ -293,7 +284,7 @@ def held_taps(
         reason = f"{exc.strerror}; run as root (become: true) with CAP_SYS_PTRACE"
     except OutOfTime:
         reason = f"it has more open files than can be examined in {patience:g} s, as no QEMU has; stop the guest"
-    raise HostError(f"cannot see which taps the guest's process {pid} ({name(pid)}) has open: {reason}")
+    raise HostError(f"cannot see which taps the guest's process {pid} ({holders.command_of(pid)}) has open: {reason}")
 
 
 def wait_until(condition: Callable[[], bool], seconds: float) -> bool:

@@ -60,17 +60,20 @@ class Qmp:
     :arg connected: a stream to the QEMU, whose other end was checked.
     :arg path: of its socket, for messages.
     :arg timeout: seconds until the greeting must be there.
+    :arg patience: seconds for all answers together.
     :raises QmpSilent: connected, but no greeting: another client holds the socket, or QEMU hangs.
     """
 
-    def __init__(self, connected: socket.socket, path: str, timeout: float = ANSWER_SECONDS) -> None:
+    def __init__(
+        self, connected: socket.socket, path: str, timeout: float = ANSWER_SECONDS, patience: float = CONNECTION_SECONDS
+    ) -> None:
         self._path = path
         self._socket = connected
         self._lines: deque[bytes] = deque()
         self._rest = b""
         self._bytes = 0
         self._deleted: deque[str] = deque(maxlen=_MOST_DELETED)
-        self._end = time.monotonic() + timeout + CONNECTION_SECONDS
+        self._end = time.monotonic() + timeout + patience
         try:
             self._receive(("QMP",), timeout)
             self.execute("qmp_capabilities")
@@ -102,7 +105,7 @@ class Qmp:
         if arguments:
             request["arguments"] = dict(arguments)
         rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))] if fds else []
-        self._socket.settimeout(ANSWER_SECONDS)
+        self._socket.settimeout(max(min(ANSWER_SECONDS, self._end - time.monotonic()), 0.001))
         try:
             self._socket.sendmsg([json.dumps(request).encode() + b"\n"], rights)
         except OSError as exc:

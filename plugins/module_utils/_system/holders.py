@@ -219,7 +219,7 @@ def _describe(pid: int) -> Holder:
     """The name of a process, and with whose rights it runs."""
     facts = dict(_status(pid))
     groups = facts.get("Gid", [])[1:2] + facts.get("Groups", [])
-    return Holder(pid, _command(pid), int(facts.get("Uid", [0, 0])[1]), frozenset(map(int, groups)))
+    return Holder(pid, command_of(pid), int(facts.get("Uid", [0, 0])[1]), frozenset(map(int, groups)))
 
 
 def _status(pid: int) -> Iterator[tuple[str, list[str]]]:
@@ -230,8 +230,8 @@ def _status(pid: int) -> Iterator[tuple[str, list[str]]]:
                 yield key, value.split()
 
 
-def _command(pid: int) -> str:
-    """Its name, which it may choose, escape sequences included."""
+def command_of(pid: int) -> str:
+    """The name of a process, "?" when it is not to be seen. A process chooses its name, escape sequences included."""
     try:
         with open(f"/proc/{pid}/comm", encoding="utf-8", errors="replace") as file:
             return printable(file.read().strip())

@@ -8,7 +8,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
@@ -18,6 +18,7 @@ from .._boot.entry import Entry, as_row
 from .._core import names
 from .._core.errors import InvalidInput, MissingLibrary
 from .._core.model import Network, NodePolicy
+from .._guest import ask, rx_filter
 from .._libvirt import definitions, state
 from .._link.host import Host
 from .._link.in_use import doubts
@@ -42,18 +43,19 @@ def work(module: AnsibleModule) -> dict[str, Any]:
         device=params["device"],
     )
     policy = NodePolicy(params["device_dir"])
-    result, warned = survey(selection, params["all"], policy, params["definitions_dir"])
+    result, warned = survey(selection, params["all"], policy, params["definitions_dir"], params["runtime_dir"])
     for warning in warned:
         module.warn(warning)
     return result
 
 
 def survey(
-    selection: Selection, everything: bool, policy: NodePolicy, directory: str
+    selection: Selection, everything: bool, policy: NodePolicy, directory: str, runtime_dir: str
 ) -> tuple[dict[str, Any], list[str]]:
     """One look at the host.
 
     :arg everything: also links that this collection did not make.
+    :arg runtime_dir: where the control sockets of guests are.
     :returns: the result of the module, and what to warn of.
     """
     with rtnetlink.Netlink() as netlink:
@@ -94,6 +96,7 @@ def survey(
                 "problems": told.of_link(link, tap, policy.path(link.ifindex), users, omitted) + of_boot(entry, row),
             }
         )
+    silent = _add_filters(attachments, runtime_dir)
     boot_only = [entry for entry in boot.values() if _is_boot_only(entry, host, selection)]
     boot_problems = boot_problems + [problem for entry in boot_only for problem in of_path(entry, host)]
     libvirt_networks = state.networks() if networks else []
@@ -112,6 +115,7 @@ def survey(
         *warnings.of_doubts(doubts(found) if seen else ()),
         *warnings.of_dead_taps(found.dead),
         *warnings.of_libvirt(state.hidden()),
+        *warnings.of_silent_guests(silent),
         *left_out,
     ]
 
@@ -122,6 +126,19 @@ def _known(host: Host) -> tuple[dict[tuple[str, int], Entry], list[str]]:
     now = lower.current(known.devices, host)
     entries = {key: entry._replace(device=now.get(entry.device, entry.device)) for key, entry in known.entries.items()}
     return entries, known.problems + lower.problems(known.devices, host)
+
+
+def _add_filters(attachments: Sequence[dict[str, Any]], runtime_dir: str) -> dict[str, str]:
+    """Add to the problems what guests want to receive and do not; returns those that did not answer, with the reason."""
+    held = {(row["guest"], row["nic"]): row for row in attachments if row["managed"] and row["holders"]}
+    nics = [
+        ask.HeldNic(*key, row["mac"], frozenset(holder["pid"] for holder in row["holders"]))
+        for key, row in held.items()
+    ]
+    answers = ask.filters_of(nics, runtime_dir)
+    for key, wanted in answers.filters.items():
+        held[key]["problems"] += [f"the guest {text}" for text in rx_filter.undelivered(wanted, held[key])]
+    return answers.silent
 
 
 def _asked(selection: Selection) -> list[tuple[str, str]]:

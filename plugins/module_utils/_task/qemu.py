@@ -21,13 +21,14 @@ from ansible.module_utils.parsing.convert_bool import boolean
 from .._core.errors import HostError, InvalidInput
 from .._core.names import shown
 from .._guest import control as converge
-from .._guest import process, supervisor
+from .._guest import process, rx_filter, supervisor
 from .._guest.files import check_directory
 from .._guest.plan import (
     Found,
     GuestSpec,
     Step,
     Wanted,
+    at_next_start,
     base_command,
     check_spec,
     file_name,
@@ -78,28 +79,34 @@ def _started(module: AnsibleModule) -> dict[str, Any]:
     found = converge.observe(host, nics)
     base = base_command(spec, host.paths, _has_ports(found))
     unit = _unit(options, host, base, nics)
-    wanted = Wanted(options["name"], "started", tuple(base), tuple(nics), vhost, unit, options["autostart"])
+    wanted = Wanted(
+        *(options["name"], "started", tuple(base), tuple(nics), vhost, unit),
+        enabled=options["autostart"],
+        restarts=options["restart_on_change"],
+    )
     steps = plan(wanted, found)
     _warn_of_user(module, user, found, steps)
+    later = at_next_start(wanted, found)
+    if later:
+        module.warn(
+            f"guest {wanted.name} was not restarted, and its next start changes this: {later}; set"
+            " restart_on_change=true, or stop and start it"
+        )
     predicted = module.check_mode and any(nic.tap_number is None for nic in nics)
     if not predicted:
         converge.check(steps, wanted, host, found, _files(options))
     if not module.check_mode:
         converge.apply(steps, wanted, host, found)
-    _warn_of_filters(module, found)
+    _warn_of_filters(module, nics, found)
     return _result(wanted, found, steps, host, spec.accelerator)
 
 
-def _warn_of_filters(module: AnsibleModule, found: Found) -> None:
-    """Report what a guest wants to receive, and its links do not deliver; passthrough delivers everything."""
-    modes = {tap.get("nic"): tap.get("mode") for tap in module.params["taps"]}
-    for number, live in sorted(found.running.nics.items()) if found.running else ():
-        if live.wants and modes.get(number, "passthrough") != "passthrough":
-            module.warn(
-                f"NIC {number} ({live.mac}) of guest {module.params['name']} wants {' and '.join(live.wants)}, but in"
-                f" mode {modes[number]} its link receives only frames for its own MAC, and broadcast and multicast"
-                " frames; give the NIC that MAC, add a NIC, or use mode passthrough"
-            )
+def _warn_of_filters(module: AnsibleModule, nics: list[QemuNic], found: Found) -> None:
+    """Report what a running guest wants to receive, and its links do not deliver."""
+    live = found.running.nics if found.running else {}
+    for nic, tap in zip(nics, module.params["taps"]):
+        for text in rx_filter.undelivered(live[nic.nic].wants, tap) if nic.nic in live else ():
+            module.warn(f"NIC {nic.nic} ({nic.mac}) of guest {module.params['name']} {text}")
 
 
 def _vhost(value: Any) -> bool | None:
@@ -237,8 +244,10 @@ def _result(
 ) -> dict[str, Any]:
     before = _state_of(found)
     after: dict[str, Any] = {"state": wanted.state}
+    later = at_next_start(wanted, found)
+    command = list(found.running.base if found.running and later else wanted.base)
     if wanted.state == "started":
-        after.update(command=list(wanted.base), nics={f"nic{nic.nic}": nic.mac for nic in wanted.nics})
+        after.update(command=command, nics={f"nic{nic.nic}": nic.mac for nic in wanted.nics})
     kept = {nic.nic: nic.mac for nic in wanted.nics}
     # A guest that is only stopped keeps its NICs for the next start.
     live = found.running.nics if found.running and wanted.state != "stopped" else {}
@@ -248,7 +257,8 @@ def _result(
         "pid": host.pid(),
         "user": host.user.name if host.user else None,
         "accelerator": accelerator,
-        "command": list(wanted.base),
+        "command": command,
+        "at_next_start": later,
         "nics": [{"nic": number, "mac": mac} for number, mac in sorted(kept.items())],
         "qmp_socket": host.paths.socket,
         "console": host.paths.console,

@@ -80,9 +80,10 @@ WARNINGS = {
     ),
     "trusted filters": (
         "%s: trustGuestRxFilters='yes' is followed in part: the link receives all multicast frames, but not frames for"
-        " other MAC addresses that the guest sets; for those use attachments with promiscuous=true"
+        " other MAC addresses that the guest sets; those arrive in mode passthrough only"
     ),
     "skipped guests": "%d guests were skipped, see skipped_guests for the reasons: %s",
+    "silent guests": "problems omits what these guests want to receive, because their QEMU did not answer: %s",
     "no statistics": "the statistics of the attachments are omitted: %s",
 }
 
@@ -206,6 +207,15 @@ def of_doubts(doubts: Sequence[str]) -> list[str]:
 def of_dead_taps(processes: Sequence[Holder]) -> list[str]:
     """What is to be said of processes that have taps open whose links are gone."""
     return [WARNINGS["dead tap"] % first_of(processes)] if processes else []
+
+
+def of_silent_guests(silent: Mapping[str, str]) -> list[str]:
+    """What is to be said of guests that could not be asked.
+
+    :arg silent: guest → the reason.
+    """
+    named = [f"{guest} ({reason})" for guest, reason in silent.items()]
+    return [WARNINGS["silent guests"] % _first(named)] if named else []
 
 
 def of_kept_taps(kept: Iterable[tuple[str, str]]) -> list[str]:

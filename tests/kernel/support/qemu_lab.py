@@ -8,6 +8,7 @@ import contextlib
 import os
 import re
 import signal
+import subprocess
 import tempfile
 import time
 
@@ -23,15 +24,20 @@ USER = "nobody"
 QEMU = "macvtap_qemu"
 CONSOLES = "/var/log/qemu-guests"
 
+#: where the second serial port of a guest is reached, in its hypervisor
+_SHELL_AT = "127.0.0.1/2323"
+#: options for a guest whose ``append`` has guest.shell
+SHELL = ["-serial", f"tcp:{_SHELL_AT.replace('/', ':')},server=on,wait=off"]
+
 _PING = re.compile(r"^GUEST \S+ ping (\S+) (ok|lost) ?(\S*)\n", re.MULTILINE)
 
 
 @contextlib.contextmanager
-def guest_image():
-    """(kernel, initrd) of the test guest, where every user can read them."""
+def guest_image(*modules):
+    """(kernel, initrd) of the test guest, where every user can read them; ``modules`` lie in /modules there."""
     with tempfile.TemporaryDirectory(prefix="linuxnet-guest-") as directory:
         os.chmod(directory, 0o755)
-        yield image.build(directory)
+        yield image.build(directory, modules)
 
 
 @contextlib.contextmanager
@@ -131,6 +137,21 @@ class Guest:
                 return [float(ping.group(3)) if ping.group(2) == "ok" else None for ping in found[2 : count + 2]]
             assert time.monotonic() < deadline, f"{self.name} did not ping {address} in {timeout} s:\n{said[since:]}"
             time.sleep(0.1)
+
+    def does(self, script, timeout=60):
+        """Carry out shell in a guest that was made with SHELL; returns what it leaves in the variable ``said``."""
+        # what arrives before is lost
+        self.wait_for("obeys")
+        since = self.mark()
+        # until it is done: QEMU forgets what it has not read when the other end hangs up
+        talk = ["bash", "-c", f"exec 3<>/dev/tcp/{_SHELL_AT}; cat >&3"]
+        peer = self.host.spawn(talk, stdin=subprocess.PIPE, text=True)
+        peer.stdin.write(f"said=\n{script}\nsay did $said\n")
+        peer.stdin.flush()
+        said = self.wait_for("did", since, timeout).group(0).partition(" did")[2].strip()
+        peer.stdin.close()
+        peer.wait(10)
+        return said
 
     def reaches(self, address):
         """Whether the next pings are answered, True or False; an error when only some are."""

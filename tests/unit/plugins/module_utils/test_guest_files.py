@@ -15,7 +15,7 @@ import threading
 
 import pytest
 
-from ansible_collections.linuxnet.macvtap.plugins.module_utils._guest import files, process
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._guest import files, peer, process
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._guest.plan import paths_of
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._guest.qmp import QmpSilent
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._guest.scripts import POWER_DOWN
@@ -72,7 +72,7 @@ def test_the_guests_own_process_is_spoken_to(paths, heard):
     lambda: myself()._replace(started=1),
 ])  # fmt: skip
 def test_another_process_is_not_spoken_to(paths, heard, guest):
-    with pytest.raises(files.StrangerListens, match=rf"process {os.getpid()} \(.*\) listens at .*qmp.sock in place of"):
+    with pytest.raises(peer.StrangerListens, match=rf"process {os.getpid()} \(.*\) listens at .*qmp.sock in place of"):
         files.connect(paths, guest(), 0.1)
     assert heard() == b""
 
@@ -82,14 +82,14 @@ def test_another_process_is_not_spoken_to(paths, heard, guest):
 )
 def test_what_is_no_socket_is_named(paths, plant):
     plant(paths.socket)
-    with pytest.raises(files.StrangerListens, match=r"qmp\.sock is not a socket"):
+    with pytest.raises(peer.StrangerListens, match=r"qmp\.sock is not a socket"):
         files.connect(paths, myself(), 0.1)
 
 
 def test_a_link_in_the_place_of_the_directory_is_not_followed(paths, heard):
     os.rename(paths.directory, paths.directory + "-moved")
     os.symlink("web-moved", paths.directory)
-    with pytest.raises(files.StrangerListens, match="is not a directory"):
+    with pytest.raises(peer.StrangerListens, match="is not a directory"):
         files.connect(paths, myself(), 0.1)
     os.remove(paths.directory)
     os.rename(paths.directory + "-moved", paths.directory)

@@ -73,6 +73,8 @@ NOTHING = Found(None)
         (started(nic()), NOTHING, ["start"]),
         (started(nic()), running(nic()), []),
         (started(nic()), running(nic(), base=(*BASE, "-S")), ["stop", "start"]),
+        (started(nic(), restarts=False), running(nic(), base=(*BASE, "-S")), []),
+        (started(restarts=False, unit="new"), running(nic(), base=(*BASE, "-S")), ["define", "unplug"]),
         (started(nic(0), nic(1)), running(nic(0)), ["plug"]),
         (started(nic(0)), running(nic(0), nic(1)), ["unplug"]),
         (started(), running(nic(0)), ["unplug"]),
