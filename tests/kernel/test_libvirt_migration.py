@@ -9,6 +9,7 @@ import re
 import pytest
 from libvirt_lab import CONSOLE, DOMAIN, Libvirtd
 from module_host import ModuleFailed
+from persist_lab import play_boot
 from qemu_lab import Guest, guest_image, lone_host
 from squatter import KERNEL_NODES
 
@@ -96,3 +97,30 @@ def test_a_running_guest_changes_hands_and_keeps_its_connection(libvirt):
 
     libvirtd.virsh("destroy", "web")
     assert host.attach(attachments=[wanted], check=True)["changed"] is False
+
+    # a boot creates the link before the guest starts on it
+    host.module("macvtap_persist", attachments=host.attach(attachments=[wanted], purge=True)["attachments"])
+    host.ip(f"link del {made['ifname']}")
+    assert [done.returncode for done in play_boot(host, "eth0")] == [0] * 4
+    libvirtd.virsh("start", "web")
+    assert libvirtd.openings(made["tap_path"]) == 1
+
+    # the other way round: the guest stops, and its old definition has libvirt create a link again
+    libvirtd.virsh("destroy", "web")
+    host.module("macvtap_persist", state="absent", guest="web")
+    host.detach(guest="web")
+    libvirtd.virsh("define", "/dev/stdin", input=domain(web, NIC))
+    libvirtd.virsh("start", "web")
+    (row,) = host.module("macvtap_info", all=True)["attachments"]
+    assert (row["managed"], row["mac"], row["libvirt_domain"]) == (False, MAC, "web")
+    libvirtd.virsh("destroy", "web")
+    assert host.links() == {}
+
+    # at the end, libvirt has no network any more, and ours works as before
+    libvirtd.virsh("net-destroy", "vepanet")
+    libvirtd.virsh("net-undefine", "vepanet")
+    libvirtd.virsh("define", "/dev/stdin", input=text)
+    made = host.attach(attachments=[wanted])["attachments"][0]
+    libvirtd.virsh("start", "web")
+    assert libvirtd.openings(made["tap_path"]) == 1
+    libvirtd.virsh("destroy", "web")

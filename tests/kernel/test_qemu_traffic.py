@@ -11,7 +11,7 @@ import contextlib
 
 import pytest
 from lab import Lab
-from module_host import ModuleHost
+from module_host import ModuleHost, warnings
 from qemu_lab import Guest, Watch, guest_image
 
 WEB, MAIL, FAR = ("192.0.2.101", "2001:db8::101"), ("192.0.2.102", "2001:db8::102"), ("192.0.2.103", "2001:db8::103")
@@ -163,6 +163,23 @@ def test_a_nic_is_plugged_in_and_unplugged_while_the_guest_pings(site):
     assert not mail.reaches(WEB_TOO)
     for address in WEB:
         assert None not in mail.pings(address, since=mark, count=15)
+
+
+def test_a_guest_whose_link_was_recreated_under_it_is_reported_and_replugged(site):
+    far, (row,) = site.far, site.far.attachments
+    far.host.ip(f"link del {row['ifname']}")
+    far.host.run(["rm", "-f", row["tap_path"]])
+    dead = f"pid {far.pid()} (qemu-system-x86) has a tap open whose link is gone"
+    assert dead in warnings(far.host.module("macvtap_info"))[0]
+    far.attachments = far.attach()
+    # path and number are those of the dead tap: only the kernel knows better
+    assert [{**each, "libvirt_xml": row["libvirt_xml"]} for each in far.attachments] == [row]
+    (again,) = far.host.module("macvtap_info")["attachments"]
+    assert again["holders"] == []
+    actions = [f"unplug NIC 0 ({row['mac']}) of guest far", f"plug NIC 0 ({row['mac']}) into guest far"]
+    assert far.started(check=True)["actions"] == far.started()["actions"] == actions
+    assert far.started()["changed"] is False and warnings(far.host.module("macvtap_info")) == []
+    assert far.reaches(WEB[0])
 
 
 def test_a_guest_shuts_down_by_its_power_button_and_its_links_go_by_mac(site):

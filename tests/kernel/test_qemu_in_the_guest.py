@@ -2,10 +2,14 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What arrives in a guest that uses other MACs, VLANs or a bond, in each mode, and what is reported of it.
+"""A guest with other MACs, VLANs, a bond, DHCP and IPv6: what arrives in each mode, and what is reported of it.
 
-One guest has a NIC in each mode; another one, on a second device, is the other half of its bond.
+It has a NIC in each mode; another one, on a second device, is the other half of its bond.
 """
+
+import ipaddress
+import subprocess
+import sys
 
 import pytest
 from gap_meter import GapMeter
@@ -112,11 +116,16 @@ class Site:
         assert warnings(self.web.started()) == expected
         return {row["nic"]: problem for row in rows for problem in row["problems"]}
 
+    def dropped(self):
+        """How many frames the guard of NIC 0 dropped."""
+        rows = self.host.module("macvtap_info")["attachments"]
+        return sum(next(row for row in rows if row["nic"] == 0)["guard_dropped"].values())
+
 
 @pytest.fixture(scope="module")
 def site():
     with (
-        Lab(uplinks=("eth0", "eth1", "eth2"), subnets=("192.0.2.0/24",)) as lab,
+        Lab(uplinks=("eth0", "eth1", "eth2"), subnets=("192.0.2.0/24", "2001:db8::/64")) as lab,
         ModuleHost(lab.hypervisors[0], lab.directory) as host,
         guest_image("bonding", "macvlan", "8021q") as boot,
     ):
@@ -219,3 +228,57 @@ def test_a_bond_with_one_mac_for_both_needs_passthrough_and_is_reported_before_i
         uses(site, f"eth{backup}")
         site.web.does("usleep 1500000")
     assert (meter.gaps[ADDRESS]["gap"] > BLINK) is (backup == 4)
+
+
+# -- addresses behind a guard ------------------------------------------------------------------------------------------
+
+DHCPD = "start 192.0.2.150\nend 192.0.2.150\ninterface br0\nlease_file /run/leases\noption subnet 255.255.255.0\n"
+#: a router advertisement with a prefix for SLAAC (RFC 4861, 4.2 and 4.6.2), from the link-local address of br0
+ADVERTISE = r"""
+import ipaddress, socket, struct
+advertisement = struct.pack("!BBHBBHII", 134, 0, 0, 64, 0, 1800, 0, 0)
+prefix = struct.pack("!BBBBIII16s", 3, 4, 64, 0xC0, 3600, 3600, 0, ipaddress.ip_address("2001:db8::").packed)
+wire = socket.socket(socket.AF_INET6, socket.SOCK_RAW, socket.IPPROTO_ICMPV6)
+wire.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_HOPS, 255)
+wire.sendto(advertisement + prefix, ("ff02::1", 0, 0, socket.if_nametoindex("br0")))
+"""
+#: the NIC that has a guard, and no other
+ALONE = """\
+ip link set bond0 down; echo -eth0 >/sys/class/net/bond0/bonding/slaves
+for nic in 0 1 2 3 4; do ip link set eth$nic down; done
+cd /proc/sys/net/ipv6/conf/eth0; echo 1 >accept_ra; echo 1 >accept_dad; cd /
+printf '#!/bin/sh\\n[ "$1" != bound ] || ip addr add $ip/$mask dev $interface\\n' >/leased; chmod +x /leased
+ip link set eth0 up"""
+LIE = """\
+echo 0 >/proc/sys/net/ipv6/conf/eth0/accept_dad; ip addr flush dev eth0 scope global
+ip addr add 192.0.2.77/24 dev eth0; ip addr add 2001:db8::77/64 dev eth0"""
+PINGED = "192.0.2.1 2001:db8::1"
+PINGS = f"said=$(for address in {PINGED}; do ping -c 1 -W 3 $address >/dev/null && echo $address; done)"
+
+
+def is_there(site, address):
+    """Wait until the guest has an address that is known to be no other's."""
+    site.web.does(f"until ip -6 addr show dev eth0 | grep -v tentative | grep -q {address}; do usleep 99999; done")
+
+
+def test_an_honest_guest_gets_its_addresses_behind_a_guard_and_a_liar_reaches_nobody(site):
+    octets = bytes.fromhex(site.web.attachments[0]["mac"].replace(":", ""))
+    own = bytes([octets[0] ^ 2]) + octets[1:3] + b"\xff\xfe" + octets[3:]
+    slaac = ipaddress.ip_address(ipaddress.ip_address("2001:db8::").packed[:8] + own)
+    site.web.attachments = site.web.attach(guard={"addresses": ["192.0.2.150", str(slaac)]})
+    # with its cables, which an earlier test pulled
+    site.web.started()
+    site.switch.run(["tee", "/run/udhcpd.conf"], input=DHCPD)
+    site.switch.spawn(["busybox", "udhcpd", "-f", "/run/udhcpd.conf"], stderr=subprocess.DEVNULL)
+    site.web.does(ALONE)
+    assert site.web.does("udhcpc -i eth0 -n -q -s /leased; said=$?") == "0"
+    is_there(site, "fe80:")
+    site.switch.run([sys.executable, "-I", "-c", ADVERTISE])
+    is_there(site, slaac)
+    assert site.web.does(PINGS) == PINGED
+    before = site.dropped()
+    site.web.does(LIE)
+    assert site.web.does(PINGS) == "" and site.dropped() > before
+    # nothing else than the guard is in its way
+    site.web.attach()
+    assert site.web.does(PINGS) == PINGED
