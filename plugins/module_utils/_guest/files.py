@@ -4,11 +4,12 @@
 
 # Private to this collection: may change without notice.
 
-"""The files of a guest: its directory, its control socket (see :mod:`_guest.peer`), its logs. No link is followed, no FIFO waited for.
+"""The files of a guest: its directory, its control socket, its logs. No link is followed, no FIFO waited for.
 
 QEMU runs as the guest's user and makes its socket itself, so the directory is that user's until QEMU listens. Then it
 becomes root's: from there on the user can neither replace the socket nor reach it. Before that, and with guests that
-1.0 started, only the peer's process number tells who listens; it is compared on every connection.
+1.0 started, only the peer's process number tells who listens; it is compared on every connection
+(:mod:`_guest.peer`).
 """
 
 from __future__ import annotations

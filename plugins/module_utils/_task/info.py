@@ -129,7 +129,7 @@ def _known(host: Host) -> tuple[dict[tuple[str, int], Entry], list[str]]:
 
 
 def _add_filters(attachments: Sequence[dict[str, Any]], runtime_dir: str) -> dict[str, str]:
-    """Add to the problems what guests want to receive and do not; returns those that did not answer, with the reason."""
+    """Add to the problems what guests want to receive in vain; returns those that did not answer, with the reason."""
     held = {(row["guest"], row["nic"]): row for row in attachments if row["managed"] and row["holders"]}
     nics = [
         ask.HeldNic(*key, row["mac"], frozenset(holder["pid"] for holder in row["holders"]))

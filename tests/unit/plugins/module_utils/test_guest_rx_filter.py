@@ -47,12 +47,14 @@ GUARD = {"mac": True, "vlans": [30]}
     (Filter(macs=(OTHER, THIRD), promiscuous=True), {"mode": "private"}, [
         f"wants MAC {OTHER} and MAC {THIRD} and all frames (promiscuous mode), but"
     ]),
-    (Filter(macs=("a", "b", "c", "d", "e", "f")), {"mode": "vepa"}, ["wants MAC a and MAC b and MAC c and MAC d and MAC e, "]),
+    (Filter(macs=("a", "b", "c", "d", "e", "f")), {"mode": "vepa"}, [
+        "wants MAC a and MAC b and MAC c and MAC d and MAC e, "
+    ]),
     (Filter(vlans=(20, 30)), {"mode": "vepa", "guard": GUARD}, ["uses VLAN 20, but its guard drops"]),
     (Filter(vlans=(20, 30)), {"mode": "vepa", "guard": None}, []),
     (Filter(vlans=(20,)), {"mode": "passthrough", "guard": {}}, ["uses VLAN 20, but"]),
     (Filter(ipv6=True), {"mode": "vepa", "allmulticast": True}, []),
-    (Filter(ipv6=True), {"mode": "vepa", "allmulticast": False}, ["uses IPv6, but its link does not receive the multi"]),
+    (Filter(ipv6=True), {"mode": "vepa", "allmulticast": False}, ["uses IPv6, but its link does not receive"]),
     (Filter(ipv6=True), {"mode": "vepa", "allmulticast": False, "promiscuous": True}, []),
 ])  # fmt: skip
 def test_what_the_link_does_not_deliver_is_named_with_a_way_out(wanted, row, words):
