@@ -52,6 +52,7 @@ def test_a_running_guest_changes_hands_and_keeps_its_connection(libvirt):
     libvirtd.virsh("net-define", "/dev/stdin", input=NETWORK)
     libvirtd.virsh("net-start", "vepanet")
     libvirtd.virsh("define", "/dev/stdin", input=domain(web, NIC))
+    original = libvirtd.virsh("dumpxml", "--inactive", "web").stdout
     libvirtd.virsh("start", "web")
     web.wait_for("ready")
 
@@ -109,7 +110,7 @@ def test_a_running_guest_changes_hands_and_keeps_its_connection(libvirt):
     libvirtd.virsh("destroy", "web")
     host.module("macvtap_persist", state="absent", guest="web")
     host.detach(guest="web")
-    libvirtd.virsh("define", "/dev/stdin", input=domain(web, NIC))
+    libvirtd.virsh("define", "/dev/stdin", input=original)
     libvirtd.virsh("start", "web")
     (row,) = host.module("macvtap_info", all=True)["attachments"]
     assert (row["managed"], row["mac"], row["libvirt_domain"]) == (False, MAC, "web")

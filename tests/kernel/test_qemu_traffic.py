@@ -172,12 +172,14 @@ def test_a_guest_whose_link_was_recreated_under_it_is_reported_and_replugged(sit
     dead = f"pid {far.pid()} (qemu-system-x86) has a tap open whose link is gone"
     assert dead in warnings(far.host.module("macvtap_info"))[0]
     far.attachments = far.attach()
-    # path and number are those of the dead tap: only the kernel knows better
-    assert [{**each, "libvirt_xml": row["libvirt_xml"]} for each in far.attachments] == [row]
+    # its path is that of the dead tap, and so may its number be: only the kernel knows better
+    assert far.attachments[0]["tap_path"] == row["tap_path"]
     (again,) = far.host.module("macvtap_info")["attachments"]
     assert again["holders"] == []
     actions = [f"unplug NIC 0 ({row['mac']}) of guest far", f"plug NIC 0 ({row['mac']}) into guest far"]
+    mark = far.mark()
     assert far.started(check=True)["actions"] == far.started()["actions"] == actions
+    far.wait_for("nic eth0", since=mark)
     assert far.started()["changed"] is False and warnings(far.host.module("macvtap_info")) == []
     assert far.reaches(WEB[0])
 
