@@ -4,6 +4,8 @@
 
 """Lower devices that only a kernel with all its drivers has: which carry macvtaps, and which are refused and why."""
 
+from module_host import warnings
+
 #: name of the lower device: how it is made on {0} and {1}
 CARRY = {
     "vlan20": ["link add link {0} name vlan20 type vlan id 20"],
@@ -94,3 +96,63 @@ def test_a_bond_fails_over_under_a_guest(host):
     assert seen[0] >= 100 and seen[1] >= 80, seen
     again = host.attach(attachments=[{"guest": "web", "device": "bond0"}])
     assert not again["changed"]
+
+
+#: Two cables to a switch that speaks LACP, as the kernel tells of both ends.
+LACP = """
+for number in 0 1; do
+    ip link add lag$number type veth peer name port$number
+    ip link set port$number netns switch
+done
+for end in "ip" "ip -n switch"; do
+    $end link add bond9 type bond mode 802.3ad miimon 50 lacp_rate fast
+done
+for number in 0 1; do
+    ip link set lag$number master bond9
+    ip -n switch link set port$number master bond9
+done
+ip -n switch link set bond9 up
+ip link set bond9 up
+partner=$(ip netns exec switch cat /sys/class/net/bond9/address)
+for attempt in $(seq 300); do
+    ! grep -q "Partner Mac Address: $partner" /proc/net/bonding/bond9 || exit 0
+    sleep 0.2
+done
+exit 1
+"""
+
+
+def test_guests_on_an_aggregate_with_a_partner_stay_connected_while_a_cable_is_out(host):
+    host.run(["sh", "-ec", LACP])
+    wanted = [{"guest": "web", "device": "bond9"}]
+    (row,) = host.attach(attachments=wanted)["attachments"]
+
+    def received():
+        return int(host.sh("ip netns exec switch cat /sys/class/net/bond9/statistics/rx_packets"))
+
+    for cut in ("", "lag0"):
+        if cut:
+            host.ip(f"link set {cut} down")
+        before = received()
+        host.run(["python3", "-c", SENDER, row["tap_path"], row["mac"]])
+        # the frames of the moments before the bond noticed are lost
+        assert received() - before >= (80 if cut else 100), host.sh("cat /proc/net/bonding/bond9")
+    again = host.attach(attachments=wanted)
+    assert (again["changed"], again["attachments"][0]["device"]) == (False, "bond9")
+    (told,) = host.module("macvtap_info")["attachments"]
+    assert told["problems"] == []
+    assert "is a port of bond bond9" in host.refusal("macvtap_attach", attachments=[{"guest": "db", "device": "lag1"}])
+
+
+def test_a_wireless_device_carries_a_link_with_a_warning_and_is_reported(host):
+    host.sh("modprobe mac80211_hwsim radios=1; udevadm settle")
+    name = host.sh("basename $(ls -d /sys/class/net/*/phy80211 | head -n 1 | xargs dirname)").strip()
+    said = f"lower device {name} is wireless: access points usually drop frames from MACs other than its own"
+    result = host.attach(attachments=[{"guest": "web", "device": name}])
+    assert [words for words in warnings(result) if words.startswith(said)]
+    (row,) = host.module("macvtap_info")["attachments"]
+    assert any(problem.startswith(said) for problem in row["problems"])
+    # the interface of all radios is no Ethernet device
+    host.ip("link set hwsim0 up")
+    refused = host.refusal("macvtap_attach", attachments=[{"guest": "db", "device": "hwsim0"}])
+    assert "lower device 'hwsim0' is not an Ethernet device (ARPHRD type 803)" in refused
