@@ -180,9 +180,10 @@ def test_a_peer_without_an_end_is_hung_up_on_and_fills_no_memory(endless, monkey
 
 def test_a_peer_that_talks_on_and_on_has_no_longer_than_one_that_is_silent(endless, monkeypatch):
     monkeypatch.setattr(qmp_room, "_MOST_BYTES", 1 << 60)
-    monkeypatch.setattr(qmp_room, "ANSWER_SECONDS", 0.2)
-    with endless(ENDLESS["events"]) as qmp, pytest.raises(QmpSilent, match="does not answer"):
-        qmp.execute("query-status")
+    with endless(ENDLESS["events"]) as qmp:
+        monkeypatch.setattr(qmp_room, "ANSWER_SECONDS", 0.2)
+        with pytest.raises(QmpSilent, match="does not answer"):
+            qmp.execute("query-status")
 
 
 def test_many_slow_answers_have_one_deadline_together(serve):
