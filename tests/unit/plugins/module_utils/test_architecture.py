@@ -106,6 +106,13 @@ def test_only_the_netlink_room_knows_pyroute2(name):
     assert "pyroute2" not in imports(name)
 
 
+def test_what_lists_brings_nothing_that_starts_ends_or_changes():
+    """Not even the guests that macvtap_info asks."""
+    effects = {f"_guest.{name}" for name in ("control", "files", "process", "spawn", "supervisor")} | {"_task.apply"}
+    assert effects <= set(ROOMS)
+    assert reached(frozenset({"_task.info"})) & effects == set()
+
+
 @pytest.mark.parametrize("module", MODULES)
 def test_modules_import_tasks_and_definitions_only(module):
     rooms = {
