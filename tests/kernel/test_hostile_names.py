@@ -26,7 +26,7 @@ from ansible_collections.linuxnet.macvtap.plugins.module_utils._core.names impor
     check_ifname,
     check_network_name,
 )
-from ansible_collections.linuxnet.macvtap.plugins.module_utils._guest.plan import file_name
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._guest.paths import file_name
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._guest.qemu import option
 from ansible_collections.linuxnet.macvtap.tests.unit.plugins.module_utils.hostile import NAMES
 

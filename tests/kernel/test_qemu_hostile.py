@@ -16,12 +16,8 @@ import pytest
 from module_host import ModuleFailed, warnings
 from qemu_lab import CONSOLES, QEMU, USER, Guest, host_with_fake_qemu
 
-from ansible_collections.linuxnet.macvtap.plugins.module_utils._guest.plan import (
-    GuestSpec,
-    base_command,
-    file_name_1_0,
-    paths_of,
-)
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._guest.command_line import GuestSpec, base_command
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._guest.paths import file_name_1_0, paths_of
 
 RUN = "/run/qemu-guests"
 #: a user that is neither root nor the guest's

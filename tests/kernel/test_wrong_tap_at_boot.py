@@ -18,7 +18,7 @@ from test_wrong_tap import MAC, MONITOR, frame, send
 runpy.run_path(str(pathlib.Path(__file__).resolve().parents[1] / "unit" / "conftest.py"))
 
 from ansible_collections.linuxnet.macvtap.plugins.filter.qemu_netdev import qemu_netdev  # noqa: E402
-from ansible_collections.linuxnet.macvtap.plugins.module_utils._guest.plan import paths_of  # noqa: E402
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._guest.paths import paths_of  # noqa: E402
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._guest.qemu import nics_of  # noqa: E402
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._guest.unit import (  # noqa: E402
     OPEN_FILE_VERSION,

@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 from .._core.errors import HostError, InvalidInput
 from . import peer, rx_filter
-from .plan import file_name, file_name_1_0, paths_of
+from .paths import file_name, file_name_1_0, paths_of
 
 #: seconds that a QEMU may take to greet, and for its answers; it takes milliseconds
 _GREETING, _ANSWERS = 2.0, 2.0

@@ -21,7 +21,8 @@ from .._core.revert import Revert
 from .._system import lock
 from . import files, link_state, process, rx_filter, supervisor
 from .answers import expected, nonsense
-from .plan import Found, LiveNic, Paths, Process, Running, Step, Wanted, at_next_start
+from .paths import Paths
+from .plan import Found, LiveNic, Process, Running, Step, Wanted, at_next_start
 from .qemu import MAC, VHOST_PATH, QemuNic, device, is_virtio, netdev, nic_args, ports_in, without_nics
 from .qmp import Qmp, QmpError
 

@@ -23,7 +23,8 @@ import stat
 from .._core.errors import HostError, Refused, host_error
 from .._system import tap_node
 from . import peer, process
-from .plan import Paths, Process
+from .paths import Paths
+from .plan import Process
 from .qmp import ANSWER_SECONDS, Qmp
 
 #: bytes

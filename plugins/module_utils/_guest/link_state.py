@@ -14,7 +14,8 @@ from __future__ import annotations
 
 from .._system import text_file
 from . import files, process
-from .plan import Paths, Process
+from .paths import Paths
+from .plan import Process
 from .qemu import QemuNic
 from .qmp import Qmp
 

@@ -17,7 +17,9 @@ from .._core.errors import HostError, Refused
 from .._system import text_file
 from .._system.command import run
 from . import files, process
-from .plan import Paths, Process, monitor, name_of, name_word
+from .command_line import monitor, name_of, name_word
+from .paths import Paths
+from .plan import Process
 from .qemu import QemuNic
 from .spawn import spawn
 from .unit import is_ours, setpriv, unit_name

@@ -21,7 +21,7 @@ from typing import NamedTuple
 
 from .._core.errors import InvalidInput
 from .._core.names import shown, unit_escaped
-from .plan import Paths
+from .paths import Paths
 from .qemu import FIRST_FD, QemuNic, fd_paths, open_files, redirections, tap_guard
 from .scripts import POWER_DOWN, TAKE
 

@@ -22,20 +22,10 @@ from .._core.errors import HostError, InvalidInput
 from .._core.names import shown
 from .._guest import control as converge
 from .._guest import process, rx_filter, supervisor
+from .._guest.command_line import GuestSpec, base_command, check_spec
 from .._guest.files import check_directory
-from .._guest.plan import (
-    Found,
-    GuestSpec,
-    Step,
-    Wanted,
-    at_next_start,
-    base_command,
-    check_spec,
-    file_name,
-    file_name_1_0,
-    paths_of,
-    plan,
-)
+from .._guest.paths import file_name, file_name_1_0, paths_of
+from .._guest.plan import Found, Step, Wanted, at_next_start, plan
 from .._guest.qemu import QemuNic, keeps_its_bus, nic_args, nics_of, ports_in
 from .._guest.unit import UnitSpec, unit_text
 from .._system import sysfs

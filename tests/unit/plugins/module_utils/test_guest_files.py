@@ -16,7 +16,7 @@ import threading
 import pytest
 
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._guest import files, peer, process
-from ansible_collections.linuxnet.macvtap.plugins.module_utils._guest.plan import paths_of
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._guest.paths import paths_of
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._guest.qmp import QmpSilent
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._guest.scripts import POWER_DOWN
 

@@ -15,18 +15,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._core.errors import InvalidInput
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._guest.command_line import (
+    GuestSpec,
+    base_command,
+    check_spec,
+)
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._guest.paths import file_name, file_name_1_0, paths_of
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._guest.plan import (
     Found,
-    GuestSpec,
     LiveNic,
     Process,
     Running,
     Wanted,
-    base_command,
-    check_spec,
-    file_name,
-    file_name_1_0,
-    paths_of,
     plan,
 )
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._guest.qemu import (

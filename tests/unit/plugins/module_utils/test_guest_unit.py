@@ -12,7 +12,7 @@ import pytest
 
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._core.errors import InvalidInput
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._core.names import unit_escaped
-from ansible_collections.linuxnet.macvtap.plugins.module_utils._guest.plan import file_name, paths_of
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._guest.paths import file_name, paths_of
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._guest.qemu import QemuNic
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._guest.unit import (
     UnitSpec,

@@ -29,7 +29,7 @@ from ansible_collections.linuxnet.macvtap.plugins.module_utils._core import name
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._core.errors import InvalidInput, MacvtapError
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._core.identity import read_tag, tag_text
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._core.model import Network, OwnerTag
-from ansible_collections.linuxnet.macvtap.plugins.module_utils._guest.plan import file_name, paths_of
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._guest.paths import file_name, paths_of
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._guest.qemu import (
     QemuNic,
     nics_of,
