@@ -80,13 +80,16 @@ def test_the_removal_is_predicted(host, play, how):
     assert host.links() == {}
 
 
-def test_a_host_link_is_predicted_made_persisted_and_removed(host, play):
+def test_a_host_link_and_defaults_of_nics_are_predicted_made_persisted_and_removed(host, play):
     variables = {
         "vepa_network_name": "local",
         "vepa_network_mode": "bridge",
         "vepa_network_devices": ["eth1"],
         "vepa_network_host_link": {"addresses": ["198.51.100.1/24"]},
-        "vepa_network_guests": [{"name": "web", "nics": [{}]}],
+        "vepa_network_guard": {"vlans": [5]},
+        "vepa_network_broadcast_queue": 5000,
+        "vepa_network_portgroups": [{"name": "slow", "bandwidth": {"outbound": {"average": 1024}}}],
+        "vepa_network_guests": [{"name": "web", "nics": [{"portgroup": "slow"}]}],
         "vepa_network_persist": True,
     }
     before = host.snapshot()
@@ -94,6 +97,8 @@ def test_a_host_link_is_predicted_made_persisted_and_removed(host, play):
     assert status == 0 and host.snapshot() == before, output
     status, changed, output = play(roles=[ROLE], vars=variables)
     assert (status, changed) == (0, foretold), output
+    (row,) = host.module("macvtap_info")["attachments"]
+    assert (row["guard"]["vlans"], row["broadcast_queue"], row["bandwidth"]["outbound"]["average"]) == ([5], 5000, 1024)
     assert "address add dev mvh-local 198.51.100.1/24" in host.read("/etc/macvtap/boot/eth1.host")
     assert play(roles=[ROLE], vars=variables)[:2] == (0, 0)
     assert play(roles=[ROLE], vars={**variables, "vepa_network_state": "absent"})[0] == 0
