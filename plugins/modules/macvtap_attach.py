@@ -418,6 +418,10 @@ options:
       xml:
         description: The definition, which says mode and devices itself and has the port groups too.
         type: str
+      vlan:
+        description: As O(linuxnet.macvtap.macvtap_network#module:vlan). Not used with O(networks[].xml).
+        type: int
+        version_added: 1.1.0
       bandwidth:
         description: As O(linuxnet.macvtap.macvtap_network#module:bandwidth). Not used with O(networks[].xml).
         type: dict
@@ -446,6 +450,9 @@ options:
             description: Whether NICs that do not name a port group get this one.
             type: bool
             default: false
+          vlan:
+            description: VLAN of its NICs.
+            type: int
           bandwidth:
             description: Limits of its NICs.
             type: dict
@@ -612,6 +619,19 @@ attachments:
       description: Name of the lower device.
       type: str
       returned: success
+      sample: eth0
+    vlan:
+      description: Tag of the VLAN, if the lower device is a VLAN device, else V(null).
+      type: int
+      returned: success
+      version_added: 1.1.0
+      sample: 20
+    vlan_parent:
+      description:
+        - Name of what that VLAN device is on, if this collection created it, else V(null).
+      type: str
+      returned: success
+      version_added: 1.1.0
       sample: eth0
     mtu:
       description: MTU in bytes.

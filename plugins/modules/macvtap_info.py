@@ -133,10 +133,17 @@ networks:
           returned: success
           sample: up
         attachments:
-          description: Number of live macvtaps on it, from whatever source.
+          description:
+            - Number of live macvtaps on it, and on its VLAN devices for the VLANs of the network, from whatever source.
           type: int
           returned: success
           sample: 2
+    vlan:
+      description: VLAN of its NICs, V(null) where it sets none.
+      type: int
+      returned: success
+      version_added: 1.1.0
+      sample: 20
     bandwidth:
       description:
         - Default of its NICs, V(null) where it sets none.
@@ -174,6 +181,11 @@ networks:
           type: bool
           returned: success
           sample: false
+        vlan:
+          description: VLAN of its NICs, V(null) where it sets none.
+          type: int
+          returned: success
+          sample: 30
         bandwidth:
           description:
             - Limits of its NICs, V(null) where it sets none.
@@ -223,6 +235,17 @@ networks:
           type: str
           returned: success
           sample: eth1
+        vlan:
+          description: Tag of the VLAN, if the lower device is a VLAN device, else V(null).
+          type: int
+          returned: success
+          sample: 20
+        vlan_parent:
+          description:
+            - Name of what that VLAN device is on, if this collection created it, else V(null).
+          type: str
+          returned: success
+          sample: eth0
         addresses:
           description: Its addresses with prefix lengths.
           type: list
@@ -280,6 +303,19 @@ attachments:
       description: Name of the lower device.
       type: str
       returned: success
+      sample: eth0
+    vlan:
+      description: Tag of the VLAN, if the lower device is a VLAN device, else V(null).
+      type: int
+      returned: success
+      version_added: 1.1.0
+      sample: 20
+    vlan_parent:
+      description:
+        - Name of what that VLAN device is on, if this collection created it, else V(null).
+      type: str
+      returned: success
+      version_added: 1.1.0
       sample: eth0
     mtu:
       description: MTU in bytes.

@@ -60,6 +60,21 @@ options:
         serve. If all are gone, the task fails.
     type: list
     elements: str
+  vlan:
+    description:
+      - Tag of the VLAN, 1 to 4094, that the NICs of the network are in. Their guests send and receive frames without
+        a tag, and on the wire the frames have this one.
+      - The links are on a VLAN device of the lower device, which is called C(eth0.20), or C(mvv-20-) and a hash of the
+        lower device's name where that is too long. It is created with the first link on it, has the MTU of the lower
+        device, and is shared by all networks and port groups with this tag. It is deleted with the last link on it,
+        but not while it has an address or is a port of a bridge or bond. Its alias is C(linuxnet.macvtap vlan).
+      - If another program has created a VLAN device with this tag on the lower device, that one is used, whatever its
+        name. It is brought up if it is down, and never changed or deleted.
+      - Takes effect on a link when its guest is attached the next time. That creates the link again. It takes effect
+        on O(host_link) at once.
+      - Requires a kernel with 802.1Q (C(8021q)).
+    type: int
+    version_added: 1.1.0
   bandwidth:
     description:
       - Default of O(linuxnet.macvtap.macvtap_attach#module:attachments[].bandwidth) for the NICs of the network.
@@ -158,6 +173,9 @@ options:
           - Whether the NICs of the network that do not name a port group get this one. At most one can be the default.
         type: bool
         default: false
+      vlan:
+        description: VLAN of its NICs, as O(vlan).
+        type: int
       bandwidth:
         description:
           - Limits of each of its NICs, as O(bandwidth).
@@ -196,7 +214,7 @@ options:
       - A link of the host itself beside its guests, so that the host and the guests reach each other, which they do not
         through the lower device. Requires mode V(bridge); in all other modes frames do not go from link to link.
       - A macvlan on the first device of the pool that has a carrier, or where it is while that device stays in the
-        pool. Guests on the other devices of the pool are reached through the switch.
+        pool. Guests on the other devices of the pool are reached through the switch. With O(vlan), it is in that VLAN.
       - An empty dictionary removes it. If this option is omitted, a host link that exists stays as it is, and follows
         the pool. It is removed with the network.
       - Each run repairs it, if it was brought down or has lost an address. A change of O(host_link.ifname) or of the
@@ -254,6 +272,16 @@ EXAMPLES = r"""
     devices:
       - eth1
       - eth2
+
+- name: A network in VLAN 20, with a port group for guests in VLAN 30
+  linuxnet.macvtap.macvtap_network:
+    name: office
+    devices:
+      - bond0
+    vlan: 20
+    portgroups:
+      - name: phones
+        vlan: 30
 
 - name: A network whose guests the host can reach
   linuxnet.macvtap.macvtap_network:
@@ -342,10 +370,17 @@ network:
           returned: success
           sample: up
         attachments:
-          description: Number of live macvtaps on it, from whatever source.
+          description:
+            - Number of live macvtaps on it, and on its VLAN devices for the VLANs of the network, from whatever source.
           type: int
           returned: success
           sample: 2
+    vlan:
+      description: VLAN of its NICs, V(null) where it sets none.
+      type: int
+      returned: success
+      version_added: 1.1.0
+      sample: 20
     bandwidth:
       description:
         - Default of its NICs, V(null) where it sets none.
@@ -383,6 +418,11 @@ network:
           type: bool
           returned: success
           sample: false
+        vlan:
+          description: VLAN of its NICs, V(null) where it sets none.
+          type: int
+          returned: success
+          sample: 30
         bandwidth:
           description:
             - Limits of its NICs, V(null) where it sets none.
@@ -432,6 +472,17 @@ network:
           type: str
           returned: success
           sample: eth1
+        vlan:
+          description: Tag of the VLAN, if the lower device is a VLAN device, else V(null).
+          type: int
+          returned: success
+          sample: 20
+        vlan_parent:
+          description:
+            - Name of what that VLAN device is on, if this collection created it, else V(null).
+          type: str
+          returned: success
+          sample: eth0
         addresses:
           description: Its addresses with prefix lengths.
           type: list

@@ -41,6 +41,7 @@ options:
     description:
       - The attachments, as RV(linuxnet.macvtap.macvtap_attach#module:attachments) has them. Those that it returns in
         check mode do as well. Without C(ifindex), the next boot uses the one derived for guest and NIC.
+      - The boot creates VLAN devices of this collection (C(vlan_parent)) too. Those of other programs are left to them.
       - With O(state=absent), selects these NICs. Then C(guest) and C(nic) of each do. Without C(nic) it is the order
         of appearance within the guest.
     type: list
@@ -188,6 +189,19 @@ entries:
       type: str
       returned: success
       sample: eth0
+    vlan:
+      description: Tag of the VLAN, if the boot creates the lower device as a VLAN device, else V(null).
+      type: int
+      returned: success
+      version_added: 1.1.0
+      sample: 20
+    vlan_parent:
+      description:
+        - Name of what the boot creates that VLAN device on, else V(null).
+      type: str
+      returned: success
+      version_added: 1.1.0
+      sample: eth0
     mtu:
       description: MTU in bytes.
       type: int
@@ -282,6 +296,16 @@ host_links:
       type: str
       returned: success
       sample: eth1
+    vlan:
+      description: As RV(entries[].vlan).
+      type: int
+      returned: success
+      sample: 20
+    vlan_parent:
+      description: As RV(entries[].vlan_parent).
+      type: str
+      returned: success
+      sample: eth0
     addresses:
       description: Its addresses with prefix lengths.
       type: list

@@ -128,6 +128,7 @@ FROM_XML = {
     ),
     "comments": "<!-- a --><network><!-- b --><name>n<!-- c --></name>"
     "<forward mode='vepa' dev='eth0'><!-- d --></forward></network>",
+    "vlan": document("<vlan><tag id='4'/></vlan><portgroup name='a'><vlan><tag id='5'/></vlan></portgroup>"),
     "portgroups": document("<portgroup name='b' default='yes'/><portgroup name='a' default='no'/>"),
     "trusted portgroup": document("<portgroup name='a' trustGuestRxFilters='yes'><!-- c --></portgroup>"),
     "trust": document(attributes=" trustGuestRxFilters='yes'"),
@@ -216,11 +217,11 @@ def test_random_definition_comes_back_the_same(libvirt, number):
                 "<domain name='x'/>",
                 "<dns><txt name='a' value='b'/></dns>",
                 "<mtu size='1400'/>",
-                "<vlan><tag id='4'/></vlan>",
+                "<vlan trunk='yes'><tag id='4'/></vlan>",
                 "<route address='192.0.2.0' prefix='24' gateway='192.0.2.1'/>",
                 "<portgroup name='a'/><portgroup name='a'/>",
                 "<portgroup name='a' default='yes'/><portgroup name='b' default='yes'/>",
-                "<portgroup name='a'><vlan><tag id='4'/></vlan></portgroup>",
+                "<portgroup name='a'><vlan><tag id='4'/><tag id='5'/></vlan></portgroup>",
                 "<uuid>1</uuid>",
                 "<nonsense/>",
             )

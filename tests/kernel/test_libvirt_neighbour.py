@@ -58,7 +58,7 @@ def problems(host, name):
         (
             "tagged",
             "net-define",
-            "<forward mode='passthrough' dev='eth0'/><vlan><tag id='4'/></vlan>",
+            "<forward mode='passthrough' dev='eth0'/><vlan trunk='yes'><tag id='4'/><tag id='5'/></vlan>",
             "there with elements that are refused here",
         ),
         ("nat", "net-define", "<forward mode='nat'/><ip address='198.51.100.1'/>", "which is no macvtap network there"),

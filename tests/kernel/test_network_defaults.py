@@ -42,7 +42,9 @@ def test_a_nic_has_the_broadcast_queue_of_its_network_unless_it_asks_for_another
 def test_the_definition_is_one_that_libvirt_takes_and_prints_again(libvirt, host):
     wanted = {"name": "vepanet", "devices": ["eth0"], "broadcast_queue": 5000, "portgroups": GROUPS}
     network = host.converges(NETWORK, **wanted)["network"]
-    assert network["portgroups"] == [{"default": False, "bandwidth": None, "guard": None, **group} for group in GROUPS]
+    assert network["portgroups"] == [
+        {"default": False, "vlan": None, "bandwidth": None, "guard": None, **group} for group in GROUPS
+    ]
     libvirt.virsh("net-define", "--validate", network["path"])
     dump = libvirt.virsh("net-dumpxml", "--inactive", "vepanet").stdout
     libvirt.virsh("net-undefine", "vepanet")
@@ -72,6 +74,8 @@ def test_an_unknown_port_group_is_refused(host):
     ("options", "said"),
     [
         ({"broadcast_queue": 0}, "network 'vepanet': broadcast_queue 0 is not possible; it must be 1 to 4294967295"),
+        ({"vlan": 4095}, "network 'vepanet': vlan 4095 is not possible; it must be 1 to 4094"),
+        ({"portgroups": [{"name": "a", "vlan": 0}]}, "port group 'a': vlan 0 is not possible; it must be 1 to 4094"),
         ({"portgroups": [{"name": "a"}, {"name": "a"}]}, "has the port group 'a' more than once"),
         ({"portgroups": [{"name": ""}]}, "the port group name is empty"),
         (

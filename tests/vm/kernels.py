@@ -38,7 +38,7 @@ Tested kernels
 
 - *Modules*: tests of the modules against the kernel, with links in network namespaces.
 - *Machine*: scenarios on a whole Debian, with its systemd and udev and an SR-IOV card: reboots, lower devices of many
-  kinds, lower devices that go and come back, virtual functions.
+  kinds, lower devices that go and come back, virtual functions, VLANs.
 
 *Share* means the scenarios and those tests of the modules whose subject differs most between kernels: names, and lower
 devices.

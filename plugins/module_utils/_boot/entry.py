@@ -18,7 +18,7 @@ from typing import Any, Callable, NamedTuple
 from .._core import names
 from .._core.errors import InvalidInput, Refused
 from .._core.identity import INDEX_BASE, derived_indexes, tag_text
-from .._core.model import MAX_NIC, MAX_QUEUES, MODES, Guard, OwnerTag
+from .._core.model import MAX_NIC, MAX_QUEUES, MODES, VLANS, Guard, OwnerTag, Vlan, placed
 from .._link.attributes import GUARD, KEPT, NODE_OPTIONS, OPTIONS, Option, requested, to_request
 from .._link.steps import WriteFile
 from .._traffic.guard import as_row as as_guard_row
@@ -45,6 +45,8 @@ class Entry(NamedTuple):
     #: by their names in results, what :data:`_link.attributes.OPTIONS` and ``NODE_OPTIONS`` say of link and node: users
     #: and groups as names, or as numbers in text; None = as the lower device has it
     settings: Mapping[str, Any]
+    #: None = the lower device is no VLAN device of ours
+    vlan: Vlan | None = None
 
     @property
     def guard(self) -> Guard | None:
@@ -65,11 +67,12 @@ class Entry(NamedTuple):
 
 def as_row(entry: Entry) -> dict[str, Any]:
     """An entry as a row of a result."""
-    facts = {name: getattr(entry, name) for name in ("ifname", "ifindex", "mac", "mode", "device")}
+    facts = {name: getattr(entry, name) for name in ("ifname", "ifindex", "mac", "mode")}
     tag = entry.tag
     names_of_tag = ("guest", "nic", "network", "queues")
     return {
         **facts,
+        **placed(entry.device, entry.vlan),
         **entry.settings,
         **{name: getattr(tag, name) for name in names_of_tag},
         "requested": requested(tag),
@@ -142,7 +145,7 @@ def _entry(row: Mapping[str, Any], origin: str) -> Entry:
             _index(_number(get("ifindex", next(derived_indexes(guest, nic))), "ifindex", _INDEXES)),
             mac,
             _choice(get("mode"), "mode", MODES),
-            plain(names.check_ifname(get("device"), "lower device"), "lower device"),
+            lower_device(get("device"), "lower device"),
             {
                 **{
                     option.name: _setting(
@@ -153,9 +156,28 @@ def _entry(row: Mapping[str, Any], origin: str) -> Entry:
                 GUARD: as_guard_row(guard),
                 **{option.key: _NODE_CHECKS[option.key](get(option.key, option.default)) for option in NODE_OPTIONS},
             },
+            own_vlan(row),
         )
     except InvalidInput as exc:
         raise InvalidInput(f"{origin}: {exc}") from exc
+
+
+def lower_device(name: Any, what: str) -> str:
+    """:returns: the name of a lower device, fit for the files.
+
+    :raises InvalidInput: it is not.
+    """
+    return plain(names.check_ifname(name, what), what)
+
+
+def own_vlan(row: Mapping[str, Any]) -> Vlan | None:
+    """The VLAN device of ours that a link is on, as its row says.
+
+    :raises InvalidInput: what no row says.
+    """
+    if row.get("vlan_parent") is None:
+        return None
+    return Vlan(_number(row.get("vlan"), "vlan", VLANS), lower_device(row["vlan_parent"], "vlan_parent"))
 
 
 def _requested(values: Any) -> tuple[tuple[str, str], ...]:
@@ -258,7 +280,10 @@ def merged(
             kept.append(entry)
         elif entry.key not in keys:
             leaving.append(entry)
-    devices = {"lo", *(entry.device for entry in (*kept, *wanted))}
+    devices = {
+        "lo",
+        *(device for entry in (*kept, *wanted) for device in (entry.device, entry.vlan and entry.vlan.parent)),
+    }
     for entry in wanted:
         # what the boot does to a link by its name would reach that device
         if entry.ifname in devices:
@@ -299,8 +324,11 @@ def differences(entry: Entry, row: Mapping[str, Any]) -> list[str]:
     return [
         f"{name} {row.get(name)} -> {booted}"
         for name, booted in as_row(entry).items()
-        # what a link cannot have is no difference, and facts of a node that is missing are a problem of their own
-        if row.get(name) != booted and not (row.get(name) is None and name in entry.settings and name != GUARD)
+        # what a link cannot have is no difference, and facts of a node that is missing are a problem of their own; the
+        # files know of no VLAN device of another program, and with one of ours its name says the VLAN
+        if name != "vlan"
+        and row.get(name) != booted
+        and not (row.get(name) is None and name in entry.settings and name != GUARD)
     ]
 
 

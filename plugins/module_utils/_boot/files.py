@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 
 from .._core.identity import tag_text
@@ -24,7 +24,7 @@ from .._link import tc
 from .._link.attributes import BANDWIDTH, GUARD, NODE_OPTIONS, OPTIONS
 from .._traffic.bandwidth import queue_bytes, wanted
 from .._traffic.table import boot_lines
-from . import host_link, lower
+from . import host_link, lower, vlan
 from .entry import Entry
 from .host_link import HostEntry
 from .script import LINKS_SCRIPT
@@ -50,7 +50,7 @@ SLICE = "system-macvtap.slice"
 BOOT = "/etc/systemd/system/multi-user.target.d/macvtap.conf"
 GUESTS = "/etc/systemd/system/qemu-guest-.service.d/macvtap.conf"
 
-CREATE, GUARDS, UP, HOST, LIMIT = ".create", ".guard", ".up", ".host", ".limit"
+CREATE, GUARDS, UP, HOST, LIMIT, VLANS = ".create", ".guard", ".up", ".host", ".limit", ".vlan"
 _SYSCTL = re.compile(re.escape(SYSCTL_DIR) + r"/90-macvtap-.+\.conf")
 FIXED = (UDEV_RULES, LINK, NETWORK, NETWORK_MANAGER, LINKS, SERVICE, TARGET, GUESTS, BOOT)
 #: directories of this collection alone: removed when empty
@@ -73,7 +73,7 @@ def is_candidate(path: str) -> bool:
     return (
         path in FIXED
         or path == DHCPCD
-        or (path.startswith(BATCH_DIR + "/") and path.endswith((CREATE, GUARDS, UP, HOST, LIMIT)))
+        or (path.startswith(BATCH_DIR + "/") and path.endswith((CREATE, GUARDS, UP, HOST, LIMIT, VLANS)))
         or _SYSCTL.fullmatch(path) is not None
     )
 
@@ -102,23 +102,26 @@ def files(
     """
     texts: dict[str, str] = {}
     if entries or hosts:
-        devices = sorted({entry.device for entry in entries} | {entry.device for entry in hosts})
+        vlans = vlan.of_entries(entries, hosts)
+        parents = {each.parent for each in vlans.values() if each.parent}
+        devices = sorted(parents.union({entry.device for entry in entries}, {entry.device for entry in hosts}))
         for device in devices:
             texts.update(_of_device(device, entries, hosts, known.get(device, "")))
         texts[UDEV_RULES] = _udev_rules(entries, devices, known)
-        texts[LINK] = _link((*entries, *hosts))
+        names = _names(entries, vlans)
+        texts[LINK] = _link({*names, *(host.ifname for host in hosts)})
         # a section without names would match every link
-        if entries:
-            texts[NETWORK] = _network(entries)
+        if names:
+            texts[NETWORK] = _network(names)
             if NETWORK_MANAGER in managers:
-                texts[NETWORK_MANAGER] = _network_manager(entries)
+                texts[NETWORK_MANAGER] = _network_manager(names)
         texts[LINKS] = HEADER + LINKS_SCRIPT
         texts[SERVICE] = HEADER + _SERVICE
         texts[TARGET] = _target(devices)
         texts[GUESTS] = HEADER + _GUESTS
         texts[BOOT] = HEADER + _BOOT
     if DHCPCD in managers and DHCPCD in found:
-        texts[DHCPCD] = _dhcpcd(found[DHCPCD], entries)
+        texts[DHCPCD] = _dhcpcd(found[DHCPCD], _names(entries, vlan.of_entries(entries, hosts)))
     return texts
 
 
@@ -127,6 +130,9 @@ def _of_device(
 ) -> Iterator[tuple[str, str]]:
     mine = [entry for entry in entries if entry.device == device]
     of_host = [entry for entry in hosts if entry.device == device]
+    vlans = vlan.text(vlan.of_entries(entries, hosts), device)
+    if vlans:
+        yield batch_path(device, VLANS), HEADER + vlans
     yield batch_path(device, CREATE), HEADER + lower.line(words) + _create(mine)
     if any(entry.guard is not None for entry in mine):
         yield batch_path(device, GUARDS), HEADER + _guard_file(mine, entries)
@@ -239,46 +245,51 @@ def _udev_rules(entries: Sequence[Entry], devices: Sequence[str], known: Mapping
     return HEADER + "".join(line + "\n" for line in lines)
 
 
-def _link(entries: Sequence[Entry | HostEntry]) -> str:
+def _link(names: Collection[str]) -> str:
     return (
         HEADER
         + "# udev leaves name and MAC of these links as they are.\n[Match]\n"
-        + _names_as("OriginalName=%s\n", entries)
+        + _names_as("OriginalName=%s\n", names)
         + "\n[Link]\nNamePolicy=keep kernel\nMACAddressPolicy=none\n"
     )
 
 
-def _network(entries: Sequence[Entry]) -> str:
+def _network(names: Collection[str]) -> str:
     return (
         HEADER
         + "# systemd-networkd leaves the guests' links alone.\n[Match]\n"
-        + _names_as("Name=%s\n", entries)
+        + _names_as("Name=%s\n", names)
         + "\n[Link]\nUnmanaged=yes\n"
     )
 
 
-def _network_manager(entries: Sequence[Entry]) -> str:
+def _network_manager(names: Collection[str]) -> str:
     return (
         HEADER
         + "# NetworkManager leaves the guests' links alone.\n[keyfile]\nunmanaged-devices+="
-        + ";".join(_names_as("interface-name:=%s\n", entries).split())
+        + ";".join(_names_as("interface-name:=%s\n", names).split())
         + "\n"
     )
 
 
-def _dhcpcd(text: str, entries: Sequence[Entry]) -> str:
+def _dhcpcd(text: str, names: Collection[str]) -> str:
     """First in the file, since further down the line would belong to the ``interface`` block before it."""
     rest = _DHCPCD_BLOCK.sub("", text)
-    block = _DHCPCD_BEGIN + _names_as("denyinterfaces %s\n", entries) + _DHCPCD_END if entries else ""
+    block = _DHCPCD_BEGIN + _names_as("denyinterfaces %s\n", names) + _DHCPCD_END if names else ""
     return block + rest
 
 
-def _names_as(line: str, entries: Iterable[Entry | HostEntry]) -> str:
-    names = set()
+def _names(entries: Iterable[Entry], vlans: Iterable[str]) -> set[str]:
+    """The links with which no program of the host is to do anything: those of guests, and what they need."""
+    names = set(vlans)
     for entry in entries:
         names.add(entry.ifname)
-        if isinstance(entry, Entry) and (entry.settings[BANDWIDTH] or {}).get("inbound"):
+        if (entry.settings[BANDWIDTH] or {}).get("inbound"):
             names.add(tc.ifb_name(entry.ifindex))
+    return names
+
+
+def _names_as(line: str, names: Iterable[str]) -> str:
     return "".join(line % name for name in sorted(names))
 
 

@@ -15,8 +15,9 @@ from typing import Any, NamedTuple
 from .._core import names
 from .._core.errors import InvalidInput, Refused
 from .._core.identity import host_tag_text, read_host_tag
+from .._core.model import Vlan, placed
 from .._link.host_link import checked_addresses
-from .entry import plain
+from .entry import lower_device, own_vlan, plain
 
 _ADD = re.compile(r"link add link (\S+) name (\S+) address (\S+) type macvlan mode bridge")
 _ALIAS = re.compile(r'link set dev (\S+) alias "([^"]*)"')
@@ -33,10 +34,12 @@ class HostEntry(NamedTuple):
     #: name of the lower device
     device: str
     addresses: tuple[str, ...]
+    #: as of :class:`_boot.entry.Entry`
+    vlan: Vlan | None = None
 
     def row(self) -> dict[str, Any]:
         """As results have it."""
-        return {**self._asdict(), "addresses": list(self.addresses)}
+        return {**self._asdict(), **placed(self.device, self.vlan), "addresses": list(self.addresses)}
 
 
 def host_entry(network: str, row: Mapping[str, Any]) -> HostEntry:
@@ -50,8 +53,9 @@ def host_entry(network: str, row: Mapping[str, Any]) -> HostEntry:
             network,
             plain(names.check_ifname(row["ifname"], "link"), "link"),
             names.check_mac(row["mac"]),
-            plain(names.check_ifname(row["device"], "lower device"), "lower device"),
+            lower_device(row["device"], "lower device"),
             checked_addresses(row["addresses"]),
+            own_vlan(row),
         )
     except KeyError as exc:
         raise InvalidInput(
@@ -83,10 +87,11 @@ def text(entries: Iterable[HostEntry]) -> str:
     return "".join(line + "\n" for line in lines)
 
 
-def read(lines: Iterable[tuple[str, str]]) -> list[HostEntry]:
+def read(lines: Iterable[tuple[str, str]], vlans: Mapping[str, Vlan]) -> list[HostEntry]:
     """The entries in the lines of such files.
 
     :arg lines: each with its place, for messages.
+    :arg vlans: the VLAN devices in the files, by name.
     :raises Refused: naming a line that we cannot have written.
     """
     facts: dict[str, dict[str, Any]] = {}
@@ -104,7 +109,9 @@ def read(lines: Iterable[tuple[str, str]]) -> list[HostEntry]:
                 " persist the network again"
             )
     return sorted(
-        HostEntry(each["network"], name, each["mac"], each["device"], tuple(each["addresses"]))
+        HostEntry(
+            each["network"], name, each["mac"], each["device"], tuple(each["addresses"]), vlans.get(each["device"])
+        )
         for name, each in facts.items()
         # a file cut off in the middle: the next run that names the network rewrites it
         if each.get("network") is not None

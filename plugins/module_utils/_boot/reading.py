@@ -15,8 +15,9 @@ from typing import Any
 
 from .._core.errors import InvalidInput, Refused
 from .._core.identity import read_tag
+from .._core.model import Vlan
 from .._link.attributes import NODE_OPTIONS, OPTIONS, Option
-from . import host_link, lower
+from . import host_link, lower, vlan
 from .entry import Entry, in_order
 from .files import (
     AT_CREATION,
@@ -29,6 +30,7 @@ from .files import (
     LIMIT,
     UDEV_RULES,
     UP,
+    VLANS,
     batch_path,
     devices_of,
     is_ours,
@@ -63,15 +65,13 @@ def read(found: Mapping[str, str]) -> list[Entry]:
     :raises Refused: naming file and line that we cannot have written.
     """
     links: dict[int, dict[str, str]] = {}
-    for path, text in found.items():
-        if path.startswith(BATCH_DIR) and path.endswith((CREATE, UP)) and is_ours(path, text):
-            for line, place in _lines(path, text):
-                index, words = _read_line(line, place)
-                links.setdefault(index, {}).update(words)
+    for line, place in _lines_of(found, CREATE, UP):
+        index, words = _read_line(line, place)
+        links.setdefault(index, {}).update(words)
     meanings = _meanings(found)
     rules = filter(None, map(_RULE.fullmatch, found.get(UDEV_RULES, "").splitlines()))
     owners = {int(match[1]): match.groupdict() for match in rules}
-    made = []
+    made, vlans = [], _vlans(found)
     for index, words in links.items():
         tag = read_tag(words.get("alias", ""))
         # a file cut off in the middle: the link's next attachment rewrites it
@@ -90,6 +90,7 @@ def read(found: Mapping[str, str]) -> list[Entry]:
                     _MODES[words["mode"]],
                     words["device"],
                     {**settings, **owners.get(index, _NODE)},
+                    vlans.get(words["device"]),
                 )
             )
     return in_order(made)
@@ -122,8 +123,18 @@ def read_hosts(found: Mapping[str, str]) -> list[HostEntry]:
 
     :raises Refused: as :func:`read`.
     """
-    texts = [(path, text) for path, text in found.items() if path.startswith(BATCH_DIR) and path.endswith(HOST)]
-    return host_link.read(line for path, text in texts if is_ours(path, text) for line in _lines(path, text))
+    return host_link.read(_lines_of(found, HOST), _vlans(found))
+
+
+def _vlans(found: Mapping[str, str]) -> dict[str, Vlan]:
+    return vlan.read(_lines_of(found, VLANS))
+
+
+def _lines_of(found: Mapping[str, str], *suffixes: str) -> Iterator[tuple[str, str]]:
+    """The lines of those batch files of ours."""
+    for path, text in found.items():
+        if path.startswith(BATCH_DIR) and path.endswith(suffixes) and is_ours(path, text):
+            yield from _lines(path, text)
 
 
 def read_known(found: Mapping[str, str]) -> dict[str, str]:

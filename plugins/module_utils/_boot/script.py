@@ -12,6 +12,8 @@ one, and when another network namespace has ``/dev/tapN``, the guest's path is t
 
 from __future__ import annotations
 
+from .._core.identity import VLAN_MARK
+
 _NOT_ITS_OWN = (
     "macvtap: /dev/tap$index is not the tap of $name, but a device of another network namespace or a file: $found. The"
     " link was removed again. End the process that has it ('lsns --type=net' lists network namespaces), or remove the"
@@ -32,7 +34,8 @@ _UNGUARDED = (
 )
 _NOT_UP = "macvtap: not there, or not usable (name and interface index): $bad"
 LINKS_SCRIPT = r"""
-# links.sh create DEVICE: brings DEVICE up and creates the links of DEVICE.create, down, each with its own tap as node.
+# links.sh create DEVICE: brings DEVICE up, and creates the VLAN devices of DEVICE.vlan and the links of DEVICE.create,
+# down, each with its own tap as node.
 # links.sh up DEVICE: carries out DEVICE.limit, if it is there, and DEVICE.up.
 # A DEVICE that has another name now is found by what DEVICE.create knows of it; where two match, nothing is made.
 # A link is meant only if name, index and kind agree: another link that has one of them is left alone.
@@ -140,11 +143,11 @@ not_their_own() { # LINKS that are here: those at whose path lies something else
     done
 }
 
-host_links() { # those of DEVICE.host that are not there, each with its addresses
-    [ -r "$boot/$device.host" ] || return 0
-    sed -n 's/^link add .* name \([^ ]*\) .*/\1/p' "$boot/$device.host" | while read -r name; do
+named() { # host|vlan: those links of DEVICE.host or DEVICE.vlan that are not there, each with all that is its own
+    [ -r "$boot/$device.$1" ] || return 0
+    sed -n 's/^link add .* name \([^ ]*\) .*/\1/p' "$boot/$device.$1" | while read -r name; do
         [ -e "/sys/class/net/$name" ] ||
-            grep -F -e " name $name " -e " dev $name " "$boot/$device.host" | on_lower | ip -batch -
+            grep -F -e " name $name " -e " dev $name " "$boot/$device.$1" | on_lower | ip -batch -
     done
 }
 
@@ -163,6 +166,10 @@ limit() ( # LINKS: their bandwidth
 await_mtu() { # LARGEST: a network manager may set the MTU of DEVICE some time after it has started
     for _second in $(seq 30); do
         read -r mtu <"/sys/class/net/$lower/mtu" && [ "$mtu" -lt "$1" ] || return
+        alias=
+        read -r alias 2>/dev/null <"/sys/class/net/$lower/ifalias"
+        # a VLAN device of ours keeps the MTU that its own lower device had
+        [ "$alias" = "@VLAN_MARK@" ] && ip link set dev "$lower" mtu "$1" 2>/dev/null && continue
         sleep 1
     done
 }
@@ -223,6 +230,7 @@ fi
 case $verb in
 create)
     ip link set dev "$lower" up
+    named vlan
     new=$(echo "$links" | those absent)
     [ -z "$new" ] || lines "$boot/$device.create" add "$new" | ip -force -batch -
     # A program that opens the path would get another tap. Without the link no guest starts, libvirt's neither.
@@ -235,7 +243,7 @@ create)
     # also those that an earlier start left without
     bare=$({ echo "$new" | those here; unguarded "$(echo "$links" | those here)"; } | sort -u)
     [ -z "$bare" ] || guard "$bare"
-    host_links
+    named host
     ;;
 up)
     here=$(echo "$links" | those here)
@@ -266,4 +274,5 @@ esac
 """
 LINKS_SCRIPT = LINKS_SCRIPT.replace("@NOT_ITS_OWN@", _NOT_ITS_OWN).replace("@NOT_UP@", _NOT_UP)
 LINKS_SCRIPT = LINKS_SCRIPT.replace("@UNGUARDED@", _UNGUARDED).replace("@AMBIGUOUS@", _AMBIGUOUS)
+LINKS_SCRIPT = LINKS_SCRIPT.replace("@VLAN_MARK@", VLAN_MARK)
 LINKS_SCRIPT = LINKS_SCRIPT.replace("@NOT_SILENT@", _NOT_SILENT).replace("@MTU_TOO_SMALL@", _MTU_TOO_SMALL)

@@ -15,9 +15,11 @@ from itertools import count, islice
 from urllib.parse import quote, unquote
 
 from .errors import InvalidInput
-from .model import OwnerTag
+from .model import MAKING_GROUP, Link, OwnerTag
 
 _PREFIX = "linuxnet.macvtap"
+#: the alias of each VLAN device of ours
+VLAN_MARK = _PREFIX + " vlan"
 #: in the alias of each link that was given a guard
 GUARDED = " guard="
 #: IFALIASZ is 256 with the final NUL (linux/if.h)
@@ -95,6 +97,23 @@ def read_host_tag(alias: str) -> str | None:
     """The network whose host link has this alias, None for any other link."""
     match = _HOST_MARK.fullmatch(alias) if alias.startswith(_PREFIX) else None
     return None if match is None else unquote(match[1])
+
+
+def is_own_vlan(link: Link) -> bool:
+    """Whether a link is a VLAN device of ours, or one that a killed run had no time to mark."""
+    return link.vlan is not None and (link.alias == VLAN_MARK or (link.group, link.alias) == (MAKING_GROUP, ""))
+
+
+def vlan_names(parent: str, vlan: int) -> Iterator[str]:
+    """Names for the VLAN device on a link: the common one, and one for where that is too long."""
+    yield f"{parent}.{vlan}"
+    yield f"mvv-{vlan}-{sha256(parent.encode('utf-8', 'surrogateescape')).hexdigest()[:6]}"
+
+
+def vlan_indexes(parent: str, vlan: int) -> Iterator[int]:
+    """ifindexes for the VLAN device on a link, best first."""
+    # no guest has such a name
+    return derived_indexes(f"\0vlan of {parent}", vlan)
 
 
 def derived_macs(prefix: str, guest: str, nic: int) -> Iterator[str]:

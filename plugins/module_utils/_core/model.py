@@ -29,6 +29,9 @@ MAX_QUEUES = 256
 #: MTUs that a macvtap can have, in bytes (ETH_MIN_MTU and ETH_MAX_MTU, linux/if_ether.h)
 MTUS = range(68, 65536)
 
+#: 802.1Q tags that mean a VLAN
+VLANS = range(1, 4095)
+
 #: nic numbers are positions; more than this is a slip, and more digits than the owner tag of a link is read with
 MAX_NIC = 999_999_999
 
@@ -174,6 +177,8 @@ class Link(NamedTuple):
     broadcast_queue: int | None = None
     #: names beside ``name``; no other link can have one of them
     altnames: tuple[str, ...] = ()
+    #: 802.1Q tag of a VLAN device, None for every other link
+    vlan: int | None = None
     #: the MAC that the hardware came with; "" for most virtual devices
     permanent_mac: str = ""
     #: None = neither direction is limited by this collection
@@ -195,6 +200,22 @@ class Link(NamedTuple):
     def has_carrier(self) -> bool:
         """Whether frames can leave: up, with a carrier. The operational state says so some time later."""
         return bool(self.flags & IFF_LOWER_UP)
+
+
+class Vlan(NamedTuple):
+    """The VLAN that a link is in, since its lower device is a VLAN device."""
+
+    tag: int
+    #: name of what the VLAN device is on; None = another program made the VLAN device
+    parent: str | None = None
+
+
+def placed(device: str, vlan: Vlan | None) -> dict[str, Any]:
+    """Where a link is, as rows of results have it.
+
+    :arg device: name of its lower device.
+    """
+    return {"device": device, "vlan": vlan and vlan.tag, "vlan_parent": vlan and vlan.parent}
 
 
 class OwnerTag(NamedTuple):
@@ -317,3 +338,5 @@ class Attachment(NamedTuple):
     hardware: str = ""
     #: options that an earlier task asked for, that this one does not mention, and that so make a difference
     kept: Mapping[str, Any] = MappingProxyType({})
+    #: None = the lower device is no VLAN device
+    vlan: Vlan | None = None

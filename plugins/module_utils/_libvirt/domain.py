@@ -22,6 +22,7 @@ from .._core.model import MAX_QUEUES, MODES, Nic
 from .._core.names import check_device, check_guest_name, check_ifname, check_mac, check_network_name, shown
 from .bandwidth import read_bandwidth
 from .filterref import read_guard
+from .vlan import read_vlan
 from .xml import attribute_one_of, children, elements, etree, only_child, parse_xml, start_tag, text_of
 
 #: types that never are a macvtap; the NIC is skipped and still counts for the position of the next one
@@ -35,7 +36,7 @@ _RESERVED_TARGETS = ("macvtap", "macvlan", "vnet")
 MTU_RANGE = (68, 65535)
 
 #: elements that describe the link: read here
-_LINK_ELEMENTS = {"source", "mac", "target", "driver", "mtu", "link", "bandwidth", "filterref"}
+_LINK_ELEMENTS = {"source", "mac", "target", "driver", "mtu", "link", "bandwidth", "filterref", "vlan"}
 #: elements that describe the guest's device or its emulator: for the program that runs the guest
 _GUEST_ELEMENTS = {"acpi", "address", "alias", "backend", "boot", "guest", "model", "rom", "teaming", "tune"}
 
@@ -55,6 +56,7 @@ _KNOWN_ATTRIBUTES = {
     "mtu": {"size"},
     "link": {"state"},
     "port": {"isolated"},
+    "vlan": {"trunk"},
 }  # fmt: skip
 #: types of domain whose guests open no tap
 _TAPLESS = ("bhyve", "hyperv", "lxc", "openvz", "parallels", "uml", "vmware", "vz", "xen")
@@ -63,10 +65,6 @@ _BRIDGE_ONLY = "which libvirt does for bridged interfaces only; remove it"
 _NOT_DONE = "which this collection does not do on a macvtap; remove it"
 #: elements that would change the link, and cannot on a macvtap → why, and what to do
 _REFUSED = {
-    "vlan": (
-        "a VLAN tag, which this collection does not set; put the guest on a VLAN interface (<source dev='eth0.4'/>)"
-        " and remove it"
-    ),
     "virtualport": "which this collection does not carry out; configure the switch port by hand and remove it",
     "coalesce": f"interrupt coalescing, {_NOT_DONE}",
     "script": f"a script, {_NOT_DONE}",
@@ -218,6 +216,7 @@ def _read_elements(interface: Any, nic: Nic, where: str) -> Nic:
         "link_state": _read_link_state(interface, where),
         "bandwidth": read_bandwidth(interface, where),
         "guard": read_guard(interface, where),
+        "vlan": read_vlan(interface, where),
     }
     return nic._replace(
         hardware=_hardware(interface),

@@ -22,43 +22,43 @@ from .._core.names import check_device, check_ifname, check_network_name, shown
 from . import network_defaults, network_plain
 from .bandwidth import read_bandwidth
 from .network_layout import drop_live_attributes, metadata_of, same_network_document, write_network
+from .vlan import read_vlan
 from .xml import attribute_one_of, children, elements, etree, only_child, parse_xml, start_tag, text_of
 
 #: how libvirt spells a UUID: hyphens or none
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-?)[0-9a-fA-F]{4}\1[0-9a-fA-F]{4}\1[0-9a-fA-F]{4}\1[0-9a-fA-F]{12}")
 _YES_NO_ATTRIBUTES = ("ipv6", "trustGuestRxFilters", "managed", "default", "isolated")
 
+#: who the network is: all that <extbridge> leaves of what stands beside it
+_IDENTITY = ("name", "uuid", "title", "description", "metadata")
 #: element → (attributes, elements in it) that libvirt knows for a macvtap network
 _KNOWN: dict[str, tuple[set[str], set[str]]] = {
     "network": (
         {"connections", "ipv6", "trustGuestRxFilters"},
-        {"name", "uuid", "title", "description", "metadata", "extbridge", "forward", "portgroup", "port", "bandwidth"},
+        {*_IDENTITY, "extbridge", "forward", "portgroup", "port", "bandwidth", "vlan"},
     ),
     "extbridge": ({"mode", "dev"}, set()),
     "forward": ({"mode", "dev", "managed"}, {"interface", "pf", "driver"}),
     "interface": ({"dev", "connections"}, set()),
     "pf": ({"dev"}, set()),
     "driver": ({"name"}, set()),
-    "portgroup": ({"name", "default", "trustGuestRxFilters"}, {"bandwidth"}),
+    "portgroup": ({"name", "default", "trustGuestRxFilters"}, {"bandwidth", "vlan"}),
+    "vlan": ({"trunk"}, {"tag"}),
+    "tag": ({"id", "nativeMode"}, set()),
     "bandwidth": (set(), {"inbound", "outbound"}),
     **{tag: ({"average", "peak", "burst", "floor"}, set()) for tag in ("inbound", "outbound")},
     "port": ({"isolated"}, set()),
     **{tag: (set(), set()) for tag in ("name", "uuid", "title", "description")},
 }
-#: who the network is: all that <extbridge> leaves of what stands beside it
-_IDENTITY = ("name", "uuid", "title", "description", "metadata")
 
 #: an address, a name service, a limit: done by the bridge that libvirt makes, and a macvtap has none
 _NEEDS_A_BRIDGE = "belongs to a bridge that libvirt makes, and a macvtap network has none; remove it"
-_VLAN = "is not carried out by this collection; use a VLAN interface (<interface dev='eth0.4'/>) and remove it"
 _VIRTUALPORT = "is not carried out by this collection; configure the switch port by hand and remove it"
 
 #: (parent, element) → why it is refused and what to do
 _REFUSED = {
     **{("network", tag): _NEEDS_A_BRIDGE for tag in ("bridge", "ip", "mac", "dns", "domain", "mtu", "route")},
-    ("network", "vlan"): _VLAN,
     ("network", "virtualport"): _VIRTUALPORT,
-    ("portgroup", "vlan"): _VLAN,
     ("portgroup", "virtualport"): _VIRTUALPORT,
     ("forward", "nat"): "is for mode='nat', which is not a macvtap network; remove it",
     ("forward", "address"): (
@@ -297,10 +297,10 @@ def _write_portgroups(root: Any, groups: Sequence[PortGroup]) -> None:
 
 def _take_settings(parent: Any, where: str) -> dict[str, Any]:
     """Remove the elements that say what a network or port group sets for its NICs; returns what they say."""
-    bandwidth = read_bandwidth(parent, where)
-    for node in children(parent, "bandwidth"):
+    found = {"vlan": read_vlan(parent, where), "bandwidth": read_bandwidth(parent, where)}
+    for node in [*children(parent, "vlan"), *children(parent, "bandwidth")]:
         parent.remove(node)
-    return {} if bandwidth is None else {"bandwidth": bandwidth}
+    return {name: value for name, value in found.items() if value is not None}
 
 
 def _take_defaults(root: Any) -> str:

@@ -13,8 +13,8 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from .._core.errors import InvalidInput, Refused
-from .._core.identity import likely_indexes, read_host_tag, read_tag
-from .._core.model import IFF_LOOPBACK, Link, Network, Node, OwnerTag
+from .._core.identity import is_own_vlan, likely_indexes, read_host_tag, read_tag
+from .._core.model import IFF_LOOPBACK, Link, Network, Node, OwnerTag, Vlan
 from .._core.names import permanent_mac_in
 from .._traffic.table import Table
 
@@ -48,7 +48,8 @@ class Host:
         guards: Table | None = None,
     ) -> None:
         self.links = links
-        #: of host links, by ifindex: those that do not come and go by themselves, with their prefix lengths
+        #: of host links and VLAN devices of ours, by ifindex: those that do not come and go by themselves, with their
+        #: prefix lengths
         self.addresses = addresses
         #: ifindex of each SR-IOV virtual function → that of its physical function
         self.physical_functions = physical_functions
@@ -67,10 +68,20 @@ class Host:
         self._tags: dict[int, OwnerTag] = {}
         self._on: dict[int, list[Link]] = {}
         self._ipvlans: dict[int, Link] = {}
+        #: by lower device and tag
+        self._vlans: dict[tuple[int, int], Link] = {}
+        #: the VLAN devices of ours, by ifindex, as they are
+        self.own_vlans: dict[int, Link] = {}
+        #: those of ours that a decision asked for, by ifindex, as they are to be; ``links`` has them so too
+        self.wanted_vlans: dict[int, Link] = {}
         for link in links.values():
             self.by_name[link.name] = link
             if link.kind in _IPVLANS and link.lower_netnsid is None:
                 self._ipvlans[link.lower] = link
+            if link.vlan is not None and link.lower_netnsid is None:
+                self._vlans[link.lower, link.vlan] = link
+                if is_own_vlan(link):
+                    self.own_vlans[link.ifindex] = link
             if link.altnames:
                 self.by_name.update(dict.fromkeys(link.altnames, link))
             if link.kind in _SIBLINGS and link.lower_netnsid is None:
@@ -101,9 +112,13 @@ class Host:
             self.duplicates.pop(key, None)
 
     def without(self, indexes: Collection[int]) -> Host:
-        """The host as it is without these links."""
-        links = {index: link for index, link in self.links.items() if index not in indexes}
-        return Host(links, self.foreign_nodes, self.addresses, self.physical_functions)
+        """The host as it is without these links, and without the VLAN devices of ours that only they were on."""
+        left = {index: link for index, link in self.links.items() if index not in indexes}
+        lowers = {self.links[index].lower for index in indexes if index in self.links}
+        for vlan in self.unused_vlans(left):
+            if vlan.ifindex in lowers:
+                del left[vlan.ifindex]
+        return Host(left, self.foreign_nodes, self.addresses, self.physical_functions)
 
     def tag(self, link: Link) -> OwnerTag | None:
         """Our owner tag on a macvtap, None when another program created it."""
@@ -160,6 +175,51 @@ class Host:
             f"{node.path} is device {node.major}:{node.minor}, the tap of a link in another network namespace ('lsns"
             " --type=net' lists them)"
         )
+
+    def vlan_device(self, ifindex: int, vlan: int) -> Link | None:
+        """The VLAN device with this tag on a lower device, of any creator, or to be created."""
+        return self._vlans.get((ifindex, vlan))
+
+    def want_vlan(self, link: Link) -> None:
+        """Count with a VLAN device of ours as it is to be."""
+        self.wanted_vlans[link.ifindex] = self.links[link.ifindex] = self.by_name[link.name] = link
+        self._vlans[link.lower, link.vlan or 0] = link
+
+    def forget_vlan(self, link: Link) -> None:
+        """Count no longer with a VLAN device that is not created after all."""
+        del self.wanted_vlans[link.ifindex], self.links[link.ifindex], self.by_name[link.name]
+        del self._vlans[link.lower, link.vlan or 0]
+
+    def unused_vlans(self, links: Mapping[int, Link], more: Collection[int] = ()) -> list[Link]:
+        """The VLAN devices of ours that have no address, and are no port, and on which none of ``links`` is.
+
+        :arg more: indexes of lower devices that other links will be on.
+        """
+        used = {link.lower for link in links.values() if link.lower_netnsid is None}.union(more)
+        idle = [link for link in self.own_vlans.values() if link.ifindex not in used]
+        return [link for link in idle if not link.master and not self.addresses.get(link.ifindex)]
+
+    def stands_on(self, link: Link) -> list[int]:
+        """Indexes of the lower device of a link and, where that is a VLAN device, of what it is on."""
+        lower = self.links.get(link.lower) if link.lower_netnsid is None else None
+        return [] if lower is None else [lower.ifindex] if lower.vlan is None else [lower.ifindex, lower.lower]
+
+    def vlan_of(self, link: Link) -> Vlan | None:
+        """The VLAN that a link on a VLAN device is in."""
+        lower = self.links.get(link.lower) if link.lower_netnsid is None else None
+        if lower is None or lower.vlan is None:
+            return None
+        return Vlan(lower.vlan, self.device_name(lower) if is_own_vlan(lower) else None)
+
+    def to_bring_up(self, ifindexes: Collection[int]) -> list[Link]:
+        """What is down of these lower devices, after what is down below VLAN devices among them.
+
+        Those of ours are brought up where they are created or changed.
+        """
+        lowers = [self.links[index] for index in sorted(ifindexes)]
+        below = [link.lower for link in lowers if link.vlan is not None and link.lower_netnsid is None]
+        rest = [link.ifindex for link in lowers if link.ifindex not in self.wanted_vlans]
+        return [self.links[index] for index in dict.fromkeys([*below, *rest]) if not self.links[index].is_up]
 
     def device(self, given: str) -> Link | None:
         """The link with this name, alternative name or permanent MAC (:func:`_core.names.check_device`), if any.

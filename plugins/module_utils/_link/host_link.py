@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Union
 from .._core import names
 from .._core.errors import InvalidInput
 from .._core.identity import derived_macs, host_tag_text
-from .._core.model import IFF_UP, Link
+from .._core.model import IFF_UP, Link, Vlan, placed
 from .host import Host
 from .steps import Side, shown
 
@@ -56,12 +56,13 @@ class Wanted(NamedTuple):
     #: name of the lower device
     device: str = ""
     addresses: tuple[str, ...] = ()
+    vlan: Vlan | None = None
 
     def row(self) -> dict[str, Any] | None:
         """As results have it."""
         if self.link is None:
             return None
-        facts = {"ifname": self.link.name, "mac": self.link.mac, "device": self.device}
+        facts = {"ifname": self.link.name, "mac": self.link.mac, **placed(self.device, self.vlan)}
         return {**facts, "addresses": list(self.addresses)}
 
 
@@ -156,7 +157,8 @@ def decide(
     index = found.ifindex if found is not None else 0
     alias = host_tag_text(network)
     link = Link(index, name, "macvlan", mode, device.ifindex, None, mac, flags=IFF_UP, alias=alias)
-    return Wanted(link, found, device.name, now.addresses if option.addresses is None else option.addresses)
+    addresses = now.addresses if option.addresses is None else option.addresses
+    return Wanted(link, found, device.name, addresses, host.vlan_of(link))
 
 
 def as_it_is(network: str, host: Host) -> Wanted:
@@ -164,7 +166,7 @@ def as_it_is(network: str, host: Host) -> Wanted:
     link = host.host_links.get(network)
     if link is None:
         return Wanted()
-    return Wanted(link, link, host.device_name(link), host.addresses.get(link.ifindex, ()))
+    return Wanted(link, link, host.device_name(link), host.addresses.get(link.ifindex, ()), host.vlan_of(link))
 
 
 def derived_name(network: str) -> str:

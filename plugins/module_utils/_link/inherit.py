@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from typing import Any, Callable, NamedTuple
 
 from .._core.errors import InvalidInput
-from .._core.model import Network, Nic, PortGroup
+from .._core.model import VLANS, Network, Nic, PortGroup
 from .._core.names import shown
 from .._traffic import bandwidth, guard
 from .attributes import OPTIONS
@@ -34,17 +34,22 @@ class Default(NamedTuple):
     is_of_portgroup: bool = True
 
 
-def _check_broadcast_queue(value: Any, where: str) -> None:
-    allowed = next(option.allowed for option in OPTIONS if option.name == "broadcast_queue")
-    if isinstance(value, bool) or not isinstance(value, int) or value not in allowed:
-        raise InvalidInput(f"{where} {shown(value)} is not possible; it must be {allowed[0]} to {allowed[-1]}")
+def _number_among(allowed: range) -> Callable[[Any, str], None]:
+    def check(value: Any, where: str) -> None:
+        if isinstance(value, bool) or not isinstance(value, int) or value not in allowed:
+            raise InvalidInput(f"{where} {shown(value)} is not possible; it must be {allowed[0]} to {allowed[-1]}")
 
+    return check
+
+
+_QUEUES = next(option.allowed for option in OPTIONS if option.name == "broadcast_queue")
 
 #: in the order of results
 DEFAULTS = (
+    Default("vlan", {"type": "int"}, _number_among(VLANS)),
     Default("bandwidth", bandwidth.SPEC, bandwidth.check),
     Default("guard", guard.SPEC, guard.check),
-    Default("broadcast_queue", {"type": "int"}, _check_broadcast_queue, is_of_portgroup=False),
+    Default("broadcast_queue", {"type": "int"}, _number_among(_QUEUES), is_of_portgroup=False),
 )
 OF_PORTGROUP = tuple(default for default in DEFAULTS if default.is_of_portgroup)
 
@@ -64,6 +69,12 @@ def checked(values: Mapping[str, Any], where: str, is_portgroup: bool = False) -
             known[name].check(value, f"{where}: {name}")
             found[name] = value
     return found
+
+
+def vlans_of(network: Network) -> set[int]:
+    """The VLANs of a network and of its port groups."""
+    settings = [network.settings, *(group.settings for group in network.portgroups)]
+    return {each["vlan"] for each in settings if each.get("vlan") is not None}
 
 
 def choose_portgroup(network: Network, name: str | None) -> PortGroup | None:

@@ -29,6 +29,8 @@ IFLA_INET6_CONF = 2
 #: position of disable_ipv6 in the u32 array of IFLA_INET6_CONF (linux/ipv6.h, DEVCONF_DISABLE_IPV6)
 _DEVCONF_DISABLE_IPV6 = 26
 _AF_INET6 = 10
+# linux/if_link.h; the protocol is in network byte order
+IFLA_VLAN_ID, _IFLA_VLAN_PROTOCOL, _8021Q = 1, 5, b"\x81\x00"
 _NLA_TYPE_MASK = 0x3FFF
 
 _NLA_F_NESTED = 0x8000
@@ -61,6 +63,7 @@ IFADDRMSG = struct.Struct("=BBBBi")
 _NLA = struct.Struct("=HH")
 _U32 = struct.Struct("=I")
 _I32 = struct.Struct("=i")
+_U16 = struct.Struct("=H")
 
 MODE_TO_KERNEL = {"private": 1, "vepa": 2, "bridge": 4, "passthrough": 8, "source": 16}
 _MODE_FROM_KERNEL = {number: word for word, number in MODE_TO_KERNEL.items()}
@@ -114,6 +117,12 @@ def nla_link_info(data: bytes) -> bytes:
     return nla(IFLA_LINKINFO, nla(IFLA_INFO_KIND, b"macvtap") + nla(IFLA_INFO_DATA, data))
 
 
+def nla_vlan(vlan: int) -> bytes:
+    """Link info that creates a VLAN device."""
+    data = nla(IFLA_INFO_DATA, nla(IFLA_VLAN_ID, _U16.pack(vlan)))
+    return nla(IFLA_LINKINFO, nla(IFLA_INFO_KIND, b"vlan") + data)
+
+
 def body(ifindex: int, attributes: bytes = b"", flags: int = 0, change: int = 0) -> bytes:
     """An ifinfomsg with its attributes; ``change`` says which of the ``flags`` are meant."""
     return IFINFOMSG.pack(0, 0, ifindex, flags, change) + attributes
@@ -145,7 +154,9 @@ def decode_link(data: bytes, start: int, end: int) -> Link:
         first, last = at.get(kind, (0, 0))
         return data[first:last].hex(":") if last > first else ""
 
-    link_kind, mode, queue = _link_info(data, *at[IFLA_LINKINFO]) if IFLA_LINKINFO in at else ("", None, None)
+    link_kind, mode, queue, vlan = (
+        _link_info(data, *at[IFLA_LINKINFO]) if IFLA_LINKINFO in at else ("", None, None, None)
+    )
     operstate = data[at[IFLA_OPERSTATE][0]] if IFLA_OPERSTATE in at else 0
     return Link(
         ifindex=ifindex,
@@ -167,6 +178,7 @@ def decode_link(data: bytes, start: int, end: int) -> Link:
         qdisc=text(IFLA_QDISC),
         broadcast_queue=queue,
         altnames=_altnames(data, *at[IFLA_PROP_LIST]) if IFLA_PROP_LIST in at else (),
+        vlan=vlan,
         permanent_mac=mac(IFLA_PERM_ADDRESS),
     )
 
@@ -223,9 +235,9 @@ def _altnames(data: bytes, start: int, end: int) -> tuple[str, ...]:
     return tuple(_text(data, first, last) for kind, first, last in properties if kind == IFLA_ALT_IFNAME)
 
 
-def _link_info(data: bytes, start: int, end: int) -> tuple[str, str | None, int | None]:
-    """Kind of a link, and mode and length of the broadcast queue of a macvtap or macvlan."""
-    kind, mode, queue = "", None, None
+def _link_info(data: bytes, start: int, end: int) -> tuple[str, str | None, int | None, int | None]:
+    """Kind of a link, mode and length of the broadcast queue of a macvtap or macvlan, and tag of a VLAN device."""
+    kind, mode, queue, vlan = "", None, None, None
     for info, first, last in attributes(data, start, end):
         if info == IFLA_INFO_KIND:
             kind = data[first:last].rstrip(b"\0").decode("ascii", "replace")
@@ -235,7 +247,11 @@ def _link_info(data: bytes, start: int, end: int) -> tuple[str, str | None, int 
                     mode = _MODE_FROM_KERNEL.get(_U32.unpack_from(data, item_first)[0])
                 elif item == IFLA_MACVLAN_BC_QUEUE_LEN:
                     queue = _U32.unpack_from(data, item_first)[0]
-    return kind, mode, queue
+        elif info == IFLA_INFO_DATA and kind == "vlan":
+            said = {item: data[item_first:item_last] for item, item_first, item_last in attributes(data, first, last)}
+            if said.get(_IFLA_VLAN_PROTOCOL) == _8021Q:
+                vlan = _U16.unpack(said[IFLA_VLAN_ID])[0]
+    return kind, mode, queue, vlan
 
 
 def _ipv6_disabled(data: bytes, start: int, end: int) -> bool | None:

@@ -16,6 +16,7 @@ from .._core.errors import InvalidInput, Refused
 from .._core.model import MAKING_GROUP, Link, Network, Nic
 from .._core.names import similar
 from .host import Host
+from .vlan import device_on
 
 
 class Defaults(NamedTuple):
@@ -115,13 +116,21 @@ class Placement:
         device = next((device for device in pool if device.ifindex == link.lower), None)
         if self._defaults.rebalance:
             return device is not None and device.has_carrier
-        tag = self._host.tag(link)
+        tag, vlan = self._host.tag(link), nic.settings.get("vlan")
         network = self._networks.get(nic.network) if nic.network is not None and nic.device is None else None
         if device is None and network is not None and tag is not None and tag.network == network.name:
-            return link.lower in self._host.links and bool(self._host.gone(network))
+            lower = self._host.links.get(link.lower)
+            is_in_it = lower is not None and (lower.vlan == vlan if vlan else lower.ifindex not in self._host.own_vlans)
+            return is_in_it and bool(self._host.gone(network))
         return device is not None
 
     def _mode_and_pool(self, nic: Nic) -> tuple[str, list[Link]]:
+        """Mode, and the lower devices to choose from: those of its VLAN, where it is in one."""
+        mode, pool = self._mode_and_parents(nic)
+        vlan = nic.settings.get("vlan")
+        return mode, pool if vlan is None else [device_on(device, vlan, self._host, label(nic)) for device in pool]
+
+    def _mode_and_parents(self, nic: Nic) -> tuple[str, list[Link]]:
         if nic.device is not None:
             return nic.mode or "vepa", [self._host.lower_device(nic.device, label(nic))]
         if nic.network is None:

@@ -21,6 +21,7 @@ from .attributes import GUARD, differences, forcing
 from .host import Host
 from .host_link import ChangeHostLink, CreateHostLink, DeleteHostLink
 from .steps import BringUp, ChangeLink, CreateLink, DeleteLink, MakeNode, OwnNode, Step, WriteFile, shown
+from .vlan import ChangeVlan, CreateVlan, DeleteVlan
 
 #: of a new macvtap: TUN_READQ_SIZE (linux/if_tun.h), frames
 _QUEUE_LENGTH = 500
@@ -32,6 +33,8 @@ class Plan(NamedTuple):
     """Steps of each kind; they are carried out in the order of the fields."""
 
     bring_up: Sequence[BringUp] = ()
+    #: VLAN devices that links are to be on
+    vlans: Sequence[Union[CreateVlan, ChangeVlan]] = ()
     #: host links that go, before guests that need their device alone
     part: Sequence[DeleteHostLink] = ()
     delete: Sequence[DeleteLink] = ()
@@ -41,6 +44,8 @@ class Plan(NamedTuple):
     nodes: Sequence[Union[MakeNode, OwnNode]] = ()
     #: host links that come or change, when no guest has their device alone any more
     meet: Sequence[Union[CreateHostLink, ChangeHostLink]] = ()
+    #: VLAN devices on which nothing is left
+    left: Sequence[DeleteVlan] = ()
     #: last, so that a killed run leaves the old ones, and the next run finds the difference again
     files: Sequence[WriteFile] = ()
 
@@ -110,7 +115,8 @@ def _by_hand(link: Link) -> str:
 
 
 def _deletion(link: Link, taps: Mapping[int, Tap], host: Host, policy: NodePolicy) -> DeleteLink:
-    return DeleteLink(link, host.device_name(link), policy.path(link.ifindex), taps.get(link.ifindex))
+    tap, vlan = taps.get(link.ifindex), host.vlan_of(link)
+    return DeleteLink(link, host.device_name(link), policy.path(link.ifindex), tap, vlan=vlan)
 
 
 def node_steps(ifname: str, tap: Tap, path: str, policy: NodePolicy) -> list[Union[MakeNode, OwnNode]]:

@@ -97,7 +97,7 @@ def resolve(
     lacking = not_in_this_kernel(host.links.values())
     _require_in_kernel(places, lacking)
     return [
-        _attachment(place, mac, name, index, lacking, earlier.get(key(place.nic), {}))
+        _attachment(place, mac, name, index, lacking, earlier.get(key(place.nic), {}), host)
         for place, mac, name, index in zip(places, macs, names, indexes)
     ]
 
@@ -292,7 +292,13 @@ def _guard_of(link: Link, place: Place) -> str:
 
 
 def _attachment(
-    place: Place, mac: str, name: str, index: int, lacking: Sequence[Option], earlier: Mapping[str, Any]
+    place: Place,
+    mac: str,
+    name: str,
+    index: int,
+    lacking: Sequence[Option],
+    earlier: Mapping[str, Any],
+    host: Host,
 ) -> Attachment:
     nic, device = place.nic, place.device
     mtu = nic.settings.get("mtu") or None
@@ -323,4 +329,5 @@ def _attachment(
     tag = OwnerTag(*key(nic), nic.network, nic.queues, asked, _guard_of(link, place))
     link = link._replace(alias=identity.tag_text(tag))
     attachment = Attachment(*key(nic), nic.network, device.name, nic.queues, link, place.found)
-    return attachment._replace(origin=nic.origin, policy=nic.policy, hardware=nic.hardware, kept=_felt(kept, device))
+    attachment = attachment._replace(origin=nic.origin, policy=nic.policy, hardware=nic.hardware)
+    return attachment._replace(kept=_felt(kept, device), vlan=host.vlan_of(link))

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple, Protocol, Union
 
 from .._core.identity import read_tag
-from .._core.model import IFF_LOWER_UP, IFF_UP, Link, Node, NodePolicy, Tap
+from .._core.model import IFF_LOWER_UP, IFF_UP, Link, Node, NodePolicy, Tap, Vlan
 from .attributes import ATTRIBUTES, BANDWIDTH, BY_NAME
 
 #: what a diff says of one thing, before or after: its name, and its facts, a line, or None = it is not there
@@ -103,6 +103,7 @@ class DeleteLink(NamedTuple):
     because: str = ""
     #: what somebody set on it and no option asks for, in words, when the same plan creates it again
     lost: str = ""
+    vlan: Vlan | None = None
 
     @property
     def number(self) -> tuple[int, int] | None:

@@ -20,7 +20,7 @@ from . import nftables, rtnetlink, shaping, sriov, tap_node
 def look_at_host(netlink: rtnetlink.Netlink, policy: NodePolicy) -> Host:
     """One dump of the links and one listing of the device directory, and what sysfs says of NICs.
 
-    Where there are host links, a dump of the addresses too.
+    Where there are host links or VLAN devices of ours, a dump of the addresses too.
     """
     links = shaping.links(netlink)
     host = Host(
@@ -29,9 +29,10 @@ def look_at_host(netlink: rtnetlink.Netlink, policy: NodePolicy) -> Host:
         physical_functions=sriov.physical_functions(links),
         guards=_guards(links),
     )
-    if host.host_links:
+    if host.host_links or host.own_vlans:
         addresses = netlink.addresses()
-        host.addresses = {link.ifindex: addresses.get(link.ifindex, ()) for link in host.host_links.values()}
+        ours = [*host.host_links.values(), *host.own_vlans.values()]
+        host.addresses = {link.ifindex: addresses.get(link.ifindex, ()) for link in ours}
     return host
 
 

@@ -22,10 +22,11 @@ from .._link import attributes, tc
 from .._link.host_link import HostLinkStep
 from .._link.plan import Plan, break_cycles, node_steps
 from .._link.steps import BringUp, ChangeLink, CreateLink, DeleteLink, MakeNode, OwnNode, Step
+from .._link.vlan import VlanStep
 from .._system import nftables, renaming, rtnetlink, shaping, sriov, tap_node, text_file
 from .._system.netlink import Reply
 from .._traffic.table import change
-from . import host_link
+from . import host_link, vlan
 
 #: what the kernel says when another process was faster: looking again and planning again shows what is to be done now
 _RACES = (errno.EEXIST, errno.ENODEV)
@@ -55,6 +56,7 @@ class Applier:
         """
         self._policies.update((step.link.alias, step.policy) for step in plan.create if step.because)
         self._bring_up(plan.bring_up)
+        self._vlans(plan.vlans)
         self._host_links(plan.part)
         self._delete(plan.delete)
         late = self._change(plan.change)
@@ -81,6 +83,7 @@ class Applier:
         if failure is not None:
             raise failure
         self._host_links(plan.meet)
+        self._vlans(plan.left)
         for file in plan.files:
             self.done.append(file)
             text_file.write(file.path, file.old, file.new, file.what, self.revert)
@@ -100,6 +103,11 @@ class Applier:
     def _host_links(self, steps: Sequence[HostLinkStep]) -> None:
         for step in steps:
             host_link.apply(step, self._netlink, self.revert)
+            self.done.append(step)
+
+    def _vlans(self, steps: Sequence[VlanStep]) -> None:
+        for step in steps:
+            vlan.apply(step, self._netlink, self.revert)
             self.done.append(step)
 
     # -- links that go ---------------------------------------------------------------------------------------------

@@ -28,7 +28,9 @@ from .._link.in_use import (
 )
 from .._link.plan import Plan, diff, plan_attachments, predict
 from .._link.steps import BringUp, Step, WriteFile
-from .._system import holders, host_link, nftables, rtnetlink, shaping, tap_node, tap_use
+from .._link.vlan import CreateVlan
+from .._link.vlan import plan as plan_vlans
+from .._system import holders, host_link, nftables, rtnetlink, shaping, tap_node, tap_use, vlan
 from .._system.lock import namespace_lock
 from .._system.look import look_at_host, look_at_taps
 from .apply import Applier
@@ -105,6 +107,8 @@ def converge(decide: Decide, task: Task, read: Callable[[], Any] = lambda: None)
                         rtnetlink.require_pyroute2()
                     if view.plan.part or view.plan.meet:
                         host_link.require_library()
+                    if any(isinstance(step, CreateVlan) for step in view.plan.vlans):
+                        vlan.require(netlink)
                     limited = [step.new for step in view.plan.change if attributes.BANDWIDTH in step.names]
                     shaping.require(netlink, limited + [step.link for step in view.plan.create])
                     if view.plan.sets_guards():
@@ -156,6 +160,8 @@ def _plan(decide: Decide, host: Host, found: Any, task: Task) -> View:
         part=decision.part,
         meet=decision.meet,
     )
+    vlans, left = plan_vlans(decision.host, plan.steps())
+    plan = plan._replace(vlans=vlans, left=left)
     return View(decision.host, plan, decision.attachments, taps)
 
 

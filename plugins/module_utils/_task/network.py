@@ -22,10 +22,12 @@ from .._libvirt import definitions, network_plain, state
 from .._libvirt.network import network_xml, parse_network, same_definition, update_network_xml
 from .._link import host_link
 from .._link.host import Host, Owned
+from .._link.inherit import vlans_of
 from .._link.plan import predict
 from .._link.resolve import Defaults, resolve
 from .._link.steps import BringUp, WriteFile
-from .._system import sriov, sysfs
+from .._link.vlan import device_on
+from .._system import rtnetlink, sriov, sysfs, vlan
 from . import options, warnings
 from .converge import Decision, Task, converge, report
 from .report import network_row
@@ -84,11 +86,17 @@ def define(
     path = definitions.path_of(directory, wanted.name)
     pooled = sriov.with_devices(wanted)
     option = None if asked is None else host_link.host_link(asked)
+    if vlans_of(wanted):
+        with rtnetlink.Netlink() as netlink:
+            vlan.require(netlink)
 
     def meeting(host: Host, lowers: Sequence[Link], moved: Sequence[Attachment]) -> host_link.Wanted:
         if asked is not None and option is None:
             return host_link.leaving(wanted.name, host)
         moving = [attachment.link.ifindex for attachment in moved]
+        if option is not None or wanted.name in host.host_links:
+            tag, where = wanted.settings.get("vlan"), f"network {wanted.name!r}"
+            lowers = [device_on(lower, tag, host, where) for lower in lowers]
         return host_link.decide(wanted.name, wanted.mode, lowers, option, host, moving)
 
     def decide(host: Host, found: _Found) -> Decision:
@@ -98,12 +106,15 @@ def define(
         network = pooled._replace(defined_with=found.network.devices if found.network is not None else ())
         lowers = _pool(network, host)
         moved = _moved(found.network, network, host) if found.network is not None else []
-        part, meet = host_link.plan(wanted.name, meeting(host, lowers, moved), host)
+        together = meeting(host, lowers, moved)
+        part, meet = host_link.plan(wanted.name, together, host)
+        links = [attachment.link for attachment in moved] + ([together.link] if together.link is not None else [])
+        used = {lower.ifindex for lower in lowers}.union(link.lower for link in links)
         return Decision(
             host,
             moved,
             files=[] if text == found.text else [_write(wanted.name, path, found.text, text)],
-            bring_up=[BringUp(link) for link in lowers if not link.is_up],
+            bring_up=[BringUp(link) for link in host.to_bring_up(used)],
             # macvtap_attach owns the nodes
             owns_nodes=False,
             part=part,
@@ -237,9 +248,9 @@ def _moved(old: Network, new: Network, host: Host) -> list[Attachment]:
         owned
         for owned in host.owned.values()
         # one that is elsewhere was put there on purpose (a live domain XML says where it was)
-        if owned.tag.network == new.name and owned.link.lower in old_devices
+        if owned.tag.network == new.name and not old_devices.isdisjoint(host.stands_on(owned.link))
     ]
-    nics = [_as_it_is(owned) for owned in affected]
+    nics = [_as_it_is(owned, owned.link.lower in old_devices, host) for owned in affected]
     attachments = resolve(nics, {new.name: new}, host, Defaults())
     return [
         attachment._replace(
@@ -253,6 +264,9 @@ def _moved(old: Network, new: Network, host: Host) -> list[Attachment]:
     ]
 
 
-def _as_it_is(owned: Owned) -> Nic:
-    tag = owned.tag
-    return Nic(tag.guest, tag.nic, network=tag.network, mac=owned.link.mac, queues=tag.queues)
+def _as_it_is(owned: Owned, is_on_device: bool, host: Host) -> Nic:
+    """:arg is_on_device: whether it is on a device of the pool itself, and not on a VLAN device on one."""
+    tag, vlan = owned.tag, host.vlan_of(owned.link)
+    # its next attachment decides which VLAN it is in
+    settings = {} if is_on_device or vlan is None else {"vlan": vlan.tag}
+    return Nic(tag.guest, tag.nic, network=tag.network, mac=owned.link.mac, queues=tag.queues, settings=settings)

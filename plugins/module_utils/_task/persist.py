@@ -100,7 +100,8 @@ def _reload(module: AnsibleModule, steps: Sequence[WriteFile], entries: list[dic
     gone = {step.path: step.old or "" for step in steps if step.new is None}
     left = readers.leftovers(gone, lower.current(reading.read_known(gone), host))
     for reader in readers.due([step.path for step in steps]):
-        cut = readers.would_bring_down(reader, [row["ifname"] for row in entries])
+        vlans = {row["device"] for row in entries if row["vlan_parent"] is not None}
+        cut = readers.would_bring_down(reader, [*vlans, *(row["ifname"] for row in entries)])
         if cut:
             module.warn(
                 f"{reader.name} manages {', '.join(cut)} and would bring it down on reload, so it was not"
@@ -148,6 +149,9 @@ def _known_by(params: Mapping[str, Any], host_links: Sequence[HostEntry], host: 
         return {}
     rows = (row for row in params["attachments"] or () if isinstance(row.get("device"), str))
     devices = {*(row["device"] for row in rows), *(entry.device for entry in host_links)}
+    parents = [row.get("vlan_parent") for row in params["attachments"] or ()]
+    parents += [entry.vlan.parent for entry in host_links if entry.vlan is not None]
+    devices.update(parent for parent in parents if isinstance(parent, str))
     words = {device: lower.known_by(device, host) for device in devices}
     return {device: each for device, each in words.items() if each is not None}
 

@@ -228,5 +228,9 @@ class Survey:
             return
         if link.mode != network.mode:
             yield f"mode is {link.mode}, that of network {network.name!r} is {network.mode}"
-        if network.devices and self._host.device_name(link) not in map(self._host.current_name, network.devices):
+        pool = {device.ifindex for device in map(self._host.device, network.devices) if device is not None}
+        vlan = network.settings.get("vlan")
+        if network.devices and pool.isdisjoint(self._host.stands_on(link)):
             yield f"lower device {self._host.device_name(link)} is not in the pool of network {network.name!r}"
+        elif vlan is not None and link.lower in pool:
+            yield f"not in a VLAN: network {network.name!r} has VLAN {vlan}, and the next attachment moves it there"

@@ -11,7 +11,7 @@ from __future__ import annotations
 import functools
 import grp
 import pwd
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Callable
 
 from .._core.identity import read_tag
@@ -24,12 +24,13 @@ from .._core.model import (
     OwnerTag,
     PortGroup,
     Tap,
+    placed,
 )
 from .._libvirt.interface import interface_xml
 from .._link import host_link
 from .._link.attributes import NODE_OPTIONS, OPTIONS, link_state, requested
 from .._link.host import Host
-from .._link.inherit import DEFAULTS, OF_PORTGROUP
+from .._link.inherit import DEFAULTS, OF_PORTGROUP, vlans_of
 from .._link.steps import DeleteLink
 
 #: of a node that the kernel or we make, unless the options say otherwise
@@ -42,31 +43,33 @@ def wanted_row(attachment: Attachment, taps: Mapping[int, Tap], policy: NodePoli
     tag = read_tag(attachment.link.alias)
     node = tap.own_node if tap is not None else None
     owner = (attachment.policy or policy).owner((node.uid, node.gid, node.mode) if node is not None else _FRESH_NODE)
-    row = _row(attachment.link, tag, attachment.device, tap, owner, policy)
+    row = _row(attachment.link, tag, placed(attachment.device, attachment.vlan), tap, owner, policy)
     xml = interface_xml(row["mac"], row["ifname"], row["queues"], attachment.hardware)
     return {**row, "libvirt_xml": xml}
 
 
 def found_row(link: Link, host: Host, tap: Tap | None, policy: NodePolicy) -> dict[str, Any]:
     """A link as it is; ``guest`` and the like are null when it is not ours, node facts when there is no such node."""
-    return _as_it_is(link, host.tag(link), host.device_name(link), tap, policy)
+    return _as_it_is(link, host.tag(link), placed(host.device_name(link), host.vlan_of(link)), tap, policy)
 
 
 def deleted_row(step: DeleteLink, policy: NodePolicy) -> dict[str, Any]:
     """A link as it was before the step."""
-    return _as_it_is(step.link, read_tag(step.link.alias), step.device, step.tap, policy)
+    return _as_it_is(step.link, read_tag(step.link.alias), placed(step.device, step.vlan), step.tap, policy)
 
 
-def _as_it_is(link: Link, tag: OwnerTag | None, device: str, tap: Tap | None, policy: NodePolicy) -> dict[str, Any]:
+def _as_it_is(
+    link: Link, tag: OwnerTag | None, where: Mapping[str, Any], tap: Tap | None, policy: NodePolicy
+) -> dict[str, Any]:
     node = tap.own_node if tap is not None else None
     owner = (node.uid, node.gid, node.mode) if node is not None else (None, None, None)
-    return _row(link, tag, device, tap, owner, policy)
+    return _row(link, tag, where, tap, owner, policy)
 
 
 def _row(
     link: Link,
     tag: OwnerTag | None,
-    device: str,
+    where: Mapping[str, Any],
     tap: Tap | None,
     owner: Sequence[int | None],
     policy: NodePolicy,
@@ -81,7 +84,7 @@ def _row(
         "ifindex": link.ifindex,
         "mac": link.mac,
         "mode": link.mode,
-        "device": device,
+        **where,
         "queues": queues,
         **{option.name: option.show(link) for option in OPTIONS},
         "requested": requested(tag),
@@ -129,7 +132,7 @@ def network_row(name: str, network: Network | None, host: Host, path: str, xml: 
     return {
         "name": name,
         "mode": network.mode if network else None,
-        "devices": [_device_row(device, host) for device in network.devices] if network else [],
+        "devices": [_device_row(device, host, vlans_of(network)) for device in network.devices] if network else [],
         **{default.name: network.settings.get(default.name) if network else None for default in DEFAULTS},
         "portgroups": [_portgroup_row(group) for group in network.portgroups] if network else [],
         "path": path,
@@ -143,8 +146,11 @@ def _portgroup_row(group: PortGroup) -> dict[str, Any]:
     return {"name": group.name, "default": group.default, **settings}
 
 
-def _device_row(name: str, host: Host) -> dict[str, Any]:
+def _device_row(name: str, host: Host, vlans: Iterable[int]) -> dict[str, Any]:
+    """:arg vlans: those of the network, whose links count with those on the device itself."""
     link = host.device(name)
+    lowers = [link, *(host.vlan_device(link.ifindex, vlan) for vlan in vlans)] if link else []
+    on_it = [other for lower in lowers if lower is not None for other in host.on_device(lower.ifindex)]
     return {
         "name": link.name if link else name,
         "given": name,
@@ -153,5 +159,5 @@ def _device_row(name: str, host: Host) -> dict[str, Any]:
         "mtu": link.mtu if link else None,
         "link_state": link_state(link) if link else None,
         "operstate": link.operstate if link else None,
-        "attachments": len([other for other in host.on_device(link.ifindex) if other.is_macvtap]) if link else 0,
+        "attachments": len([other for other in on_it if other.is_macvtap]),
     }

@@ -14,7 +14,7 @@ from hashlib import sha256
 from typing import Any
 
 from .._core.errors import InvalidInput
-from .._core.model import Guard
+from .._core.model import VLANS, Guard
 from .._core.names import shown
 
 _KEYS: dict[str, dict[str, Any]] = {
@@ -29,7 +29,6 @@ _KEYS: dict[str, dict[str, Any]] = {
 }
 #: for AnsibleModule, wherever a guard is described
 SPEC: dict[str, Any] = {"type": "dict", "options": _KEYS}
-_VLANS = range(1, 4095)
 _RATES = range(1, 1_000_001)
 #: hexadecimal digits by which an owner tag knows the guard of its link
 _DIGITS = 8
@@ -63,7 +62,7 @@ def parse(value: Any, where: str = "guard") -> Guard:
             raise InvalidInput(f"{where}: {key} {shown(asked[key])} is not possible; it must be a list")
     if asked["broadcast_rate"] is not None:
         _number(asked["broadcast_rate"], f"{where}: broadcast_rate", _RATES)
-    asked["vlans"] = tuple(sorted({_number(vlan, f"{where}: vlan", _VLANS) for vlan in asked["vlans"]}))
+    asked["vlans"] = tuple(sorted({_number(vlan, f"{where}: vlan", VLANS) for vlan in asked["vlans"]}))
     if asked["addresses"] is not None:
         asked["addresses"] = collapsed(asked["addresses"], where)
     return Guard(**asked)

@@ -47,7 +47,8 @@ DEFAULT_OF_NICS = "libvirt limits only NICs. Here it is the limit of the NICs th
 LIMITS_NOTHING = "It limits nothing; libvirt drops it."
 LIVE = "In dumps of what runs. Neither keeps it."
 LOSES = "libvirt loses it. Here it is kept."
-VLAN = "Of the modes, libvirt takes a VLAN tag in ``passthrough``. Here it is not supported."
+VLAN = "libvirt takes a VLAN tag in mode ``passthrough`` only. Here it is one in all modes."
+TRUNK = "Here a NIC is in one VLAN, and a guest that is in several tags its frames itself."
 PROFILE = "Not supported here: configure the switch port by hand."
 OF_2010 = "The form of 2010, which libvirt ignores: it defines an isolated bridge."
 TWICE = "libvirt uses one of them. Here it is refused, since it is not clear which is meant."
@@ -163,8 +164,8 @@ NETWORKS = (
         Part("<bandwidth><inbound average='1'/></bandwidth>", DEFAULT_OF_NICS),
         Part("<bandwidth/>", LIMITS_NOTHING),
         Part("<vlan><tag id='4'/></vlan>", VLAN),
-        Part("<vlan trunk='yes'><tag id='4'/><tag id='5'/></vlan>", VLAN),
-        Part("<vlan><tag id='4' nativeMode='untagged'/></vlan>", VLAN),
+        Part("<vlan trunk='yes'><tag id='4'/><tag id='5'/></vlan>", TRUNK),
+        Part("<vlan><tag id='4' nativeMode='untagged'/></vlan>", TRUNK),
         Part(
             "<virtualport type='802.1Qbg'><parameters managerid='1' typeid='2' typeidversion='3'/></virtualport>",
             PROFILE,
@@ -351,7 +352,7 @@ DOMAINS = (
         Part("<filterref filter='clean-traffic'><parameter name='IP' value='192.0.2.9'/></filterref>", DROPS),
         "<bandwidth><inbound average='1000'/><outbound average='128' peak='256' burst='256'/></bandwidth>",
         Part("<bandwidth/>", LIMITS_NOTHING),
-        Part("<vlan><tag id='4'/></vlan>", AT_START),
+        Part("<vlan><tag id='4'/></vlan>", "libvirt does not start the guest. Here its link is on a VLAN device."),
         Part("<vlan trunk='yes'><tag id='4'/><tag id='5'/></vlan>", AT_START),
         Part(
             "<virtualport type='802.1Qbg'><parameters managerid='1' typeid='2' typeidversion='3'/></virtualport>",

@@ -24,7 +24,7 @@ PARTS = {
     "_core/explain.py": {"explain", "_MEANINGS", "_MEANINGS_OF_ATTRIBUTES"},
     "_link/host.py": {"in_the_way", "obstacle"},
     "_link/in_use.py": {"_UNSEEN"},
-    "_libvirt/network.py": {"_REFUSED", "_NEEDS_A_BRIDGE", "_VLAN", "_VIRTUALPORT", "_NEEDS_SHAPING"},
+    "_libvirt/network.py": {"_REFUSED", "_NEEDS_A_BRIDGE", "_VIRTUALPORT", "_NEEDS_SHAPING"},
     "_libvirt/domain.py": {"_REFUSED", "_tapless_type"},
     "_boot/script.py": {"_NOT_ITS_OWN", "_NOT_UP", "_NOT_SILENT", "_MTU_TOO_SMALL", "_UNGUARDED", "_AMBIGUOUS"},
     "_boot/lower.py": {"problems"},

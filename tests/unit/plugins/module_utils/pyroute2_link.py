@@ -28,6 +28,8 @@ def link_of(message: ifinfmsg) -> Link:
     kind = info.get_attr("IFLA_INFO_KIND") if info else None
     data = info.get_attr("IFLA_INFO_DATA") if info and kind in ("macvtap", "macvlan") else None
     mode = data.get_attr("IFLA_%s_MODE" % kind.upper()) if data else None
+    vlan = info.get_attr("IFLA_INFO_DATA") if info and kind == "vlan" else None
+    is_tagged = vlan is not None and vlan.get_attr("IFLA_VLAN_PROTOCOL") == 0x8100
     families = message.get_attr("IFLA_AF_SPEC")
     ipv6 = families.get_attr("AF_INET6") if families else None
     conf = ipv6.get_attr("IFLA_INET6_CONF") if ipv6 else None
@@ -49,4 +51,5 @@ def link_of(message: ifinfmsg) -> Link:
         ipv6_disabled=None if conf is None else bool(conf["disable_ipv6"]),
         queue_length=message.get_attr("IFLA_TXQLEN") or 0,
         qdisc=message.get_attr("IFLA_QDISC") or "",
+        vlan=vlan.get_attr("IFLA_VLAN_ID") if is_tagged else None,
     )

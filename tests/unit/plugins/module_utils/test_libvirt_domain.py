@@ -138,6 +138,13 @@ def test_mac_is_spelled_one_way(text):
     assert one(f"<mac address='{text}' type='static' check='no'/>").mac == "02:00:00:00:00:0a"
 
 
+def test_the_vlan_of_a_nic_is_an_option_of_it():
+    tag = "<vlan><tag id='20'/></vlan>"
+    for nic in (direct(tag), f"<interface type='network'><source network='n'/>{tag}</interface>"):
+        (found,) = parse_domain(domain(nic))
+        assert (found.objection, found.settings) == (None, {"vlan": 20})
+
+
 @pytest.mark.parametrize("name", ["macvtap0", "macvtap", "macvtapx", "macvlan3", "vnet12"])
 def test_target_that_libvirt_made_up_is_chosen_anew(name):
     assert one(f"<target dev='{name}'/>").ifname is None
@@ -299,16 +306,25 @@ REFUSED = {
     "typo": (direct("<modle type='virtio'/>"), "<modle>, which is not an element"),
     **{
         f"<{tag}>": (direct(f"<{tag}/>"), f"interface 0 of xml has <{tag}>, ")
-        for tag in ("vlan", "virtualport", "coalesce", "script", "downscript", "ip", "route")
-        + ("portForward", "backenddomain")
+        for tag in ("virtualport", "coalesce", "script", "downscript", "ip", "route") + ("portForward", "backenddomain")
     },
     "guaranteed rate": (direct("<bandwidth><inbound floor='5'/></bandwidth>"), "has floor= on <inbound>, a guaranteed"),
     "no average": (direct("<bandwidth><inbound peak='5'/></bandwidth>"), "inbound average None is not possible"),
     "no number": (direct("<bandwidth><inbound average='1k'/></bandwidth>"), "has average='1k' on <inbound>; write a"),
-    "vlan on a network NIC": (
-        "<interface type='network'><source network='n'/><vlan><tag id='3'/></vlan></interface>",
-        "<source dev='eth0.4'/>",
+    "trunk": (direct("<vlan trunk='yes'><tag id='3'/></vlan>"), "has a <vlan> that is a trunk: here a guest's frames"),
+    "two tags": (direct("<vlan><tag id='3'/><tag id='4'/></vlan>"), "has a <vlan> that is a trunk"),
+    "native": (
+        direct("<vlan><tag id='3' nativeMode='tagged'/></vlan>"),
+        "has nativeMode on <tag>, which is for trunks",
     ),
+    "no tag": (direct("<vlan trunk='no'/>"), "has a <vlan> without a <tag>; write <vlan><tag id='20'/></vlan>"),
+    **{
+        f"tag {text!r}": (
+            direct(f"<vlan><tag id='{text}'/></vlan>"),
+            f"has id='{text}' on <tag>; write a number from 1 to",
+        )
+        for text in ("", "0", "4095", "x", "-1")
+    },
 }
 
 
@@ -321,9 +337,9 @@ def test_refused_by_name_with_the_way_out(document, said):
 
 
 def test_message_says_which_nic_of_which_domain():
-    said = objection(domain("<interface type='user'/>", direct(), direct("<vlan/>")))
-    assert said.startswith("interface 2 of domain 'g' has <vlan>")
-    assert objection(["<devices/>", direct("<vlan/>")]).startswith("interface 0 of xml[1] ")
+    said = objection(domain("<interface type='user'/>", direct(), direct("<virtualport/>")))
+    assert said.startswith("interface 2 of domain 'g' has <virtualport>")
+    assert objection(["<devices/>", direct("<virtualport/>")]).startswith("interface 0 of xml[1] ")
 
 
 @pytest.mark.parametrize("kind", ["lxc", "xen", "vz", "parallels"])

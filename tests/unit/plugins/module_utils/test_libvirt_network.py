@@ -248,18 +248,23 @@ REFUSED = {
     "element in name": ("<network><name>n<b/></name><extbridge dev='a'/></network>", "<b> in <name>"),
     **{
         f"<{tag}>": (network(f"<{tag}/>", "<forward mode='vepa' dev='eth0'/>"), f"<{tag}> in <network>")
-        for tag in ("bridge", "ip", "mac", "dns", "domain", "mtu", "route", "vlan", "virtualport")
+        for tag in ("bridge", "ip", "mac", "dns", "domain", "mtu", "route", "virtualport")
     },
-    "vlan on passthrough": (
-        network("<vlan><tag id='4'/></vlan>", "<forward mode='passthrough' dev='a'/>"),
-        "VLAN interface",
+    "trunk": (network("<vlan trunk='yes'><tag id='4'/></vlan>"), "network 'n' has a <vlan> that is a trunk: here a"),
+    "trunk of a portgroup": (
+        network("<portgroup name='a'><vlan><tag id='4'/><tag id='5'/></vlan></portgroup>"),
+        "network 'n', port group 'a' has a <vlan> that is a trunk",
     ),
+    "native": (network("<vlan><tag id='4' nativeMode='untagged'/></vlan>"), "has nativeMode on <tag>"),
+    "tag": (network("<vlan><tag id='4095'/></vlan>"), "has id='4095' on <tag>; write a number from 1 to 4094"),
+    "typo in vlan": (network("<vlan><tags id='4'/></vlan>"), "<tags> in <vlan>: it is not an element"),
+    "unknown attribute of tag": (network("<vlan><tag id='4' name='a'/></vlan>"), "attribute 'name' on <tag>"),
     "802.1Qbg": (network("<virtualport type='802.1Qbg'/>"), "switch port by hand"),
     "802.1Qbh": (network("<virtualport type='802.1Qbh'/>"), "switch port by hand"),
     "openvswitch": (network("<virtualport type='openvswitch'/>"), "switch port by hand"),
     **{
         f"portgroup {tag}": (network(f"<portgroup name='a'><{tag}/></portgroup>"), f"<{tag}> in <portgroup>")
-        for tag in ("vlan", "virtualport", "nonsense")
+        for tag in ("virtualport", "nonsense")
     },
     "portgroup without name": (network("<portgroup/>"), "<portgroup> without a name"),
     "portgroup with empty name": (network("<portgroup name=''/>"), "<portgroup> without a name"),
@@ -335,6 +340,14 @@ def test_metadata_of_others_stays_when_a_network_no_longer_sets_anything():
     updated = update_network_xml(text, Network("n", "vepa", ("eth0",)))
     assert "urn:a" in updated and NAMESPACE not in updated
     assert "metadata" not in update_network_xml(network(defaults("{}")), Network("n", "vepa", ("eth0",)))
+
+
+def test_the_vlan_of_a_network_and_of_a_port_group_moves_into_the_metadata():
+    found = parse_network(
+        network("<vlan><tag id='4'/></vlan><portgroup name='a'><vlan trunk='no'><tag id='5'/></vlan></portgroup>")
+    )
+    assert found.settings == {"vlan": 4} and [group.settings for group in found.portgroups] == [{"vlan": 5}]
+    assert "<vlan" not in found.xml and parse_network(found.xml) == found
 
 
 def test_bandwidth_of_a_network_and_of_a_port_group_moves_into_the_metadata():

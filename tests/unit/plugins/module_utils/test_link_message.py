@@ -33,7 +33,7 @@ links = st.builds(
     Link,
     ifindex=st.integers(1, 2**31 - 1),
     name=st.text("abcxyz0123456789-_.@", min_size=1, max_size=15),
-    kind=st.sampled_from(["macvtap", "macvlan", "bridge", "veth", ""]),
+    kind=st.sampled_from(["macvtap", "macvlan", "bridge", "veth", "vlan", ""]),
     mode=st.sampled_from(["vepa", "bridge", "private", "passthrough", "source"]),
     lower=st.integers(0, 2**31 - 1),
     lower_netnsid=st.none() | st.integers(0, 1000),
@@ -51,6 +51,7 @@ links = st.builds(
     # pyroute2 does not know it
     broadcast_queue=st.none(),
     altnames=st.just(()),
+    vlan=st.none() | st.integers(1, 4095),
     permanent_mac=st.just(""),
     # not in the message of a link
     bandwidth=st.none(),
@@ -84,6 +85,10 @@ def encoded(link):
         if link.kind in ("macvtap", "macvlan"):
             mode = ("IFLA_%s_MODE" % link.kind.upper(), PASSTHRU.get(link.mode, link.mode))
             info.append(("IFLA_INFO_DATA", {"attrs": [mode]}))
+        if link.kind == "vlan":
+            # another protocol is 802.1ad, whose tags are none of 802.1Q
+            protocol = ("IFLA_VLAN_PROTOCOL", 0x88A8 if link.vlan is None else 0x8100)
+            info.append(("IFLA_INFO_DATA", {"attrs": [("IFLA_VLAN_ID", link.vlan or 7), protocol]}))
         attributes.append(("IFLA_LINKINFO", {"attrs": info}))
     if link.ipv6_disabled is not None:
         conf = {"attrs": [("IFLA_INET6_CONF", {"disable_ipv6": int(link.ipv6_disabled)})]}
@@ -98,6 +103,7 @@ def encoded(link):
 def test_a_message_of_pyroute2_is_decoded_to_the_link_it_was_made_of(link):
     body = encoded(link)
     expected = link if link.kind in ("macvtap", "macvlan") else link._replace(mode=None)
+    expected = expected if link.kind == "vlan" else expected._replace(vlan=None)
     assert wire.decode_link(body, 0, len(body)) == expected
 
 
