@@ -84,7 +84,7 @@ def test_a_host_link_converges(host):
 def test_what_is_asked_for_is_so(host):
     asked = {"ifname": "uplink", "mac": "02:00:00:00:00:99", "addresses": []}
     made = host.converges(NETWORK, **BRIDGE, host_link=asked)["network"]["host_link"]
-    assert made == {**asked, "device": "eth1"}
+    assert made == {**asked, "device": "eth1", "vlan": None, "vlan_parent": None}
     host.ip("address add 203.0.113.9/24 dev uplink")
     # without addresses they are the host's own business
     assert not host.network(**BRIDGE, host_link={"ifname": "uplink", "mac": asked["mac"]})["changed"]
