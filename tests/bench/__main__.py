@@ -109,7 +109,8 @@ def main(options):
             file.write("\n")
 
     if options.roles:
-        rows = roles.measure([int(count) for count in options.roles.split(",")], options.runs, collections, options.quiet)
+        counts = [int(count) for count in options.roles.split(",")]
+        rows = roles.measure(counts, options.runs, collections, options.quiet)
         save("roles.json", rows=rows)
         print(roles.text(rows))
     elif options.fleet:

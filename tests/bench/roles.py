@@ -41,7 +41,6 @@ QEMU_ROLE = f"""\
       qemu_guest_guests:
       -
 {GUEST}"""
-NOTHING = "    - ansible.builtin.meta: noop\n"
 
 #: role: (the play with the role, the play with the task)
 PAIRS = {
@@ -66,10 +65,12 @@ def measure(counts, runs, collections, quiet=None):
                         for which, (text, keyword) in zip(("role", "task"), pair):
                             if quiet:
                                 machine.wait_for_quiet(quiet)
+                            others = machine.Others()
                             cost = hosts.play((text, "false", "linear", {}), count, keyword=keyword)
-                            row = {"play": f"{which}, {name}", "hosts": count, "connection": "local", "run": run, **cost}
-                            rows.append(row)
-                            print(f"{row['play']}, {count} hosts, run {run + 1}: {cost['seconds']:.2f} s", flush=True)
+                            cost["others"] = others.busy()
+                            play = {"play": f"{which}, {name}", "hosts": count, "connection": "local", "run": run}
+                            rows.append({**play, **cost})
+                            print(f"{play['play']}, {count} hosts, run {run + 1}: {cost['seconds']:.2f} s", flush=True)
         finally:
             gone = QEMU_ROLE + "        state: absent\n"
             hosts.play((gone, "false", "linear", {}), max(counts), keyword="roles")
@@ -85,10 +86,8 @@ def text(rows):
                 [row for row in rows if (row["play"], row["hosts"]) == (f"{which}, {name}", count)]
                 for which in ("role", "task")
             )
-            ratios = {
-                key: statistics.median(one[key] / other[key] for one, other in zip(role, task)) for key in ("seconds", "cpu")
-            }
-            lines.append(
-                f"{name} : its task, {count} hosts: {ratios['seconds']:.2f} in seconds, {ratios['cpu']:.2f} in CPU time"
+            seconds, processor = (
+                statistics.median(one[key] / other[key] for one, other in zip(role, task)) for key in ("seconds", "cpu")
             )
+            lines.append(f"{name} : its task, {count} hosts: {seconds:.2f} in seconds, {processor:.2f} in CPU time")
     return "\n".join(lines)

@@ -9,6 +9,7 @@ import sys
 
 import pytest
 
+ROLE = "linuxnet.macvtap.vepa_network"
 NETWORK = "<network><name>n</name><forward mode='vepa' dev='eth0'/></network>"
 VARIABLES = {"vepa_network_xml": NETWORK, "vepa_network_guests": [{"name": "web", "nics": [{}]}]}
 #: a package manager: what it installs is there from then on
@@ -35,10 +36,11 @@ def role(ansible, tmp_path):
     def run(*words, brings=installed):
         (library / "pacman.py").write_text(PACKAGES % str(brings), encoding="utf-8")
         manager = {"ansible.builtin.set_fact": {"pkg_mgr": "pacman", "cacheable": True}}
-        play = {"hosts": "all", "gather_facts": False, "pre_tasks": [manager], "roles": ["linuxnet.macvtap.vepa_network"]}
+        play = {"hosts": "all", "gather_facts": False, "pre_tasks": [manager], "roles": [ROLE]}
         play["vars"] = {**VARIABLES, "ansible_python_interpreter": str(python)}
-        (tmp_path / "play.yml").write_text(json.dumps([play]), encoding="utf-8")
-        status, output = ansible("ansible-playbook", str(tmp_path / "play.yml"), "-v", *words, ANSIBLE_LIBRARY=str(library))
+        path = tmp_path / "play.yml"
+        path.write_text(json.dumps([play]), encoding="utf-8")
+        status, output = ansible("ansible-playbook", str(path), "-v", *words, ANSIBLE_LIBRARY=str(library))
         return status, ansible.changed(), output
 
     return run
