@@ -180,7 +180,8 @@ def test_a_guest_with_a_name_only_is_refused_and_with_absent_loses_all_its_nics(
     variables = {"vepa_network_xml": NETWORK, "vepa_network_guests": guests}
     status, _changed, output = play(roles=[ROLE], vars=variables)
     assert status and "guests names only these: 'silent', 'unset'; write nics: []" in output, output
-    assert host.links() == {}
+    assert host.links() == {} and host.node("/etc/macvtap/networks/vepanet.xml") is None
+    host.network(xml=NETWORK)
     host.attach(attachments=[{"guest": guest, "network": "vepanet"} for guest in ("silent", "unset", "other")])
     status, _changed, output = play(roles=[ROLE], vars={**variables, "vepa_network_state": "absent"})
     assert status and "has 1 live attachments" in output and "(guest other nic 0)" in output, output

@@ -5,7 +5,6 @@
 """The role installs what a module reports as missing, once, and a prepared host runs no task for it."""
 
 import json
-import sys
 
 import pytest
 
@@ -22,14 +21,15 @@ module.exit_json(changed=True, installed=module.params["name"])
 
 
 @pytest.fixture
-def role(ansible, tmp_path):
+def role(host, ansible, tmp_path):
     """Run the role on a host without lxml, which ``package`` brings; returns (status, changed tasks, output)."""
     installed, hidden, library = (tmp_path / name for name in ("installed", "hidden", "library"))
     for directory in (hidden, library):
         directory.mkdir()
     (hidden / "sitecustomize.py").write_text("import sys\nsys.modules['lxml'] = None\n", encoding="utf-8")
+    # instead of the lab's own, which enters the hypervisor
     python = tmp_path / "python"
-    lines = ("#!/bin/sh", f"[ -e {installed} ] || export PYTHONPATH={hidden}", f'exec {sys.executable} "$@"')
+    lines = ("#!/bin/sh", f"[ -e {installed} ] || export PYTHONPATH={hidden}", f'exec {host.hypervisor.python} "$@"')
     python.write_text("\n".join(lines) + "\n", encoding="utf-8")
     python.chmod(0o755)
 
