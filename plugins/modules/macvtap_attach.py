@@ -492,6 +492,9 @@ options:
         description: As O(linuxnet.macvtap.macvtap_network#module:devices).
         type: list
         elements: str
+      vlan:
+        description: As O(linuxnet.macvtap.macvtap_network#module:vlan).
+        type: int
       bandwidth:
         description: As O(linuxnet.macvtap.macvtap_network#module:bandwidth).
         type: dict
