@@ -100,7 +100,8 @@ def test_a_host_link_and_defaults_of_nics_are_predicted_made_persisted_and_remov
     assert (row["guard"]["vlans"], row["broadcast_queue"], row["bandwidth"]["outbound"]["average"]) == ([5], 5000, 1024)
     assert "address add dev mvh-local 198.51.100.1/24" in host.read("/etc/macvtap/boot/eth1.host")
     assert play(roles=[ROLE], vars=variables)[:2] == (0, 0)
-    assert play(roles=[ROLE], vars={**variables, "vepa_network_state": "absent"})[0] == 0
+    status, _changed, output = play(roles=[ROLE], vars={**variables, "vepa_network_state": "absent"})
+    assert status == 0, output
     assert host.links("macvlan") == {} and host.node("/etc/macvtap/boot/eth1.host") is None
 
 
