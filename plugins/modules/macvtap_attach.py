@@ -441,7 +441,7 @@ options:
         type: list
         elements: dict
         version_added: 1.1.0
-        suboptions:
+        suboptions: &portgroup
           name:
             description: Name of the port group.
             type: str
@@ -468,6 +468,63 @@ options:
         description: Not used, as C(path).
         type: dict
         version_added: 1.1.0
+  define:
+    description:
+      - A network to define before the guests are attached, as M(linuxnet.macvtap.macvtap_network) does. One task takes
+        half the time of two. If it fails, the definition is rolled back too.
+      - Its name is the default of O(default_network).
+      - Requires O(state=present). Its options are those of M(linuxnet.macvtap.macvtap_network).
+    type: dict
+    version_added: 1.1.0
+    suboptions:
+      name:
+        description: As O(linuxnet.macvtap.macvtap_network#module:name). Required without O(define.xml).
+        type: str
+      xml:
+        description: As O(linuxnet.macvtap.macvtap_network#module:xml), instead of all others but O(define.host_link).
+        type: str
+      mode:
+        description: As O(linuxnet.macvtap.macvtap_network#module:mode).
+        type: str
+        choices: [vepa, bridge, private, passthrough]
+        default: vepa
+      devices:
+        description: As O(linuxnet.macvtap.macvtap_network#module:devices).
+        type: list
+        elements: str
+      vlan:
+        description: As O(linuxnet.macvtap.macvtap_network#module:vlan).
+        type: int
+      bandwidth:
+        description: As O(linuxnet.macvtap.macvtap_network#module:bandwidth).
+        type: dict
+        suboptions: *directions
+      guard:
+        description: As O(linuxnet.macvtap.macvtap_network#module:guard).
+        type: dict
+        suboptions: *guard
+      broadcast_queue:
+        description: As O(linuxnet.macvtap.macvtap_network#module:broadcast_queue).
+        type: int
+      portgroups:
+        description: As O(linuxnet.macvtap.macvtap_network#module:portgroups).
+        type: list
+        elements: dict
+        suboptions: *portgroup
+      host_link:
+        description: As O(linuxnet.macvtap.macvtap_network#module:host_link).
+        type: dict
+        suboptions:
+          addresses:
+            description: Its addresses with prefix lengths.
+            type: list
+            elements: str
+          mac:
+            description: Its MAC.
+            type: str
+          ifname:
+            description: Its name.
+            type: str
 requirements:
   - Python 3.9 or later
   - >-
@@ -501,6 +558,15 @@ EXAMPLES = r"""
 - name: Show the tap paths of guest web
   ansible.builtin.debug:
     var: attached.guest_tap_paths.web
+
+- name: Define a network and attach a guest to it
+  linuxnet.macvtap.macvtap_attach:
+    define:
+      name: vepanet
+      devices: [eth0]
+    guests:
+      - name: web
+        nics: [{}]
 
 - name: Remove all NICs of two guests
   linuxnet.macvtap.macvtap_attach:
@@ -807,6 +873,24 @@ skipped_guests:
       type: bool
       returned: success
       sample: false
+network:
+  description: The network, as RV(linuxnet.macvtap.macvtap_network#module:network).
+  returned: success, with O(define)
+  type: dict
+  version_added: 1.1.0
+boot_files:
+  description: As RV(linuxnet.macvtap.macvtap_network#module:boot_files).
+  returned: success, with O(define)
+  type: bool
+  version_added: 1.1.0
+  sample: false
+missing:
+  description: What the host lacks, V(lxml), V(pyroute2) or V(nft).
+  returned: if the task fails because of it
+  type: list
+  elements: str
+  version_added: 1.1.0
+  sample: [lxml]
 actions:
   description: What was done, or would be done in check mode, step by step.
   returned: success
@@ -837,6 +921,7 @@ ARGUMENT_SPEC = {
         "options": {"name": {"type": "str"}, "xml": {"type": "str"}, "nics": _nics()},
     },
     "default_network": {"type": "str"},
+    "define": {"type": "dict", "options": options.NETWORK, **options.NETWORK_RULES},
     "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
     "mac": {"type": "list", "elements": "str"},
     "ifname": {"type": "list", "elements": "str"},

@@ -494,6 +494,13 @@ boot_files:
   returned: success
   type: bool
   sample: false
+missing:
+  description: What the host lacks, V(lxml) or V(pyroute2).
+  returned: if the task fails because of it
+  type: list
+  elements: str
+  version_added: 1.1.0
+  sample: [lxml]
 actions:
   description: What was done, or would be done in check mode, step by step.
   returned: success
@@ -501,38 +508,20 @@ actions:
   elements: str
   sample: ["write definition of network vepanet (/etc/macvtap/networks/vepanet.xml)"]
 """
-from ansible_collections.linuxnet.macvtap.plugins.module_utils._core.model import MODES
+from ansible_collections.linuxnet.macvtap.plugins.module_utils._task import options
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._task.network import work
-from ansible_collections.linuxnet.macvtap.plugins.module_utils._task.options import NETWORK_DEFAULTS
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._task.run import run
 
 ARGUMENT_SPEC = {
-    "name": {"type": "str"},
-    "xml": {"type": "str"},
-    "mode": {"type": "str", "choices": list(MODES), "default": MODES[0]},
-    "devices": {"type": "list", "elements": "str"},
-    **NETWORK_DEFAULTS,
+    **options.NETWORK,
     "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
     "force": {"type": "bool", "default": False},
     "detached": {"type": "list", "elements": "dict"},
-    "host_link": {
-        "type": "dict",
-        "options": {
-            "ifname": {"type": "str"},
-            "addresses": {"type": "list", "elements": "str"},
-            "mac": {"type": "str"},
-        },
-    },
 }
 
 
 def main():
-    run(
-        work,
-        argument_spec=ARGUMENT_SPEC,
-        mutually_exclusive=[("xml", option) for option in ("mode", "devices", *NETWORK_DEFAULTS)],
-        required_one_of=[("name", "xml")],
-    )
+    run(work, argument_spec=ARGUMENT_SPEC, **options.NETWORK_RULES)
 
 
 if __name__ == "__main__":

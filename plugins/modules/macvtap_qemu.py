@@ -153,6 +153,12 @@ options:
     type: bool
     default: true
     version_added: 1.1.0
+  user_comment:
+    description:
+      - The comment that O(user) must have in the user database. A user with another comment is refused, for example one
+        that another program created under the same name.
+    type: str
+    version_added: 1.1.0
   supervisor:
     description:
       - V(auto) means V(systemd) if systemd manages the host, else V(none).
@@ -320,6 +326,13 @@ released:
       description: MAC.
       type: str
       sample: 02:8f:11:22:33:55
+missing:
+  description: What the host lacks, V(qemu) or V(user). Check mode predicts as if it were there.
+  returned: in check mode, and if the task fails because of it
+  type: list
+  elements: str
+  version_added: 1.1.0
+  sample: [qemu]
 actions:
   description: The steps of the run, in check mode the predicted steps.
   returned: success
@@ -353,6 +366,7 @@ ARGUMENT_SPEC = {
     "binary": {"type": "str"},
     "user": {"type": "str", "default": "qemu-guest"},
     "restart_on_change": {"type": "bool", "default": True},
+    "user_comment": {"type": "str"},
     "supervisor": {"type": "str", "choices": ["auto", "systemd", "none"], "default": "auto"},
     "autostart": {"type": "bool", "default": True},
     "runtime_dir": {"type": "path", "default": "/run/qemu-guests"},

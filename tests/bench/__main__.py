@@ -17,7 +17,7 @@ sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 from lab import Lab, LabError
 
-from bench import contenders, fleet, libvirt, machine, report, targets
+from bench import contenders, fleet, libvirt, machine, report, roles, targets
 
 CHECKOUT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 OUTPUT = os.path.join(CHECKOUT, "docs", "benchmarks")
@@ -36,6 +36,7 @@ def parse(words):
         "--quiet", type=float, metavar="CORES", help="before each turn, wait until others use less than this"
     )
     parser.add_argument("--fleet", type=int, metavar="HOSTS", help="measure a play over so many hypervisors instead")
+    parser.add_argument("--roles", metavar="HOSTS", help="measure the roles beside a task instead, such as 1,20")
     return parser.parse_args(words)
 
 
@@ -107,7 +108,12 @@ def main(options):
             json.dump({"machine": description, **content}, file, indent=1)
             file.write("\n")
 
-    if options.fleet:
+    if options.roles:
+        counts = [int(count) for count in options.roles.split(",")]
+        rows = roles.measure(counts, options.runs, collections, options.quiet)
+        save("roles.json", rows=rows)
+        print(roles.text(rows))
+    elif options.fleet:
         rows = fleet.measure(options.fleet, options.runs, collections, options.quiet)
         save("fleet.json", hosts=options.fleet, rows=rows)
         print(fleet.text(rows))

@@ -29,7 +29,7 @@ PLAY = """\
 - hosts: hypervisors
   gather_facts: {facts}
   strategy: {strategy}
-  tasks:
+  {keyword}:
 {tasks}
 """
 PING = """\
@@ -126,10 +126,14 @@ class Fleet:
             ansible_ssh_common_args=lambda name: f'{common} -o ProxyCommand="{enter[name]}"',
         )
 
-    def play(self, name, hosts, connection="local"):
-        """Run one play; return what it cost."""
-        tasks, facts, strategy, settings = PLAYS[name]
-        playbook = self.ansible.write("play.yml", PLAY.format(facts=facts, strategy=strategy, tasks=tasks))
+    def _playbook(self, play, keyword="tasks"):
+        tasks, facts, strategy, _settings = play
+        content = PLAY.format(facts=facts, strategy=strategy, keyword=keyword, tasks=tasks)
+        return self.ansible.write("play.yml", content)
+
+    def play(self, play, hosts, connection="local", keyword="tasks"):
+        """Run one of the plays, under that keyword; return what it cost."""
+        playbook, settings = self._playbook(play, keyword), play[-1]
         arguments = ["-i", self._inventories[connection], "-e", f"@{self._variables}", "-f", str(hosts), playbook]
         if hosts < len(self._lab.hypervisors):
             arguments += ["--limit", f"hypervisors[0:{hosts - 1}]"]
@@ -151,8 +155,7 @@ class Fleet:
         for name in ("ping", "unchanged"):
             host = self._lab.inventory()["hypervisors"]["hosts"]["hypervisor0"]
             shutil.rmtree(host["ansible_remote_tmp"], ignore_errors=True)
-            tasks, facts, strategy, _settings = PLAYS[name]
-            playbook = self.ansible.write("play.yml", PLAY.format(facts=facts, strategy=strategy, tasks=tasks))
+            playbook = self._playbook(PLAYS[name])
             arguments = ["-i", self._inventories["local"], "-e", f"@{self._variables}", "-l", "hypervisor0", playbook]
             self.ansible.run("ansible-playbook", *arguments, ANSIBLE_KEEP_REMOTE_FILES="1")
             self._told_by_modules()
@@ -171,14 +174,14 @@ def measure(hosts, runs, collections, quiet=None):
             fleet.use_ssh()
             plays += [(name, hosts, "ssh") for name in SSH_PLAYS]
             # what opening the connections costs is not part of a run: they persist
-            fleet.play("ping", hosts, "ssh")
+            fleet.play(PLAYS["ping"], hosts, "ssh")
         rows.append({"shipped_bytes": fleet.shipped_bytes()})
         for run in range(runs):
             for name, count, connection in plays:
                 if quiet:
                     machine.wait_for_quiet(quiet)
                 others = machine.Others()
-                cost = fleet.play(name, count, connection)
+                cost = fleet.play(PLAYS[name], count, connection)
                 cost["others"] = others.busy()
                 rows.append({"play": name, "hosts": count, "connection": connection, "run": run, **cost})
                 print(f"{name}, {count} hosts by {connection}, run {run + 1}: {cost['seconds']:.2f} s", flush=True)

@@ -12,7 +12,7 @@ import sys
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
-from bench import targets
+from bench import roles, targets
 
 README = """\
 <!--
@@ -23,11 +23,23 @@ README = """\
 
 Written by `make bench`; do not edit. Raw samples are in [results.json](results.json).
 
+## Seconds for so many NICs
+
+{answers}
+
+*playbook* is a play with one task of `macvtap_attach`, less the same with a ping: what the collection adds to a play.
+*module* is the part of it that the module takes on the host. The rest is Ansible's: it builds, sends and compiles the
+module, checks the options of each NIC, and returns a row for each.
+
 ![seconds over the number of NICs](results.svg)
 
 ## Targets
 
 {targets}
+
+Under *Where the time goes* stands what the figures are made of. Not this collection's own are the kernel's time for
+each link, which grows with their number as that of `ip -batch` does; Ansible's check of the options and its copy of the
+result; and Ansible's building, sending and compiling of the module, which is all of what one NIC takes beyond a ping.
 
 Median over {runs} runs, least and most in brackets. *In the module* is the module's own process from after its imports
 to its exit: options, look, plan, apply, look again, result. *Beyond ping* is the whole `ansible` command less the same
@@ -55,9 +67,23 @@ Measured apart from the figures above, since looking costs a little.
 between: less than that no module can take. Building and shipping the module is what the first host of a play pays for
 all. Each column is a median by itself.
 
+{roles}
 ## Machine
 
 {machine}
+"""
+ROLES = """\
+## Roles on a prepared host
+
+Nothing changes; each role and one task that does the same, in turn, by `connection: local` on the same processors.
+Compare the ratios and the processor time: seconds depend on what else the machine does. Seconds are per host but for
+those in all. Raw samples are in [roles.json](roles.json).
+
+```text
+{text}
+```
+
+A role adds tasks that run on the controller alone: the check of its variables, two includes and the export.
 """
 LICENCE = "\n".join(line[2:] for line in inspect.getcomments(sys.modules[__name__]).splitlines())
 
@@ -76,9 +102,11 @@ def write(directory):
     text = README.format(
         licence=LICENCE,
         targets=_markdown(head, lines),
+        answers=_answers(results, [1, *sizes]),
         sizes=_sizes(results, sizes),
         rooms="\n\n".join(_rooms(operation, lines, size) for operation, lines in targets.rooms(results, size)),
         shares=_shares(results, size),
+        roles=_roles(os.path.join(directory, "roles.json")),
         machine=_machine(content["machine"], samples),
         runs=1 + max(sample["run"] for sample in samples),
         nics=_counted(samples, "libvirt"),
@@ -104,6 +132,17 @@ def _counted(samples, contender):
     return next((sample["counted"] for sample in samples if sample["contender"] == contender), "no")
 
 
+def _answers(results, sizes):
+    lines = []
+    for operation in ("create", "unchanged", "remove"):
+        for contender in ("playbook", "module", "ip -batch", "libvirt"):
+            figures = [results.figure(contender, operation, size) for size in sizes]
+            cells = ["-" if figure is None else targets.seconds(figure.median) for figure in figures]
+            if any(figures):
+                lines.append([operation, contender, *cells])
+    return _markdown(["", "", *map(str, sizes)], lines)
+
+
 def _sizes(results, sizes):
     lines = []
     for operation in ("create", "unchanged", "remove"):
@@ -122,6 +161,13 @@ def _rooms(operation, figures, size):
 def _shares(results, size):
     lines = [[operation, *map(str, figures)] for operation, figures in targets.shares(results, size)]
     return _markdown([f"beyond ping, {size} NICs", *targets.SHARES], lines)
+
+
+def _roles(path):
+    if not os.path.exists(path):
+        return ""
+    with open(path, encoding="utf-8") as file:
+        return ROLES.format(text=roles.text(json.load(file)["rows"]))
 
 
 def _machine(machine, samples):

@@ -56,6 +56,6 @@ def test_each_guest_has_a_user_of_its_own_that_comes_and_goes_with_it(host, ansi
         # one that was made for something else is neither used nor removed
         host.run(["useradd", "--system", "--comment", "mine", "qemu-vm-web"])
         status, _changed, output = run("started")
-        assert status and "did not create it for guest web" in output
+        assert status and "with the comment 'mine' instead of 'QEMU guest" in " ".join(output.split())
         assert run("absent")[:2] == (0, 0)
         assert users() == ["qemu-vm-web"]

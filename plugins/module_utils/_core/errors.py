@@ -16,9 +16,11 @@ class MacvtapError(Exception):
     """Base of everything this collection raises on purpose; the text is shown to the user as it is.
 
     :ivar undone: what became of the steps done before the failure, as sentences that follow the message.
+    :ivar missing: what must be installed or created first, as results have it under that key.
     """
 
     undone: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         return ". ".join((super().__str__(), *self.undone))
@@ -56,10 +58,12 @@ PACKAGES = {
 
 def missing_library(purpose: str, library: str, exc: ImportError | None) -> MissingLibrary:
     """:arg purpose: what needs the library, as the subject of a sentence; ``exc``: what its import said."""
-    return MissingLibrary(
+    error = MissingLibrary(
         f"{purpose} requires the Python library {library}, which {sys.executable} cannot import ({exc}); install"
         f" {PACKAGES[library]}"
     )
+    error.missing = (library,)
+    return error
 
 
 #: begins what a message says of steps that could not be taken back

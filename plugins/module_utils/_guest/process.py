@@ -87,10 +87,12 @@ def find_binary(name: str) -> str:
     """
     path = shutil.which(name) or shutil.which(_RHEL_BINARY if name.startswith("qemu-system-") else name)
     if path is None:
-        raise HostError(
+        error = HostError(
             f"there is no {name} here; install QEMU (Debian, Ubuntu: qemu-system-x86 or the like, Fedora, EL:"
             " qemu-kvm) or set binary to its path"
         )
+        error.missing = ("qemu",)
+        raise error
     return path
 
 

@@ -73,7 +73,9 @@ def parse(path: str, text: str, name: str) -> Network:
     except InvalidInput as exc:
         raise Damaged(f"definition {path} is not usable: {exc}") from exc
     except MissingLibrary as exc:
-        raise MissingLibrary(f"definition {path}: {exc}") from exc
+        error = MissingLibrary(f"definition {path}: {exc}")
+        error.missing = exc.missing
+        raise error from exc
 
 
 def network_of(text: str, name: str) -> Network:

@@ -92,10 +92,12 @@ def require() -> None:
     """
     done = command.run(["nft", "-c", "-f", "-"], data=table.required())
     if done.status:
-        raise HostError(
+        error = HostError(
             "guard requires nft (package nftables, 1.0.6 or later) and Linux 5.16 or later with nf_tables and its"
             f" egress hook, but a trial with nft failed: {_reason(done)}; install what is missing, or remove guard"
         )
+        error.missing = ("nft",) if done.status == command.NOT_FOUND else ()
+        raise error
 
 
 def apply(transaction: str) -> None:

@@ -9,7 +9,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Callable
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -23,7 +23,7 @@ from .._link.select import Selection
 from .._system import sysfs
 from .._system.selinux import relabel
 from . import attachments, guests, options, unsupported, warnings
-from .converge import Task
+from .converge import Task, running
 
 
 def work(module: AnsibleModule) -> dict[str, Any]:
@@ -39,6 +39,46 @@ def work(module: AnsibleModule) -> dict[str, Any]:
         names.check_network_name(params["default_network"])
     brought_up = _brought_up(params["networks"] or ()) if module.check_mode else frozenset()
     task = Task(options.node_policy(params), params["force"], module.check_mode, brought_up)
+    return _attached(module, params, task) if params["define"] is None else _defined_and_attached(module, task)
+
+
+def _defined_and_attached(module: AnsibleModule, task: Task) -> dict[str, Any]:
+    """Both or neither: the option ``define``, and then all others."""
+    if module.params["state"] == "absent":
+        raise InvalidInput("define requires state=present; to remove a network, use macvtap_network after this task")
+    trial = task._replace(check_mode=True)
+    if not task.check_mode and _defined(module.params, trial, lambda _warning: None)["changed"]:
+        # what is refused is refused before the first change
+        _in_turn(module, trial)
+    return _in_turn(module, task)
+
+
+def _defined(params: dict[str, Any], task: Task, warn: Callable[[str], None]) -> dict[str, Any]:
+    # imported here: most tasks do not need it
+    from . import network
+
+    return network.defined(params["define"], params["definitions_dir"], task, warn)
+
+
+def _in_turn(module: AnsibleModule, task: Task) -> dict[str, Any]:
+    params = module.params
+    with running(task) as run:
+        task = task._replace(run=run)
+        first = _defined(params, task, module.warn)
+        row = first["network"]
+        more: dict[str, Any] = {"default_network": params["default_network"] or row["name"]}
+        if task.check_mode:
+            # its definition is not on disk yet
+            more["networks"] = [row, *(params["networks"] or ())]
+            task = task._replace(brought_up=task.brought_up | _brought_up([row]))
+        result = _attached(module, {**params, **more}, task)
+    sides = {side: {**first["diff"][side], **result["diff"][side]} for side in ("before", "after")}
+    # in check mode, links that the network would have changed are still as they are
+    actions = list(dict.fromkeys(first["actions"] + result["actions"]))
+    return {**first, **result, "changed": bool(actions), "actions": actions, "diff": sides}
+
+
+def _attached(module: AnsibleModule, params: dict[str, Any], task: Task) -> dict[str, Any]:
     is_present = params["state"] == "present"
     named = guests.named(params)
     result = _present(params, named, task) if is_present else _absent(params, named, task)

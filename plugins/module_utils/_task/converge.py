@@ -9,7 +9,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Callable, NamedTuple, Union
 
@@ -41,6 +41,15 @@ _RACES = 50
 _REPEATS = 3
 
 
+class Run(NamedTuple):
+    """What the loops of one task share: if one of them fails, what all of them did is undone."""
+
+    netlink: rtnetlink.Netlink
+    applier: Applier
+    #: why this user may not change anything
+    denied: HostError | None
+
+
 class Task(NamedTuple):
     """How one task is to be carried out."""
 
@@ -50,6 +59,8 @@ class Task(NamedTuple):
     check_mode: bool
     #: in check mode: indexes of lower devices that an earlier task of the same run would have brought up
     brought_up: frozenset[int] = frozenset()
+    #: where one loop follows another
+    run: Run | None = None
 
 
 class Decision(NamedTuple):
@@ -83,6 +94,22 @@ class View(NamedTuple):
 Decide = Callable[[Host, Any], Decision]
 
 
+@contextlib.contextmanager
+def running(task: Task) -> Iterator[Run]:
+    """The only run in this network namespace; what it did is undone if it fails.
+
+    :raises MacvtapError: with what became of the steps done before the failure.
+    """
+    with contextlib.ExitStack() as stack:
+        denied = None if task.check_mode else stack.enter_context(namespace_lock())
+        netlink = stack.enter_context(rtnetlink.Netlink())
+        applier = Applier(netlink)
+        try:
+            yield Run(netlink, applier, denied)
+        except (MacvtapError, OSError) as exc:
+            raise applier.revert.run(as_error(exc)) from exc
+
+
 def converge(decide: Decide, task: Task, read: Callable[[], Any] = lambda: None) -> tuple[list[Step], View]:
     """Look, plan and apply until a look finds nothing left to do.
 
@@ -91,46 +118,49 @@ def converge(decide: Decide, task: Task, read: Callable[[], Any] = lambda: None)
     :returns: the steps done (in check mode: planned), and the last look.
     :raises MacvtapError: with what became of the steps done before the failure.
     """
-    with contextlib.ExitStack() as stack:
-        denied = None if task.check_mode else stack.enter_context(namespace_lock())
-        netlink = stack.enter_context(rtnetlink.Netlink())
-        applier = Applier(netlink)
+    with contextlib.nullcontext(task.run) if task.run else running(task) as run:
+        done = len(run.applier.done)
         races = repeats = 0
-        try:
-            while True:
-                try:
-                    view = _plan(decide, _as_left(look_at_host(netlink, task.policy), task), read(), task)
-                    if view.plan.steps():
-                        view = _with_use(view, task, netlink)
-                    steps = view.plan.steps()
-                    if view.plan.bring_up:
-                        rtnetlink.require_pyroute2()
-                    if view.plan.part or view.plan.meet:
-                        host_link.require_library()
-                    if any(isinstance(step, CreateVlan) for step in view.plan.vlans):
-                        vlan.require(netlink)
-                    limited = [step.new for step in view.plan.change if attributes.BANDWIDTH in step.names]
-                    shaping.require(netlink, limited + [step.link for step in view.plan.create])
-                    if view.plan.sets_guards():
-                        nftables.require()
-                    if task.check_mode or not steps:
-                        return (steps if task.check_mode else applier.done), view
-                    if repeats == _REPEATS:
-                        raise HostError(
-                            "changes do not persist: still pending after %d rounds: %s; another program (a network"
-                            " manager?) reverts them; configure it to ignore these links"
-                            % (repeats, "; ".join(step.describe() for step in steps[:3]))
-                        )
-                    if denied is not None:
-                        raise denied
-                    applier.apply(view.plan)
-                    repeats += 1
-                except RaceLost:
-                    races += 1
-                    if races == _RACES:
-                        raise
-        except (MacvtapError, OSError) as exc:
-            raise applier.revert.run(as_error(exc)) from exc
+        while True:
+            try:
+                view = _plan(decide, _as_left(look_at_host(run.netlink, task.policy), task), read(), task)
+                if view.plan.steps():
+                    view = _with_use(view, task, run.netlink)
+                steps = view.plan.steps()
+                _require(view.plan, run.netlink)
+                if task.check_mode or not steps:
+                    return (steps if task.check_mode else run.applier.done[done:]), view
+                if repeats == _REPEATS:
+                    raise HostError(
+                        "changes do not persist: still pending after %d rounds: %s; another program (a network"
+                        " manager?) reverts them; configure it to ignore these links"
+                        % (repeats, "; ".join(step.describe() for step in steps[:3]))
+                    )
+                if run.denied is not None:
+                    raise run.denied
+                run.applier.apply(view.plan)
+                repeats += 1
+            except RaceLost:
+                races += 1
+                if races == _RACES:
+                    raise
+
+
+def _require(plan: Plan, netlink: rtnetlink.Netlink) -> None:
+    """Find out before the first change whether the host has what the plan needs.
+
+    :raises MacvtapError: naming what it lacks.
+    """
+    if plan.bring_up:
+        rtnetlink.require_pyroute2()
+    if plan.part or plan.meet:
+        host_link.require_library()
+    if any(isinstance(step, CreateVlan) for step in plan.vlans):
+        vlan.require(netlink)
+    limited = [step.new for step in plan.change if attributes.BANDWIDTH in step.names]
+    shaping.require(netlink, limited + [step.link for step in plan.create])
+    if plan.sets_guards():
+        nftables.require()
 
 
 def _as_left(host: Host, task: Task) -> Host:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 from collections.abc import Collection, Mapping, Sequence
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, Callable, NamedTuple
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -43,29 +43,49 @@ def work(module: AnsibleModule) -> dict[str, Any]:
     directory = params["definitions_dir"]
     task = Task(NodePolicy(params["device_dir"]), params["force"], module.check_mode)
     detached = options.detached(params["detached"])
+    if params["state"] == "present":
+        return defined(params, directory, task, module.warn, detached)
     if params["xml"] is not None:
-        network = parse_network(params["xml"], params["name"])
-        name = network.name
+        name = parse_network(params["xml"], params["name"]).name
     else:
         name = names.check_network_name(params["name"])
-    boot = {"boot_files": os.path.isdir(BOOT_DIRECTORY)}
-    if params["state"] == "absent":
-        result, unsure = undefine(name, directory, task, detached)
-        for warning in unsure:
-            module.warn(warning)
-        return {**result, **boot}
-    if params["xml"] is None:
-        network = options.network(name, params["mode"], params["devices"], params)
-    result = define(network, directory, task, detached, params["portgroups"] is None, params["host_link"])
-    if result["changed"]:
-        for problem in state.conflicts(name, result["network"]["xml"], network, state.networks()):
-            module.warn(problem)
-        for warning in warnings.of_devices(sysfs.wireless(device["name"] for device in result["network"]["devices"])):
-            module.warn(warning)
-    gone = [device["name"] for device in result["network"]["devices"] if device["ifindex"] is None]
-    for warning in warnings.of_gone({name: gone}):
+    result, unsure = undefine(name, directory, task, detached)
+    for warning in unsure:
         module.warn(warning)
-    return {**result, **boot}
+    return {**result, **_boot()}
+
+
+def defined(
+    params: Mapping[str, Any],
+    directory: str,
+    task: Task,
+    warn: Callable[[str], None],
+    detached: Collection[int] | None = None,
+) -> dict[str, Any]:
+    """Define the network that the options describe.
+
+    :arg params: the options :data:`options.NETWORK`.
+    :arg detached: as for :func:`undefine`.
+    :returns: the result of the module.
+    """
+    if params["xml"] is not None:
+        network = parse_network(params["xml"], params["name"])
+    else:
+        network = options.network(params["name"], params["mode"], params["devices"], params)
+    result = define(network, directory, task, detached, params["portgroups"] is None, params["host_link"])
+    devices = result["network"]["devices"]
+    if result["changed"]:
+        for problem in state.conflicts(network.name, result["network"]["xml"], network, state.networks()):
+            warn(problem)
+        for warning in warnings.of_devices(sysfs.wireless(device["name"] for device in devices)):
+            warn(warning)
+    for warning in warnings.of_gone({network.name: [row["name"] for row in devices if row["ifindex"] is None]}):
+        warn(warning)
+    return {**result, **_boot()}
+
+
+def _boot() -> dict[str, bool]:
+    return {"boot_files": os.path.isdir(BOOT_DIRECTORY)}
 
 
 def define(

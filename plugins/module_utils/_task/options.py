@@ -147,6 +147,26 @@ NETWORK_DEFAULTS: dict[str, dict[str, Any]] = {
         },
     },
 }
+#: options that describe a network, wherever one is defined
+NETWORK: dict[str, dict[str, Any]] = {
+    "name": {"type": "str"},
+    "xml": {"type": "str"},
+    "mode": {"type": "str", "choices": list(MODES), "default": MODES[0]},
+    "devices": {"type": "list", "elements": "str"},
+    **NETWORK_DEFAULTS,
+    "host_link": {
+        "type": "dict",
+        "options": {
+            "ifname": {"type": "str"},
+            "addresses": {"type": "list", "elements": "str"},
+            "mac": {"type": "str"},
+        },
+    },
+}
+NETWORK_RULES: dict[str, list[tuple[str, str]]] = {
+    "mutually_exclusive": [("xml", option) for option in ("mode", "devices", *NETWORK_DEFAULTS)],
+    "required_one_of": [("name", "xml")],
+}
 
 
 def network(

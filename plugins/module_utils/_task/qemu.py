@@ -65,6 +65,7 @@ def _started(module: AnsibleModule) -> dict[str, Any]:
     spec = _spec(module)
     check_spec(spec)
     user = _user(module, spec.accelerator)
+    missing = [name for name, is_there in (("qemu", os.path.isabs(spec.binary)), ("user", user)) if not is_there]
     host = _host(options, user)
     found = converge.observe(host, nics)
     base = base_command(spec, host.paths, _has_ports(found))
@@ -88,7 +89,8 @@ def _started(module: AnsibleModule) -> dict[str, Any]:
     if not module.check_mode:
         converge.apply(steps, wanted, host, found)
     _warn_of_filters(module, nics, found)
-    return _result(wanted, found, steps, host, spec.accelerator)
+    result = _result(wanted, found, steps, host, spec.accelerator)
+    return {**result, "missing": missing} if missing else result
 
 
 def _warn_of_filters(module: AnsibleModule, nics: list[QemuNic], found: Found) -> None:
@@ -154,7 +156,15 @@ def _user(module: AnsibleModule, accelerator: str) -> supervisor.User | None:
         if module.check_mode:
             module.warn(f"user {name} does not exist yet: what it may read was not checked")
             return None
-        raise InvalidInput(f"user {name} does not exist; create it, or have the role qemu_guest create it") from None
+        error = InvalidInput(f"user {name} does not exist; create it, or have the role qemu_guest create it")
+        error.missing = ("user",)
+        raise error from None
+    comment = module.params["user_comment"]
+    if comment is not None and entry.pw_gecos != comment:
+        raise InvalidInput(
+            f"user {name} exists, but with the comment {shown(entry.pw_gecos)} instead of {shown(comment)}, so it was"
+            " created for something else; remove or rename it, or choose another user"
+        )
     if entry.pw_uid == 0:
         raise InvalidInput(f"user {name} is root, but guests run unprivileged; choose another user")
     groups = []

@@ -62,7 +62,8 @@ def run(
         options.check_shared(module.params)
         result = work(module)
     except (MacvtapError, OSError) as exc:
-        module.fail_json(msg=str(as_error(exc)))
+        error = as_error(exc)
+        module.fail_json(msg=str(error), **({"missing": list(error.missing)} if error.missing else {}))
     if module.check_mode and result.get("changed"):
         # imported here, since a real run needs none of it
         from . import warnings

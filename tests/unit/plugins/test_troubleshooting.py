@@ -45,7 +45,7 @@ ELSEWHERE = {
     ("_system/rtnetlink.py", "why(exc.code)"),
     ("_task/run.py", "names.printable(f'{where}. {msg}' if where else msg)"),
     ("_task/run.py", "names.printable(warning)"),
-    ("_task/run.py", "str(as_error(exc))"),
+    ("_task/run.py", "str(error)"),
     ("_task/unsupported.py", "reason"),
     ("_task/run.py", "warning"),
     ("_task/info.py", "warning"),
