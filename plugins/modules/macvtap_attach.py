@@ -148,6 +148,24 @@ options:
             - Permissions of the tap device node as four octal digits in quotes. Default is that of O(device_mode).
           type: str
           version_added: 1.1.0
+        vf:
+          description:
+            - What the physical function does for the SR-IOV virtual function that is the lower device, in mode
+              V(passthrough) only. Refused on any other device.
+            - What is not set here stays as it is. What was set is restored when the NIC is detached, or moved to
+              another device.
+          type: dict
+          version_added: 1.1.0
+          suboptions:
+            vlan:
+              description: VLAN tag that is added to the guest's frames and removed from those for it. V(0) means none.
+              type: int
+            trust:
+              description: Whether the guest may change its MAC and receive all frames, as far as the driver allows it.
+              type: bool
+            spoof_check:
+              description: Whether the NIC drops frames that do not have the guest's MAC as their source.
+              type: bool
         broadcast_queue:
           description:
             - Number of broadcast and multicast frames that wait on the lower device until they are copied to its links.
@@ -739,6 +757,19 @@ attachments:
       version_added: 1.1.0
       sample: {mac: true, addresses: [192.0.2.10], vlans: [], other_protocols: true, stp: false, dhcp_server: false,
                router_advertisements: false, broadcast_rate: null}
+    vf:
+      description:
+        - What the physical function does for the virtual function, as far as a task set it, V(null) where none did.
+      type: dict
+      returned: success
+      version_added: 1.1.0
+      sample: {vlan: 20, spoof_check: true}
+    vf_before:
+      description: What it did before, which is restored when the NIC is detached. V(null) means that this is not known.
+      type: dict
+      returned: success
+      version_added: 1.1.0
+      sample: {vlan: 0, spoof_check: false}
     broadcast_queue:
       description:
         - Length of the broadcast queue that the link asks for, in frames.

@@ -366,6 +366,19 @@ attachments:
       returned: success
       version_added: 1.1.0
       sample: {mac: 0, addresses: 12, vlans: 0, stp: 3, dhcp_server: 0, router_advertisements: 0}
+    vf:
+      description:
+        - What the physical function does for the virtual function, as far as a task set it, V(null) where none did.
+      type: dict
+      returned: success
+      version_added: 1.1.0
+      sample: {vlan: 20, spoof_check: true}
+    vf_before:
+      description: What it did before, which is restored when the NIC is detached. V(null) means that this is not known.
+      type: dict
+      returned: success
+      version_added: 1.1.0
+      sample: {vlan: 0, spoof_check: false}
     broadcast_queue:
       description:
         - Length of the broadcast queue that the link asks for, in frames.

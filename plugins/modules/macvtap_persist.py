@@ -237,6 +237,19 @@ entries:
       version_added: 1.1.0
       sample: {mac: true, addresses: [192.0.2.10], vlans: [], other_protocols: true, stp: false, dhcp_server: false,
                router_advertisements: false, broadcast_rate: null}
+    vf:
+      description:
+        - What the physical function does for the virtual function, as far as a task set it, V(null) where none did.
+      type: dict
+      returned: success
+      version_added: 1.1.0
+      sample: {vlan: 20, spoof_check: true}
+    vf_before:
+      description: What it did before, which is restored when the NIC is detached. V(null) means that this is not known.
+      type: dict
+      returned: success
+      version_added: 1.1.0
+      sample: {vlan: 0, spoof_check: false}
     broadcast_queue:
       description: Length of the broadcast queue that the link asks for, in frames.
       type: int

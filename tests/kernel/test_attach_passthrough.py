@@ -104,3 +104,18 @@ def test_promiscuity_of_the_device_is_balanced_whatever_the_order(host, own):
         host.converges(ATTACH, attachments=[{**GUEST, **more}], link_state=state)
     host.detach(guest="web")
     assert host.link("eth0")["promiscuity"] == before
+
+
+def test_what_only_a_virtual_function_has_is_refused_elsewhere_before_anything_is_changed(host):
+    before = host.links()
+    for mode in ("passthrough", "vepa"):
+        nic = {"guest": "web", "device": "eth0", "mode": mode, "vf": {"vlan": 20}}
+        said = host.refusal(ATTACH, attachments=[nic])
+        assert f"guest web nic 0 (attachments[0]): vf is not possible on eth0 in mode {mode}: it is for mode" in said
+    for value, words in (({"vlan": 4095}, "vf vlan 4095 is not possible"), ({"vlans": 1}, "vlans")):
+        assert words in host.refusal(ATTACH, attachments=[{"guest": "web", "device": "eth0", "vf": value}])
+    assert host.links() == before
+    # nothing asked for
+    nic = {"guest": "web", "device": "eth0", "mode": "passthrough", "vf": {}}
+    (row,) = host.converges(ATTACH, attachments=[nic])["attachments"]
+    assert (row["vf"], row["vf_before"]) == (None, None)

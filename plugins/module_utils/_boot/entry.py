@@ -19,8 +19,9 @@ from .._core import names
 from .._core.errors import InvalidInput, Refused
 from .._core.identity import INDEX_BASE, derived_indexes, tag_text
 from .._core.model import MAX_NIC, MAX_QUEUES, MODES, VLANS, Guard, OwnerTag, Vlan, placed
-from .._link.attributes import GUARD, KEPT, NODE_OPTIONS, OPTIONS, Option, requested, to_request
+from .._link.attributes import GUARD, KEPT, NODE_OPTIONS, OPTIONS, VF, Option, requested, to_request
 from .._link.steps import WriteFile
+from .._traffic import virtual_function
 from .._traffic.guard import as_row as as_guard_row
 from .._traffic.guard import digest, of_link, parse
 
@@ -75,6 +76,7 @@ def as_row(entry: Entry) -> dict[str, Any]:
         **placed(entry.device, entry.vlan),
         **entry.settings,
         **{name: getattr(tag, name) for name in names_of_tag},
+        "vf_before": virtual_function.former(tag.vf) or None,
         "requested": requested(tag),
     }
 
@@ -129,6 +131,8 @@ def _entry(row: Mapping[str, Any], origin: str) -> Entry:
         guest, nic = names.check_guest_name(get("guest")), _number(get("nic"), "nic", _NICS)
         ifname = plain(names.check_ifname(get("ifname"), "link"), "link")
         mac, asked = names.check_mac(get("mac")), row.get(GUARD)
+        function = virtual_function.show(virtual_function.wanted(_function(row.get(VF), VF)))
+        before = {**dict.fromkeys(function or ()), **_function(row.get("vf_before") or {}, "vf_before")}
         guard = None if asked is None else of_link(parse(asked), mac)
         tag = OwnerTag(
             guest,
@@ -137,6 +141,7 @@ def _entry(row: Mapping[str, Any], origin: str) -> Entry:
             _number(row.get("queues") or 1, "queues", _QUEUES),
             _requested(row.get("requested") or {}),
             "" if guard is None else digest(guard),
+            virtual_function.former_word(before),
         )
         tag_text(tag)
         return Entry(
@@ -154,6 +159,7 @@ def _entry(row: Mapping[str, Any], origin: str) -> Entry:
                     for option in OPTIONS
                 },
                 GUARD: as_guard_row(guard),
+                VF: function,
                 **{option.key: _NODE_CHECKS[option.key](get(option.key, option.default)) for option in NODE_OPTIONS},
             },
             own_vlan(row),
@@ -178,6 +184,12 @@ def own_vlan(row: Mapping[str, Any]) -> Vlan | None:
     if row.get("vlan_parent") is None:
         return None
     return Vlan(_number(row.get("vlan"), "vlan", VLANS), lower_device(row["vlan_parent"], "vlan_parent"))
+
+
+def _function(value: Any, what: str) -> Any:
+    if value is not None:
+        virtual_function.check(value, what)
+    return value
 
 
 def _requested(values: Any) -> tuple[tuple[str, str], ...]:
@@ -328,7 +340,7 @@ def differences(entry: Entry, row: Mapping[str, Any]) -> list[str]:
         # files know of no VLAN device of another program, and with one of ours its name says the VLAN
         if name != "vlan"
         and row.get(name) != booted
-        and not (row.get(name) is None and name in entry.settings and name != GUARD)
+        and not (row.get(name) is None and name in entry.settings and name not in (GUARD, VF))
     ]
 
 

@@ -21,7 +21,8 @@ from .._core.identity import tag_text
 from .._core.model import BOOT_DIRECTORY, MTUS, Link, Shape
 from .._core.names import unit_escaped
 from .._link import tc
-from .._link.attributes import BANDWIDTH, GUARD, NODE_OPTIONS, OPTIONS
+from .._link.attributes import BANDWIDTH, GUARD, NODE_OPTIONS, OPTIONS, VF
+from .._traffic import virtual_function
 from .._traffic.bandwidth import queue_bytes, wanted
 from .._traffic.table import boot_lines
 from . import host_link, lower, vlan
@@ -50,7 +51,9 @@ SLICE = "system-macvtap.slice"
 BOOT = "/etc/systemd/system/multi-user.target.d/macvtap.conf"
 GUESTS = "/etc/systemd/system/qemu-guest-.service.d/macvtap.conf"
 
-CREATE, GUARDS, UP, HOST, LIMIT, VLANS = ".create", ".guard", ".up", ".host", ".limit", ".vlan"
+CREATE, GUARDS, UP, HOST, LIMIT = ".create", ".guard", ".up", ".host", ".limit"
+VLANS, FUNCTION = ".vlan", ".vf"
+SUFFIXES = (CREATE, GUARDS, UP, HOST, LIMIT, VLANS, FUNCTION)
 _SYSCTL = re.compile(re.escape(SYSCTL_DIR) + r"/90-macvtap-.+\.conf")
 FIXED = (UDEV_RULES, LINK, NETWORK, NETWORK_MANAGER, LINKS, SERVICE, TARGET, GUESTS, BOOT)
 #: directories of this collection alone: removed when empty
@@ -73,7 +76,7 @@ def is_candidate(path: str) -> bool:
     return (
         path in FIXED
         or path == DHCPCD
-        or (path.startswith(BATCH_DIR + "/") and path.endswith((CREATE, GUARDS, UP, HOST, LIMIT, VLANS)))
+        or (path.startswith(BATCH_DIR + "/") and path.endswith(SUFFIXES))
         or _SYSCTL.fullmatch(path) is not None
     )
 
@@ -139,6 +142,9 @@ def _of_device(
     limits = "".join(_limit(entry) for entry in mine)
     if limits:
         yield batch_path(device, LIMIT), HEADER + limits
+    functions = "".join(_function(entry) for entry in mine if entry.settings[VF])
+    if functions:
+        yield batch_path(device, FUNCTION), HEADER + functions
     yield batch_path(device, UP), HEADER + _up(mine)
     if of_host:
         yield batch_path(device, HOST), HEADER + host_link.text(of_host)
@@ -208,6 +214,12 @@ def _limit(entry: Entry) -> str:
         lines.append(f"qdisc replace dev {link} {_tbf(bandwidth.outbound)}")
     lines = [_meaning(BANDWIDTH, entry), *(f"link limit {link} {line}" for line in lines)]
     return "".join(line + "\n" for line in lines)
+
+
+def _function(entry: Entry) -> str:
+    """For ip, of the physical function: which one that is, and which of its virtual functions, the boot finds out."""
+    words = virtual_function.text(virtual_function.wanted(entry.settings[VF]))
+    return f"{_meaning(VF, entry)}\nlink vf if{entry.ifindex} {words}\n"
 
 
 def _tbf(shape: Shape) -> str:

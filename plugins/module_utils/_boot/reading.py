@@ -23,6 +23,7 @@ from .files import (
     AT_CREATION,
     BATCH_DIR,
     CREATE,
+    FUNCTION,
     GUARDS,
     HOST,
     KERNEL_MODES,
@@ -104,7 +105,7 @@ def _meanings(found: Mapping[str, str]) -> dict[int, dict[str, Any]]:
     checks = {option.name: option.check for option in OPTIONS if option.check is not None}
     made: dict[int, dict[str, Any]] = {}
     for path, text in found.items():
-        if not (path.startswith(BATCH_DIR) and path.endswith((GUARDS, LIMIT)) and is_ours(path, text)):
+        if not (path.startswith(BATCH_DIR) and path.endswith((GUARDS, LIMIT, FUNCTION)) and is_ours(path, text)):
             continue
         for number, line in enumerate(text.splitlines(), start=1):
             match = _MEANING.fullmatch(line)

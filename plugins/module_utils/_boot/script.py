@@ -27,6 +27,10 @@ _AMBIGUOUS = (
     "macvtap: $found all match what the boot files know of lower device $device: its name and $words. No link was made"
     " on any of them; run macvtap_attach and then macvtap_persist, which write the one that is meant"
 )
+_NO_FUNCTION = (
+    "macvtap: $lower is no virtual function, or its physical function refuses what $boot/$device.vf has for it (see the"
+    " message above), so its link stays down"
+)
 _NOT_SILENT = "macvtap: IPv6 cannot be switched off (name and interface index), so these stay down: $loud"
 _UNGUARDED = (
     "macvtap: left down, since nft could not set the guard (name and interface index): $bare. See its message above;"
@@ -36,7 +40,7 @@ _NOT_UP = "macvtap: not there, or not usable (name and interface index): $bad"
 LINKS_SCRIPT = r"""
 # links.sh create DEVICE: brings DEVICE up, and creates the VLAN devices of DEVICE.vlan and the links of DEVICE.create,
 # down, each with its own tap as node.
-# links.sh up DEVICE: carries out DEVICE.limit, if it is there, and DEVICE.up.
+# links.sh up DEVICE: carries out DEVICE.limit and DEVICE.vf, if they are there, and DEVICE.up.
 # A DEVICE that has another name now is found by what DEVICE.create knows of it; where two match, nothing is made.
 # A link is meant only if name, index and kind agree: another link that has one of them is left alone.
 
@@ -100,7 +104,7 @@ lines() ( # FILE VERB LINKS: the lines with this verb that are about these links
     grep "^link $2 " "$1" | while IFS= read -r line; do
         case $2 in
         add) index=${line#* index } ;;
-        limit) index=${line#link limit if} ;;
+        limit | vf) index=${line#"link $2 if"} ;;
         *) index=${line#link set dev if} ;;
         esac
         eval "chosen=\${chosen_${index%% *}-}"
@@ -161,6 +165,17 @@ limit() ( # LINKS: their bandwidth
         done
         echo "$commands" | grep '^link set '
     } | ip -force -batch - && echo "$commands" | grep '^[qf]' | tc -force -batch -
+)
+
+virtual_function() ( # LINKS: what the physical function of DEVICE is to do for it
+    [ -e "$boot/$device.vf" ] || return 0
+    function=/sys/class/net/$lower/device
+    owner=$(ls "$function/physfn/net" 2>/dev/null)
+    number=$(ls "$function/physfn" 2>/dev/null | sed -n 's/^virtfn//p' | while read -r each; do
+        [ ! "$function/physfn/virtfn$each" -ef "$function" ] || echo "$each"
+    done)
+    [ -n "$owner" ] && [ -n "$number" ] &&
+        lines "$boot/$device.vf" vf "$1" | sed "s/^link vf [^ ]*/link set dev $owner vf $number/" | ip -batch -
 )
 
 await_mtu() { # LARGEST: a network manager may set the MTU of DEVICE some time after it has started
@@ -248,6 +263,7 @@ create)
 up)
     here=$(echo "$links" | those here)
     limit "$here" || exit 1
+    virtual_function "$here" || { echo "@NO_FUNCTION@" >&2; exit 1; }
     bare=$(unguarded "$here")
     mtus=$(sed -n 's/^link set dev if\([0-9]*\) mtu \([0-9]*\)$/\2 \1/p' "$boot/$device.up" | sort -n)
     largest=$(echo "$mtus" | sed -n '$s/ .*//p')
@@ -275,4 +291,5 @@ esac
 LINKS_SCRIPT = LINKS_SCRIPT.replace("@NOT_ITS_OWN@", _NOT_ITS_OWN).replace("@NOT_UP@", _NOT_UP)
 LINKS_SCRIPT = LINKS_SCRIPT.replace("@UNGUARDED@", _UNGUARDED).replace("@AMBIGUOUS@", _AMBIGUOUS)
 LINKS_SCRIPT = LINKS_SCRIPT.replace("@VLAN_MARK@", VLAN_MARK)
+LINKS_SCRIPT = LINKS_SCRIPT.replace("@NO_FUNCTION@", _NO_FUNCTION)
 LINKS_SCRIPT = LINKS_SCRIPT.replace("@NOT_SILENT@", _NOT_SILENT).replace("@MTU_TOO_SMALL@", _MTU_TOO_SMALL)

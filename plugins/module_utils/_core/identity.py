@@ -22,6 +22,8 @@ _PREFIX = "linuxnet.macvtap"
 VLAN_MARK = _PREFIX + " vlan"
 #: in the alias of each link that was given a guard
 GUARDED = " guard="
+#: in the alias of each link for which something was set on its virtual function
+OF_FUNCTION = " vf="
 #: IFALIASZ is 256 with the final NUL (linux/if.h)
 _ALIAS_BYTES = 255
 _MARK = re.compile(
@@ -54,6 +56,8 @@ def tag_text(tag: OwnerTag) -> str:
         words.append(f"queues={tag.queues}")
     if tag.guard:
         words.append(GUARDED.strip() + tag.guard)
+    if tag.vf:
+        words.append(OF_FUNCTION.strip() + tag.vf)
     text = " ".join(words)
     if len(text) > _ALIAS_BYTES:
         raise InvalidInput(
@@ -74,9 +78,10 @@ def read_tag(alias: str) -> OwnerTag | None:
         return None
     guest, nic, network, queues, words = match.groups()
     said = [tuple(word.split("=")) for word in words.split()]
-    guard = dict(said).get("guard", "")
-    requested = tuple((name, value) for name, value in said if name != "guard")
-    return OwnerTag(unquote(guest), int(nic), unquote(network) if network else None, int(queues or 1), requested, guard)
+    guard, function = (dict(said).get(name, "") for name in ("guard", "vf"))
+    requested = tuple((name, value) for name, value in said if name not in ("guard", "vf"))
+    name = unquote(network) if network else None
+    return OwnerTag(unquote(guest), int(nic), name, int(queues or 1), requested, guard, function)
 
 
 def host_tag_text(network: str) -> str:

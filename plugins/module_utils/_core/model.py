@@ -144,6 +144,15 @@ class Bandwidth(NamedTuple):
     outbound: Shape | None = None
 
 
+class VirtualFunction(NamedTuple):
+    """What a physical function does for one of its virtual functions; None = nothing is said of it."""
+
+    #: tag that it adds to frames of the guest, with its priority in the bits from 13 on; 0 = none
+    vlan: int | None = None
+    trust: bool | None = None
+    spoof_check: bool | None = None
+
+
 class Link(NamedTuple):
     """A network link as the kernel reports it, or as it is wanted."""
 
@@ -187,6 +196,8 @@ class Link(NamedTuple):
     ifb: int = 0
     #: what it may send; None = anything, or a guard that is not whole. It is in nftables, not in the link.
     guard: Guard | None = None
+    #: what was asked for of the virtual function below; None = nothing. It is in the physical function.
+    vf: VirtualFunction | None = None
 
     @property
     def is_macvtap(self) -> bool:
@@ -229,6 +240,8 @@ class OwnerTag(NamedTuple):
     requested: tuple[tuple[str, str], ...] = ()
     #: a digest of the guard that the link has, "" = none
     guard: str = ""
+    #: what its virtual function had before, see :mod:`_traffic.virtual_function`; "" = nothing was set there
+    vf: str = ""
 
 
 class Node(NamedTuple):

@@ -16,7 +16,7 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import Any, Callable, NamedTuple
 
 from .._core.model import IFF_ALLMULTI, IFF_NOARP, IFF_PROMISC, IFF_UP, MTUS, Link, OwnerTag
-from .._traffic import bandwidth, guard
+from .._traffic import bandwidth, guard, virtual_function
 from . import message as wire
 
 #: of a link whose NIC asks for none (MACVLAN_DEFAULT_BC_QUEUE_LEN, drivers/net/macvlan.c)
@@ -27,6 +27,7 @@ IPV6 = "ipv6"
 LINK_STATE = "link_state"
 BANDWIDTH = "bandwidth"
 GUARD = "guard"
+VF = "vf"
 MARK = "mark"
 
 
@@ -193,6 +194,15 @@ _GUARD = Option(
     BootWord(""),
     check=guard.check,
 )
+_VF = Option(
+    VF,
+    virtual_function.SPEC,
+    None,
+    lambda fields, value: fields.update(vf=virtual_function.wanted(value)),
+    lambda link: virtual_function.show(link.vf),
+    BootWord(""),
+    check=virtual_function.check,
+)
 _LINK_STATE = Option(
     LINK_STATE,
     {"type": "str", "choices": ["up", "down"]},
@@ -237,6 +247,8 @@ ATTRIBUTES = (
     Attribute(BANDWIDTH, lambda link: bandwidth.text(link.bandwidth), at_creation=False, option=_BANDWIDTH),
     # of nftables, before the link is up (_system.nftables)
     Attribute(GUARD, lambda link: guard.text(link.guard), at_creation=False, option=_GUARD),
+    # of the physical function of the lower device, before the link is up (_system.sriov)
+    Attribute(VF, lambda link: virtual_function.text(link.vf), at_creation=False, option=_VF),
     Attribute(MARK, lambda link: link.alias, lambda link: wire.nla_tag(link.alias, link.group), at_creation=False),
     Attribute(LINK_STATE, link_state, flag=IFF_UP, at_creation=False, option=_LINK_STATE),
 )

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from .._core.errors import InvalidInput, Refused
 from .._core.identity import is_own_vlan, likely_indexes, read_host_tag, read_tag
-from .._core.model import IFF_LOOPBACK, Link, Network, Node, OwnerTag, Vlan
+from .._core.model import IFF_LOOPBACK, Link, Network, Node, OwnerTag, VirtualFunction, Vlan
 from .._core.names import permanent_mac_in
 from .._traffic.table import Table
 
@@ -46,6 +46,7 @@ class Host:
         addresses: Mapping[int, tuple[str, ...]] = MappingProxyType({}),
         physical_functions: Mapping[int, int] = MappingProxyType({}),
         guards: Table | None = None,
+        virtual_functions: Mapping[int, VirtualFunction] = MappingProxyType({}),
     ) -> None:
         self.links = links
         #: of host links and VLAN devices of ours, by ifindex: those that do not come and go by themselves, with their
@@ -53,6 +54,8 @@ class Host:
         self.addresses = addresses
         #: ifindex of each SR-IOV virtual function → that of its physical function
         self.physical_functions = physical_functions
+        #: ifindex of each SR-IOV virtual function → what its physical function does for it
+        self.virtual_functions = virtual_functions
         #: the nftables table of ours; None = there is none, or no link is marked as guarded
         self.guards = guards
         #: by network
@@ -118,7 +121,8 @@ class Host:
         for vlan in self.unused_vlans(left):
             if vlan.ifindex in lowers:
                 del left[vlan.ifindex]
-        return Host(left, self.foreign_nodes, self.addresses, self.physical_functions)
+        functions = self.virtual_functions
+        return Host(left, self.foreign_nodes, self.addresses, self.physical_functions, virtual_functions=functions)
 
     def tag(self, link: Link) -> OwnerTag | None:
         """Our owner tag on a macvtap, None when another program created it."""

@@ -15,7 +15,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 
-from .._core.model import Link
+from .._core.model import Link, VirtualFunction
 
 # linux/if_link.h
 IFLA_ADDRESS, IFLA_IFNAME, IFLA_MTU, IFLA_LINK, IFLA_QDISC, IFLA_MASTER, IFLA_TXQLEN = 1, 3, 4, 5, 6, 10, 13
@@ -53,6 +53,10 @@ _USED_KINDS = (
 )
 #: as they come on the wire, where the kernel marks some as nested
 _USED = frozenset(_USED_KINDS).union(kind | _NLA_F_NESTED for kind in _USED_KINDS)
+
+#: of a physical function: what it does for each virtual function
+_IFLA_VFINFO_LIST, _IFLA_VF_INFO, _IFLA_VF_VLAN, _IFLA_VF_SPOOFCHK, _IFLA_VF_TRUST = 22, 1, 2, 4, 9
+_NOT_SAID = 0xFFFFFFFF
 
 # linux/if_addr.h, linux/rtnetlink.h
 _IFA_ADDRESS, _IFA_LOCAL = 1, 2
@@ -198,6 +202,32 @@ def decode_address(data: bytes, start: int, end: int) -> tuple[int, str] | None:
     from ipaddress import ip_address
 
     return None if address is None else (ifindex, f"{ip_address(address)}/{length}")
+
+
+def nla_vf(number: int, name: str, value: int) -> bytes:
+    """One setting (a field of VirtualFunction) of the virtual function with this number, for its physical function."""
+    if name == "vlan":
+        word = nla(_IFLA_VF_VLAN, struct.pack("=III", number, value & 0xFFF, value >> 13))
+    else:
+        word = nla({"trust": _IFLA_VF_TRUST, "spoof_check": _IFLA_VF_SPOOFCHK}[name], struct.pack("=II", number, value))
+    return nla(_IFLA_VFINFO_LIST | _NLA_F_NESTED, nla(_IFLA_VF_INFO | _NLA_F_NESTED, word))
+
+
+def decode_vfs(data: bytes, start: int, end: int) -> tuple[int, dict[int, VirtualFunction]]:
+    """(ifindex, number → virtual function) of the physical function described by the RTM_NEWLINK payload."""
+    ifindex = IFINFOMSG.unpack_from(data, start)[2]
+    found = {}
+    for kind, first, last in attributes(data, start + IFINFOMSG.size, end):
+        for _info, info_first, info_last in attributes(data, first, last) if kind == _IFLA_VFINFO_LIST else ():
+            at = {word: data[begin:finish] for word, begin, finish in attributes(data, info_first, info_last)}
+            number, vlan, priority = struct.unpack_from("=III", at[_IFLA_VF_VLAN])
+            flags = [
+                _U32.unpack_from(at[word], 4)[0] if word in at else _NOT_SAID
+                for word in (_IFLA_VF_TRUST, _IFLA_VF_SPOOFCHK)
+            ]
+            said = [None if flag == _NOT_SAID else bool(flag) for flag in flags]
+            found[number] = VirtualFunction(vlan | priority << 13, *said)
+    return ifindex, found
 
 
 def decode_group(data: bytes, start: int, end: int) -> tuple[int, int]:

@@ -15,8 +15,9 @@ from typing import Any
 
 from .._core import identity
 from .._core.errors import InvalidInput, Refused
-from .._core.model import MAKING_GROUP, MTUS, Attachment, Link, Network, Nic, OwnerTag
+from .._core.model import MAKING_GROUP, MTUS, Attachment, Link, Network, Nic, OwnerTag, VirtualFunction
 from .._core.names import is_plain, shown
+from .._traffic import virtual_function
 from .._traffic.guard import digest
 from .attributes import Option, not_in_this_kernel, requested, to_request, with_settings
 from .host import Host
@@ -291,6 +292,31 @@ def _guard_of(link: Link, place: Place) -> str:
     return digest(link.guard)
 
 
+def _function_of(link: Link, place: Place, host: Host) -> tuple[VirtualFunction | None, str]:
+    """What the virtual function below a link is to have, and what the owner tag says it had before."""
+    found, tag = place.found, host.tag(place.found) if place.found is not None else None
+    target = virtual_function.joined(link.vf, found.vf if found is not None else None)
+    if target is None:
+        return None, ""
+    device = place.device
+    current = host.virtual_functions.get(device.ifindex)
+    if place.mode != "passthrough" or current is None:
+        if link.vf is None:
+            return None, ""
+        raise InvalidInput(
+            f"{place.label}: vf is not possible on {device.name} in mode {place.mode}: it is for mode passthrough on an"
+            " SR-IOV virtual function whose physical function is in this network namespace; leave it out"
+        )
+    for name, value in target._asdict().items():
+        if value is not None and getattr(current, name) is None:
+            raise Refused(
+                f"{place.label}: the driver of the physical function of {device.name} does not report {name}; leave it"
+                " out of vf"
+            )
+    stays = tag is not None and found is not None and (found.lower, found.mode) == (device.ifindex, place.mode)
+    return target, virtual_function.remembered(target, tag.vf if tag is not None and stays else "", current)
+
+
 def _attachment(
     place: Place,
     mac: str,
@@ -326,8 +352,9 @@ def _attachment(
         "group": _group(place.found),
     }
     link = with_settings(fields, settings, lacking)
-    tag = OwnerTag(*key(nic), nic.network, nic.queues, asked, _guard_of(link, place))
-    link = link._replace(alias=identity.tag_text(tag))
+    function, before = _function_of(link, place, host)
+    tag = OwnerTag(*key(nic), nic.network, nic.queues, asked, _guard_of(link, place), before)
+    link = link._replace(alias=identity.tag_text(tag), vf=function)
     attachment = Attachment(*key(nic), nic.network, device.name, nic.queues, link, place.found)
     attachment = attachment._replace(origin=nic.origin, policy=nic.policy, hardware=nic.hardware)
     return attachment._replace(kept=_felt(kept, device), vlan=host.vlan_of(link))

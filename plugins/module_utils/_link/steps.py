@@ -17,7 +17,7 @@ from typing import Any, NamedTuple, Protocol, Union
 
 from .._core.identity import read_tag
 from .._core.model import IFF_LOWER_UP, IFF_UP, Link, Node, NodePolicy, Tap, Vlan
-from .attributes import ATTRIBUTES, BANDWIDTH, BY_NAME
+from .attributes import ATTRIBUTES, BANDWIDTH, BY_NAME, VF
 
 #: what a diff says of one thing, before or after: its name, and its facts, a line, or None = it is not there
 Side = tuple[str, Union[dict[str, Any], str, None]]
@@ -265,7 +265,7 @@ def _one_line(step: DeleteLink | CreateLink) -> str:
     """A whole link as one line: a value for each attribute costs Ansible more time than creating the link."""
     values = {row.name: shown(row.read(step.link)) for row in ATTRIBUTES}
     values.update(device=step.device, ifindex=step.link.ifindex, tap_path=step.path)
-    # the name is the key, and the guest comes first; few links are limited
-    hidden = ("mark", "ifname", *(() if step.link.bandwidth else (BANDWIDTH,)))
+    # the name is the key, and the guest comes first; few links are limited, or on a virtual function
+    hidden = ["mark", "ifname", *(() if step.link.bandwidth else (BANDWIDTH,)), *(() if step.link.vf else (VF,))]
     words = [f"{name}={value}" for name, value in values.items() if name not in hidden]
     return " ".join([f"[{step.link.alias}]", *words])

@@ -23,11 +23,15 @@ def look_at_host(netlink: rtnetlink.Netlink, policy: NodePolicy) -> Host:
     Where there are host links or VLAN devices of ours, a dump of the addresses too.
     """
     links = shaping.links(netlink)
+    owners = sriov.physical_functions(links)
+    functions = sriov.virtual_functions(netlink, links, owners)
+    sriov.with_functions(links, functions)
     host = Host(
         links,
         tap_node.foreign_nodes(policy.directory, links),
-        physical_functions=sriov.physical_functions(links),
+        physical_functions=owners,
         guards=_guards(links),
+        virtual_functions=functions,
     )
     if host.host_links or host.own_vlans:
         addresses = netlink.addresses()

@@ -4,18 +4,27 @@
 
 # Private to this collection: may change without notice.
 
-"""SR-IOV: the virtual functions of a physical function, from sysfs."""
+"""SR-IOV: the virtual functions of a physical function, from sysfs, and what it does for them."""
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
-from .._core.errors import InvalidInput
-from .._core.model import Link, Network
+from .._core.errors import HostError, InvalidInput
+from .._core.explain import why
+from .._core.identity import OF_FUNCTION, read_tag
+from .._core.model import Link, Network, VirtualFunction
+from .._link import message as wire
+from .._traffic.virtual_function import managed, set_in
 from . import sysfs
+from .rtnetlink import Netlink
 
+# linux/rtnetlink.h
+_RTM_GETLINK, _RTM_SETLINK = 18, 19
+#: RTEXT_FILTER_VF and RTEXT_FILTER_SKIP_STATS
+_WITH_FUNCTIONS = 1 | 8
 _VIRTFN = re.compile(r"virtfn(\d+)")
 
 
@@ -69,11 +78,75 @@ def way_to_trust(name: str, root: str | None = None) -> str:
     """
     device = os.path.join(root or sysfs.root(), "class/net", name, "device")
     owners = _list(os.path.join(device, "physfn/net"))
-    for entry in _list(os.path.join(device, "physfn")) if owners else ():
-        number = _VIRTFN.fullmatch(entry)
-        if number and os.path.samefile(os.path.join(device, "physfn", entry), device):
-            return f"ip link set dev {owners[0]} vf {number[1]} trust on"
-    return ""
+    number = _number(device) if owners else None
+    return "" if number is None else f"ip link set dev {owners[0]} vf {number} trust on"
+
+
+def _number(device: str) -> int | None:
+    """Which virtual function of its physical function a device is, None = it is none."""
+    for entry in _list(os.path.join(device, "physfn")):
+        match = _VIRTFN.fullmatch(entry)
+        if match and os.path.samefile(os.path.join(device, "physfn", entry), device):
+            return int(match[1])
+    return None
+
+
+def virtual_functions(
+    netlink: Netlink, links: Mapping[int, Link], owners: Mapping[int, int]
+) -> dict[int, VirtualFunction]:
+    """ifindex of each virtual function → what its physical function does for it.
+
+    :arg owners: from :func:`physical_functions`.
+    """
+    if not owners:
+        return {}
+    body = wire.body(0, wire.nla_u32(wire.IFLA_EXT_MASK, _WITH_FUNCTIONS))
+    found = dict(netlink.listed(_RTM_GETLINK, body, wire.decode_vfs))
+    numbered = ((index, owner, _number_of(links[index])) for index, owner in owners.items())
+    return {
+        index: found[owner][number]
+        for index, owner, number in numbered
+        if number is not None and number in found.get(owner, {})
+    }
+
+
+def _number_of(link: Link) -> int | None:
+    return _number(os.path.join(sysfs.root(), "class/net", link.name, "device"))
+
+
+def with_functions(links: dict[int, Link], functions: Mapping[int, VirtualFunction]) -> None:
+    """Say of each link for which something was set on its virtual function what that is now."""
+    for index, link in list(links.items()):
+        tag = read_tag(link.alias) if OF_FUNCTION in link.alias else None
+        current = functions.get(link.lower)
+        if tag is not None and current is not None and link.mode == "passthrough":
+            links[index] = link._replace(vf=managed(current, tag.vf))
+
+
+def set_up(netlink: Netlink, wanted: Iterable[tuple[int, VirtualFunction | None]]) -> None:
+    """Have physical functions do this for their virtual functions.
+
+    :arg wanted: ifindex of a virtual function, and what for it; one that is gone needs nothing.
+    :raises HostError: naming what a physical function refused.
+    """
+    asked = [(index, function) for index, function in wanted if function is not None]
+    if not asked:
+        return
+    links = netlink.links()
+    owners = physical_functions(links)
+    for index, function in asked:
+        number = _number_of(links[index]) if index in owners else None
+        if number is None:
+            continue
+        for name, value in set_in(function).items():
+            body = wire.body(owners[index], wire.nla_vf(number, name, int(value)))
+            reply = netlink.exchange([(_RTM_SETLINK, body)])[0]
+            if reply.errno:
+                raise HostError(
+                    f"cannot set {name} of {links[index].name}, virtual function {number} of"
+                    f" {links[owners[index]].name}: {why(*reply)}",
+                    reply.errno,
+                )
 
 
 def _list(directory: str) -> list[str]:

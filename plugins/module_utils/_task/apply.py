@@ -15,7 +15,7 @@ from typing import Callable
 
 from .._core.errors import HostError, MacvtapError, RaceLost, as_error
 from .._core.explain import explain
-from .._core.identity import GUARDED
+from .._core.identity import GUARDED, OF_FUNCTION, read_tag
 from .._core.model import Link, NodePolicy, Tap
 from .._core.revert import Revert
 from .._link import attributes, tc
@@ -26,6 +26,7 @@ from .._link.vlan import VlanStep
 from .._system import nftables, renaming, rtnetlink, shaping, sriov, tap_node, text_file
 from .._system.netlink import Reply
 from .._traffic.table import change
+from .._traffic.virtual_function import given_back
 from . import host_link, vlan
 
 #: what the kernel says when another process was faster: looking again and planning again shows what is to be done now
@@ -147,6 +148,9 @@ class Applier:
                     unlinked.append(step)
             ifbs = [Link(step.link.ifb, tc.ifb_name(step.link.ifindex)) for step in steps if step.link.ifb]
             self._netlink.delete([step.link for step in steps] + ifbs)
+            # not before: a frame of the guest would leave without its VLAN
+            tags = [(step.link, read_tag(step.link.alias)) for step in steps if OF_FUNCTION in step.link.alias]
+            sriov.set_up(self._netlink, [(link.lower, given_back(tag.vf)) for link, tag in tags if tag is not None])
         except (MacvtapError, OSError) as exc:
             restore = Revert()
             for step in reversed(unlinked):
@@ -173,9 +177,9 @@ class Applier:
     def _create(
         self, steps: Sequence[CreateLink], remember: Callable[[Sequence[CreateLink]], None]
     ) -> tuple[list[CreateLink], HostError | None]:
-        """Create links, down and silent; one that is to be guarded is tagged before it is.
+        """Create links, down and silent; one that is to be guarded, or whose virtual function is set, is tagged before.
 
-        So every guarded link is marked as such, whenever a run is killed: that is how the next one knows of it.
+        So every such link is marked, whenever a run is killed: that is how the next one knows of it.
 
         :arg remember: is called with the steps that took effect, or may have, as soon as they did.
         :returns: the steps that worked, and the failure of one that did not.
@@ -194,7 +198,10 @@ class Applier:
             if link.ipv6_disabled:
                 self._set_ipv6(link, False)
         shaping.limit(self._netlink, [link for link in links if link.bandwidth is not None])
-        self._set([(link, (attributes.MARK,)) for link in links if link.guard is not None], "set up")
+        self._set(
+            [(link, (attributes.MARK,)) for link in links if link.guard is not None or link.vf is not None], "set up"
+        )
+        sriov.set_up(self._netlink, [(link.lower, link.vf) for link in links])
         return created, failure
 
     def _finish(self, steps: Sequence[CreateLink]) -> None:
@@ -256,7 +263,7 @@ class Applier:
         # pushed before it is done: a message that fails may have taken effect in part
         self.done += steps
         self.revert.push(partial(self._undo_changes, steps), len(steps))
-        late = (attributes.LINK_STATE, attributes.IPV6, attributes.BANDWIDTH, attributes.GUARD)
+        late = (attributes.LINK_STATE, attributes.IPV6, attributes.BANDWIDTH, attributes.GUARD, attributes.VF)
         lowered = {step.new.ifindex for step in steps if attributes.must_go_down(step.old, step.new)}
         to_be_down = {step.new.ifindex for step in steps if attributes.LINK_STATE in step.names and not step.new.is_up}
         down = [step.new for step in steps if step.new.ifindex in lowered | to_be_down]
@@ -278,6 +285,7 @@ class Applier:
             if attributes.IPV6 in step.names:
                 self._set_ipv6(step.new, not step.new.ipv6_disabled)
         shaping.limit(self._netlink, [step.new for step in steps if attributes.BANDWIDTH in step.names])
+        sriov.set_up(self._netlink, [(step.new.lower, step.new.vf) for step in steps if attributes.VF in step.names])
         up = [step.new for step in steps if attributes.LINK_STATE in step.names or step.new.ifindex in lowered]
         return [*((link, (attributes.LINK_STATE,)) for link in up if link.is_up), *unmarked]
 
@@ -307,7 +315,7 @@ class Applier:
             for step in steps
             # what did not take effect needs no way back
             for name in reversed(attributes.differences(_now(step, present), step.old))
-            if name in step.names and name not in (state, ipv6, limits, guard)
+            if name in step.names and name not in (state, ipv6, limits, guard, attributes.VF)
         ]
         tried = list(zip(back, renaming.change(self._netlink, back)[0]))
         present = self._netlink.links()
@@ -315,6 +323,8 @@ class Applier:
         for link in [link for link, names in differing if ipv6 in names]:
             tried.append(((link, (ipv6,)), rtnetlink.set_ipv6(link.name, not link.ipv6_disabled)))
         shaping.limit(self._netlink, [step.old for step in steps if limits in step.names])
+        tags = [(step.old, read_tag(step.new.alias)) for step in steps if attributes.VF in step.names]
+        sriov.set_up(self._netlink, [(old.lower, given_back(tag.vf, old.vf)) for old, tag in tags if tag is not None])
         self._guard([step.old for step in steps if step.old.ifindex in present])
         # silent before it is up again; it may be down only because it had to be while it was changed
         states = [(link, (state,)) for link, names in differing if state in names]

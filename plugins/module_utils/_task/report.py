@@ -32,6 +32,7 @@ from .._link.attributes import NODE_OPTIONS, OPTIONS, link_state, requested
 from .._link.host import Host
 from .._link.inherit import DEFAULTS, OF_PORTGROUP, vlans_of
 from .._link.steps import DeleteLink
+from .._traffic.virtual_function import former
 
 #: of a node that the kernel or we make, unless the options say otherwise
 _FRESH_NODE = (0, 0, 0o600)
@@ -87,6 +88,7 @@ def _row(
         **where,
         "queues": queues,
         **{option.name: option.show(link) for option in OPTIONS},
+        "vf_before": (former(tag.vf) or None) if tag else None,
         "requested": requested(tag),
         "tap_path": policy.path(link.ifindex),
         "tap_major": number[0] if number else None,

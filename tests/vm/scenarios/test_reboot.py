@@ -102,3 +102,41 @@ def test_guests_survive_reboots_on_an_uplink_of_nobody_and_on_one_of_networkd(ho
     wanted[0]["device"] = "lan0"
     again = host.attach(check=True, **options)
     assert not again["changed"], again["actions"]
+
+
+#: The same, as NetworkManager is told of it. It sets MTUs some time after it "has started".
+NETWORK_MANAGER = {
+    "bond0": "[connection]\nid=bond0\ntype=bond\ninterface-name=bond0\n[bond]\nmode=active-backup\nmiimon=100\n"
+    "[ethernet]\nmtu=9000\n[ipv4]\nmethod=disabled\n[ipv6]\nmethod=disabled\n",
+    "port": "[connection]\nid=port\ntype=ethernet\nmaster=bond0\nslave-type=bond\n[ethernet]\n"
+    "mac-address=52:54:00:00:01:01\nmtu=9000\n",
+    "vlan20": "[connection]\nid=vlan20\ntype=vlan\ninterface-name=vlan20\n[vlan]\nparent=bond0\nid=20\n[ethernet]\n"
+    "mtu=9000\n[ipv4]\nmethod=manual\naddress1=192.0.2.1/24\n[ipv6]\nmethod=disabled\n",
+}
+#: The SR-IOV card, as ifupdown is told of it.
+IFUPDOWN = "auto lo\niface lo inet loopback\n\nauto {0}\niface {0} inet manual\n    mtu 4000\n"
+
+
+def test_guests_survive_a_reboot_on_uplinks_of_networkmanager_and_of_ifupdown(host):
+    for name, text in NETWORK_MANAGER.items():
+        path = f"/etc/NetworkManager/system-connections/{name}.nmconnection"
+        host.write(path, text)
+        host.sh(f"chmod 600 {path}")
+    host.write("/etc/network/interfaces", IFUPDOWN.format(host.nic0))
+    host.sh("systemctl -q enable NetworkManager networking; systemctl restart networking NetworkManager")
+    host.run(["sh", "-c", IS_READY, "vlan20"])
+    wanted = [{"guest": "web", "device": host.nic0, "mtu": 4000}, {"guest": "jumbo", "device": "vlan20", "mtu": 9000}]
+    host.attach(attachments=wanted)
+    host.persist()
+    before = host.identities()
+    assert host.machine.reboot() == "running"
+    assert host.failures() == ""
+    assert host.identities() == before
+    assert {name: (host.link(name)["mtu"], host.flag(name)) for name in before} == {
+        name: (4000 if row["guest"] == "web" else 9000, True) for name, row in before.items()
+    }
+    states = dict(line.split(":") for line in host.sh("nmcli -t -f DEVICE,STATE device").splitlines())
+    assert {states[name] for name in before} == {"unmanaged"} and states["vlan20"] == "connected"
+    assert [row["problems"] for row in host.module("macvtap_info")["attachments"]] == [[], []]
+    again = host.attach(check=True, attachments=wanted)
+    assert not again["changed"], again["actions"]

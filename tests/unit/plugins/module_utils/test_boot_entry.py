@@ -135,6 +135,9 @@ def settings_of(option):
         addresses, flags = st.sampled_from([None, (), ("192.0.2.1", "2001:db8::/64")]), [st.booleans()] * 4
         made = st.builds(Guard, st.booleans(), addresses, VLANS, *flags, st.none() | st.integers(1, 1_000_000))
         return st.none() | made.map(as_row)
+    if option.name == "vf":
+        function = st.fixed_dictionaries({}, optional={"vlan": st.integers(0, 4094), "trust": st.booleans()})
+        return st.none() | function.filter(bool)
     if option.check:
         limit = st.builds(dict, average=st.integers(1, 1 << 20), peak=st.none(), burst=st.integers(1, 100))
         return st.one_of(st.none(), st.builds(dict, inbound=st.one_of(st.none(), limit), outbound=limit))
@@ -156,6 +159,19 @@ def test_a_broadcast_queue_is_asked_for_before_the_link_is_up():
     assert made[UP].splitlines()[1:] == [
         f"link set dev if{index} {words}" for words in ("mtu 1500", "type macvtap bcqueuelen 5000", "up")
     ]
+
+
+def test_what_a_virtual_function_gets_and_what_it_had_before_is_written():
+    asked = {"vlan": 20, "trust": True, "spoof_check": False}
+    made = entries(row(mode="passthrough", vf=asked, vf_before={"vlan": 0, "trust": False}))
+    written = texts(made)
+    index = next(derived_indexes("web", 0))
+    assert written[files.batch_path("eth0", files.FUNCTION)].splitlines()[1:] == [
+        f'# vf of {index}: {{"spoof_check": false, "trust": true, "vlan": 20}}',
+        f"link vf if{index} vlan 20 trust on spoofchk off",
+    ]
+    assert " vf=v0t0sx" in written[CREATE]
+    assert boot.as_row(made[0])["vf_before"] == {"vlan": 0, "trust": False, "spoof_check": None}
 
 
 #: as 1.0 wrote them
@@ -183,12 +199,12 @@ def test_files_of_1_0_are_read_and_written_again_to_the_letter():
     first, second = reading.read(old)
     assert first.settings == {
         "mtu": 1500, "isolate_host": True, "allmulticast": True, "promiscuous": False, "broadcast_queue": 1000,
-        "bandwidth": None, "guard": None, "link_state": "up",
+        "bandwidth": None, "guard": None, "vf": None, "link_state": "up",
         "tap_owner": "qemu", "tap_group": "kvm", "tap_mode": "0660",
     }  # fmt: skip
     assert second.settings == {
         "mtu": 1400, "isolate_host": False, "allmulticast": False, "promiscuous": True, "broadcast_queue": 1000,
-        "bandwidth": None, "guard": None, "link_state": "down",
+        "bandwidth": None, "guard": None, "vf": None, "link_state": "down",
         "tap_owner": "root", "tap_group": "root", "tap_mode": "0600",
     }  # fmt: skip
     new = texts([first, second])
@@ -203,6 +219,8 @@ def test_without_an_index_it_is_the_one_derived_for_the_nic():
 @pytest.mark.parametrize(
     ("values", "message"),
     [
+        ({"vf": {"vlan": 4095}}, "vf vlan 4095 is not possible; it must be 0 to 4094"),
+        ({"vf_before": {"trust": 1}}, "vf_before trust 1 is not possible; it must be true or false"),
         ({"broadcast_queue": 0}, "broadcast_queue 0 is not a number from 1 to 4294967295"),
         ({"ifname": "a*"}, "the name 'a.' of the link has characters that mean something else"),
         ({"device": 'e"h'}, "of the lower device has characters that mean something else"),

@@ -24,10 +24,11 @@ from ansible_collections.linuxnet.macvtap.plugins.module_utils._core.model impor
 names = st.text(st.characters(blacklist_categories=["Cs"]), min_size=1, max_size=20)
 requests = st.just(()) | st.just((("mtu", "1400"), ("isolate_host", "false")))
 guards = st.just("") | st.from_regex("[0-9a-f]{8}", fullmatch=True)
+functions = st.sampled_from(["", "v0", "v4094t1sx"])
 indexes = st.integers(0, 999_999_999), st.none() | names, st.integers(1, 256)
 
 
-@given(st.builds(OwnerTag, names, *indexes, requests, guards))
+@given(st.builds(OwnerTag, names, *indexes, requests, guards, functions))
 def test_a_mark_is_read_back_as_it_was_written(tag):
     try:
         text = tag_text(tag)

@@ -18,6 +18,7 @@ from ansible_collections.linuxnet.macvtap.plugins.module_utils._core.model impor
     Link,
     OwnerTag,
     Shape,
+    VirtualFunction,
 )
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._link import attributes
 from ansible_collections.linuxnet.macvtap.plugins.module_utils._traffic import guard
@@ -56,6 +57,7 @@ def test_equal_links_differ_in_nothing():
         ("ipv6", {"ipv6_disabled": False}),
         ("broadcast_queue", {"broadcast_queue": 5000}),
         ("bandwidth", {"bandwidth": Bandwidth(outbound=Shape(1024, 0, 2048))}),
+        ("vf", {"vf": VirtualFunction(vlan=20)}),
         ("mark", {"alias": "another"}),
         ("link_state", {"flags": FOUND.flags & ~IFF_UP}),
     ],
@@ -140,6 +142,8 @@ def values(option):
         return option.allowed[0], option.allowed[-1]
     if option.name == attributes.GUARD:
         return tuple(guard.as_row(Guard(vlans=vlans)) for vlans in ((5,), (6,)))
+    if option.name == attributes.VF:
+        return {"vlan": 20, "trust": True}, {"vlan": 0, "spoof_check": False}
     if option.check:
         average, burst = {"average": 1024, "peak": None, "burst": 10}, {"average": 64, "peak": 65, "burst": 10}
         return {"inbound": average, "outbound": None}, {"inbound": None, "outbound": burst}
@@ -168,8 +172,8 @@ def test_another_value_is_another_attribute_of_the_link_that_the_kernel_can_be_t
     first, second = (attributes.with_settings(fields(), {option.name: value}) for value in values(option))
     names = attributes.differences(first, second)
     assert names
-    if names in ((attributes.BANDWIDTH,), (attributes.GUARD,)):
-        # told in messages of its own (_link.tc), or by nft
+    if names in ((attributes.BANDWIDTH,), (attributes.GUARD,), (attributes.VF,)):
+        # told in messages of its own (_link.tc), by nft, or of another link
         return
     told = attributes.encode(second, names)
     assert told != attributes.encode(first, names)
@@ -178,7 +182,7 @@ def test_another_value_is_another_attribute_of_the_link_that_the_kernel_can_be_t
 
 @pytest.mark.parametrize("option", OPTIONS.values(), ids=OPTIONS)
 def test_a_boot_word_tells_every_value_apart(option):
-    if option.name in (attributes.BANDWIDTH, attributes.GUARD):
+    if option.name in (attributes.BANDWIDTH, attributes.GUARD, attributes.VF):
         # a file of its own (_boot.files)
         return
     words = [option.boot.write(value) for value in (*values(option), option.boot.absent)]

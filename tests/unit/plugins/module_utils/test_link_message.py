@@ -57,6 +57,7 @@ links = st.builds(
     bandwidth=st.none(),
     ifb=st.just(0),
     guard=st.none(),
+    vf=st.none(),
 )
 
 
