@@ -89,7 +89,8 @@ def _archive(version, root, modules_at_hand=()):
 def modules(version, root, names=MODULES):
     """Paths by name of the modules and of what they need, in the order to load them; built-in ones have none."""
     command = ["modprobe", "--dirname", root, "--set-version", version]
-    command += ["--show-depends", "--ignore-install", "--all", *names]
+    # without this machine's own settings, whose options would follow the paths
+    command += ["--config", os.devnull, "--show-depends", "--ignore-install", "--all", *names]
     # modprobe lives in /usr/sbin, which is not on everybody's path
     environment = dict(os.environ, PATH=os.environ.get("PATH", "") + ":/usr/sbin:/sbin")
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
@@ -97,8 +98,8 @@ def modules(version, root, names=MODULES):
         raise ImageError(f"modprobe does not know what {', '.join(names)} need: {done.stderr.strip()}")
     paths = {}
     for line in done.stdout.splitlines():
-        # followed by the options that this machine would give it
-        kind, path = line.split()[:2]
+        kind, _blank, path = line.strip().partition(" ")
+        path = path.strip()
         if kind == "insmod":
             if _suffix(path) not in UNPACK:
                 raise ImageError(f"cannot unpack {path}: it ends in none of {', '.join(UNPACK)}")

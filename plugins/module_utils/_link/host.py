@@ -215,12 +215,12 @@ class Host:
             return None
         return Vlan(lower.vlan, self.device_name(lower) if is_own_vlan(lower) else None)
 
-    def to_bring_up(self, ifindexes: Collection[int]) -> list[Link]:
+    def to_bring_up(self, ifindexes: Iterable[int]) -> list[Link]:
         """What is down of these lower devices, after what is down below VLAN devices among them.
 
         Those of ours are brought up where they are created or changed.
         """
-        lowers = [self.links[index] for index in sorted(ifindexes)]
+        lowers = [self.links[index] for index in ifindexes]
         below = [link.lower for link in lowers if link.vlan is not None and link.lower_netnsid is None]
         rest = [link.ifindex for link in lowers if link.ifindex not in self.wanted_vlans]
         return [self.links[index] for index in dict.fromkeys([*below, *rest]) if not self.links[index].is_up]

@@ -67,7 +67,7 @@ def attach(
             # which of them have a carrier is seen only when they are up
             pools = [networks.get(name) for name in {attachment.network or "" for attachment in wanted}]
             used.update(link.ifindex for network in pools if network is not None for link in host.pool(network))
-        return Decision(host, wanted, leaving, bring_up=[BringUp(lower) for lower in host.to_bring_up(used)])
+        return Decision(host, wanted, leaving, bring_up=[BringUp(lower) for lower in host.to_bring_up(sorted(used))])
 
     steps, last = converge(decide, task)
     result = _result(steps, [wanted_row(attachment, last.taps, task.policy) for attachment in last.attachments])

@@ -129,7 +129,7 @@ def define(
         together = meeting(host, lowers, moved)
         part, meet = host_link.plan(wanted.name, together, host)
         links = [attachment.link for attachment in moved] + ([together.link] if together.link is not None else [])
-        used = {lower.ifindex for lower in lowers}.union(link.lower for link in links)
+        used = dict.fromkeys([*(lower.ifindex for lower in lowers), *(link.lower for link in links)])
         return Decision(
             host,
             moved,
