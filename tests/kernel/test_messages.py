@@ -78,7 +78,7 @@ def test_a_path_in_the_place_of_xml_is_refused_with_the_way_to_read_it(host, mod
     [
         (ATTACH, {"guest": "web", "device": "eth0"}, "device belongs in attachments or in guests.nics. Unsupported"),
         (ATTACH, {"guest": "web", "queues": 2, "mtu": 1400}, "mtu belongs in attachments or in guests.nics; queues"),
-        (ATTACH, {"guest": "web", "devices": ["eth0"]}, "devices belongs in networks"),
+        (ATTACH, {"guest": "web", "devices": ["eth0"]}, "devices belongs in define or in networks"),
         (ATTACH, {"attachments": [{**WEB, "definitions_dir": "/x"}]}, "definitions_dir belongs beside attachments"),
         (ATTACH, {"attachments": [{**WEB, "que": 2}]}, "que is not an option here: did you mean queues?"),
         (ATTACH, {"guest": "web", "portgroups": "gold"}, "Unsupported parameters"),
