@@ -151,8 +151,9 @@ def upper(packet):
         seen.append(found)
         length = {44: 8, 51: 4 * (header[1] + 2)}.get(found, 8 * (header[1] + 1))
         found, start = header[0], start + length
-    # the kernel may stop at an authentication header
-    return (found, start, True, 51 not in seen) if whole else (UNKNOWN, 0, False, True)
+    # the kernel may stop at an authentication header, and 6.12 does where a hop-by-hop header would tell the length
+    is_sure = 51 not in seen and packet[4:7] != bytes(3)
+    return (found, start, True, is_sure) if whole else (UNKNOWN, 0, False, True)
 
 
 def behind_tag(packet):
