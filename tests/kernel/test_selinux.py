@@ -83,3 +83,12 @@ def test_taps_and_boot_files_get_the_contexts_of_the_policy(host, runner):
     assert labels.pop("/etc/udev/rules.d/90-macvtap.rules") == "udev_rules_t"
     assert {labels[path] for path in labels if "/systemd/system/" in path} == {"systemd_unit_t"}
     assert {labels[path] for path in labels if "/systemd/system/" not in path} == {"etc_t"}
+
+
+def test_what_is_refused_is_found_out_without_a_change_of_contexts(host, runner):
+    define = {"name": "n", "mode": "bridge", "devices": ["eth0"]}
+    guests = [{"name": "a", "nics": [{}]}]
+    (path,) = host.attach(define=define, guests=guests)["tap_paths"]
+    set_label(host, path, "system_u:object_r:device_t:s0")
+    done = host.module("macvtap_attach", runner=runner, define={**define, "mode": "private"}, guests=guests)
+    assert f"set the SELinux context of {path}" in done["actions"]

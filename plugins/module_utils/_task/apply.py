@@ -20,14 +20,14 @@ from .._core.model import Link, NodePolicy, Tap
 from .._core.revert import Revert
 from .._link import attributes, tc
 from .._link.host_link import HostLinkStep
-from .._link.plan import Plan, break_cycles, node_steps
-from .._link.steps import BringUp, ChangeLink, CreateLink, DeleteLink, MakeNode, OwnNode, Step
+from .._link.plan import Plan, break_cycles
+from .._link.steps import BringUp, ChangeLink, CreateLink, DeleteLink, Step
 from .._link.vlan import VlanStep
 from .._system import nftables, renaming, rtnetlink, shaping, sriov, tap_node, text_file
 from .._system.netlink import Reply
 from .._traffic.table import change
 from .._traffic.virtual_function import given_back
-from . import host_link, vlan
+from . import host_link, node, vlan
 
 #: what the kernel says when another process was faster: looking again and planning again shows what is to be done now
 _RACES = (errno.EEXIST, errno.ENODEV)
@@ -74,13 +74,16 @@ class Applier:
         if created or plan.nodes:
             # udev gives new nodes their owner some time after the link: it must not overwrite ours
             tap_node.settle()
-        for node in plan.nodes:
-            self._node(node)
+        for step in plan.nodes:
+            node.apply(step, self.revert)
+            self.done.append(step)
         numbers = {step.link.ifindex: tap_node.require_device_number(step.link) for step in created}
         self._numbers.update(numbers)
         fresh = frozenset(numbers.values())
-        for step in created:
-            self._node_of_new_link(step, numbers[step.link.ifindex], fresh)
+        for made in created:
+            # part of creating the link, so undone with that
+            policy = self._policies.get(made.link.alias, made.policy)
+            node.of_new_link(made, numbers[made.link.ifindex], fresh, policy)
         if failure is not None:
             raise failure
         self._host_links(plan.meet)
@@ -137,7 +140,7 @@ class Applier:
         self._finish(created)
         # a node that was not there is not put back
         if step.owner is not None:
-            self._restore_node(step)
+            node.restore(step)
 
     def _delete_links(self, steps: Sequence[DeleteLink]) -> None:
         """The node first: one made by mknod outlives its link, and would open another guest's tap one day."""
@@ -155,7 +158,7 @@ class Applier:
             restore = Revert()
             for step in reversed(unlinked):
                 if self._is_left(step.link):
-                    restore.push(partial(self._restore_node, step))
+                    restore.push(partial(node.restore, step))
             raise restore.run(as_error(exc), silent=True) from exc
 
     def _is_left(self, link: Link) -> bool:
@@ -164,13 +167,6 @@ class Applier:
             return link.ifindex in self._netlink.links()
         except HostError:
             return True
-
-    def _restore_node(self, step: DeleteLink) -> None:
-        number = tap_node.require_device_number(step.link)
-        policy = NodePolicy().with_defaults(step.owner) if step.owner else NodePolicy()
-        tap = Tap(number, tap_node.look_at(step.path, number))
-        for node_step in node_steps(step.link.name, tap, step.path, policy):
-            self._set_node(node_step)
 
     # -- links that come -------------------------------------------------------------------------------------------
 
@@ -337,38 +333,6 @@ class Applier:
                     for name, attribute, number in failed[:5]
                 )
             )
-
-    # -- nodes -----------------------------------------------------------------------------------------------------
-
-    def _node(self, step: MakeNode | OwnNode) -> None:
-        self._set_node(step)
-        self.done.append(step)
-        if isinstance(step, OwnNode):
-            self.revert.push(partial(tap_node.own, step.path, step.number, *step.old, step.acl))
-        else:
-            self.revert.push(partial(tap_node.remove, step.path, step.number))
-
-    @staticmethod
-    def _set_node(step: MakeNode | OwnNode) -> None:
-        if isinstance(step, OwnNode):
-            tap_node.own(step.path, step.number, *step.new)
-            return
-        if step.stale is not None:
-            tap_node.remove(step.path, (step.stale.major, step.stale.minor))
-        tap_node.make(step.path, step.number)
-
-    def _node_of_new_link(self, step: CreateLink, number: tuple[int, int], fresh: frozenset[tuple[int, int]]) -> None:
-        """There already (devtmpfs), or created here; part of creating the link, so undone with that.
-
-        :arg fresh: device numbers of all links that were created just now.
-        """
-        policy = self._policies.get(step.link.alias, step.policy)
-        node = tap_node.look_at(step.path, number)
-        if node is not None and (node.major, node.minor) in fresh:
-            # older than the link that was given its number just now: left by one that is gone
-            node = node._replace(tap=None)
-        for node_step in node_steps(step.link.name, Tap(number, node), step.path, policy):
-            self._set_node(node_step)
 
 
 # -- replies of the kernel ---------------------------------------------------------------------------------------------

@@ -39,18 +39,24 @@ def work(module: AnsibleModule) -> dict[str, Any]:
         names.check_network_name(params["default_network"])
     brought_up = _brought_up(params["networks"] or ()) if module.check_mode else frozenset()
     task = Task(options.node_policy(params), params["force"], module.check_mode, brought_up)
-    return _attached(module, params, task) if params["define"] is None else _defined_and_attached(module, task)
+    if params["define"] is None:
+        return _finished(module, _attached(params, task), task)
+    return _finished(module, _defined_and_attached(params, task, module.warn), task)
 
 
-def _defined_and_attached(module: AnsibleModule, task: Task) -> dict[str, Any]:
+def _defined_and_attached(params: dict[str, Any], task: Task, warn: Callable[[str], None]) -> dict[str, Any]:
     """Both or neither: the option ``define``, and then all others."""
-    if module.params["state"] == "absent":
+    if params["state"] == "absent":
         raise InvalidInput("define requires state=present; to remove a network, use macvtap_network after this task")
     trial = task._replace(check_mode=True)
-    if not task.check_mode and _defined(module.params, trial, lambda _warning: None)["changed"]:
+    if not task.check_mode and _defined(params, trial, _say_nothing)["changed"]:
         # what is refused is refused before the first change
-        _in_turn(module, trial)
-    return _in_turn(module, task)
+        _in_turn(params, trial, _say_nothing)
+    return _in_turn(params, task, warn)
+
+
+def _say_nothing(_warning: str) -> None:
+    """Of a trial: the run says it."""
 
 
 def _defined(params: dict[str, Any], task: Task, warn: Callable[[str], None]) -> dict[str, Any]:
@@ -60,33 +66,35 @@ def _defined(params: dict[str, Any], task: Task, warn: Callable[[str], None]) ->
     return network.defined(params["define"], params["definitions_dir"], task, warn)
 
 
-def _in_turn(module: AnsibleModule, task: Task) -> dict[str, Any]:
-    params = module.params
+def _in_turn(params: dict[str, Any], task: Task, warn: Callable[[str], None]) -> dict[str, Any]:
     with running(task) as run:
         task = task._replace(run=run)
-        first = _defined(params, task, module.warn)
+        first = _defined(params, task, warn)
         row = first["network"]
         more: dict[str, Any] = {"default_network": params["default_network"] or row["name"]}
         if task.check_mode:
             # its definition is not on disk yet
             more["networks"] = [row, *(params["networks"] or ())]
             task = task._replace(brought_up=task.brought_up | _brought_up([row]))
-        result = _attached(module, {**params, **more}, task)
+        result = _attached({**params, **more}, task)
     sides = {side: {**first["diff"][side], **result["diff"][side]} for side in ("before", "after")}
     # in check mode, links that the network would have changed are still as they are
     actions = list(dict.fromkeys(first["actions"] + result["actions"]))
     return {**first, **result, "changed": bool(actions), "actions": actions, "diff": sides}
 
 
-def _attached(module: AnsibleModule, params: dict[str, Any], task: Task) -> dict[str, Any]:
-    is_present = params["state"] == "present"
+def _attached(params: dict[str, Any], task: Task) -> dict[str, Any]:
     named = guests.named(params)
-    result = _present(params, named, task) if is_present else _absent(params, named, task)
+    result = _present(params, named, task) if params["state"] == "present" else _absent(params, named, task)
     skipped = [row["guest"] for row in result["skipped_guests"]]
-    result |= guests.by_guest(result["attachments"], [guest for guest in named.guests if guest not in skipped])
+    return result | guests.by_guest(result["attachments"], [guest for guest in named.guests if guest not in skipped])
+
+
+def _finished(module: AnsibleModule, result: dict[str, Any], task: Task) -> dict[str, Any]:
+    """Warn of what is to be known, and set the contexts of the nodes."""
     for warning in result.pop("warnings") + warnings.of_skipped(result["skipped_guests"]):
         module.warn(warning)
-    if params["state"] == "absent":
+    if module.params["state"] == "absent":
         return result
     for warning in warnings.of_moved(result.pop("moved"), task.policy):
         module.warn(warning)
